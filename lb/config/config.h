@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lb/base/address.h"
+#include "lb/base/duration.h"
+#include "lb/base/state.h"
+
+namespace weir {
+
+/// One configuration file as plain data, validated as a whole by load_config. Every value is final: defaults
+/// are filled in, `${NAME}` is replaced. Never changed after loading; shared between threads as
+/// `shared_ptr<const Config>`.
+
+struct ProbeConfig {
+  std::string kind = "tcp";  ///< one of the probe kinds the loader was given
+  Millis interval{2000};
+  Millis fast_interval{500};
+  Millis timeout{1000};
+  std::uint32_t rise = 2;
+  std::uint32_t fall = 3;
+  std::uint16_t port = 0;  ///< probes this port instead of the backend's; 0 = the backend's own
+  std::string send;        ///< expect: what is sent first; may be empty
+  std::string expect;      ///< expect: what the answer must contain
+  bool https = false;      ///< http
+  std::string path = "/";  ///< http
+  std::string host;        ///< http: the Host header; "" = the backend's address
+  std::vector<std::pair<std::uint16_t, std::uint16_t>> status = {{200, 399}};  ///< http: inclusive ranges
+  std::string body;                  ///< http: what the body must contain; "" = anything
+  std::vector<std::string> command;  ///< exec: absolute path, arguments
+
+  friend bool operator==(const ProbeConfig&, const ProbeConfig&) = default;
+};
+
+struct BackendConfig {
+  std::string name;
+  Endpoint endpoint;
+  std::uint32_t weight = 1;  ///< 1..256
+  bool backup = false;
+  Admin admin = Admin::Enabled;
+
+  friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
+};
+
+enum class OnAllDown : std::uint8_t { Refuse, TryAll };
+enum class OnBackendDown : std::uint8_t { Leave, Close };
+
+struct PoolConfig {
+  std::string name;
+  std::string balance = "round_robin";  ///< one of the balancer kinds the loader was given
+  Millis connect_timeout{2000};
+  std::uint32_t connect_attempts = 3;
+  Millis idle_timeout{600'000};
+  Millis half_close_timeout{30'000};
+  OnAllDown on_all_down = OnAllDown::Refuse;
+  OnBackendDown on_backend_down = OnBackendDown::Leave;
+  Millis slow_start{0};
+  ProbeConfig probe;
+  std::vector<BackendConfig> backends;
+
+  friend bool operator==(const PoolConfig&, const PoolConfig&) = default;
+};
+
+struct ListenerConfig {
+  std::string name;
+  std::vector<Address> bind;
+  std::string pool;
+  std::uint64_t max_connections = 0;  ///< 0 = only the global limit
+
+  friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
+};
+
+struct AdminConfig {
+  std::string socket = "/run/weir/weir.sock";  ///< "" = none
+  std::uint32_t mode = 0660;
+  bool socket_given = false;  ///< false: the default, whose directory is created when missing
+
+  friend bool operator==(const AdminConfig&, const AdminConfig&) = default;
+};
+
+enum class LogLevel : std::uint8_t { Trace, Debug, Info, Warn, Error };
+
+struct LogConfig {
+  LogLevel level = LogLevel::Info;
+  std::string access = "stdout";  ///< "off", "stdout" or a path
+
+  friend bool operator==(const LogConfig&, const LogConfig&) = default;
+};
+
+struct Config {
+  std::string file;                              ///< the path it was read from
+  std::uint32_t workers = 0;                     ///< 0 = one for each CPU the process may use
+  std::optional<std::uint64_t> max_connections;  ///< absent = as many as the descriptor limit holds
+  Millis shutdown_grace{30'000};
+  std::string state_file = "/var/lib/weir/state.json";  ///< "" = off
+  bool state_file_given = false;  ///< false: the default, whose directory is created when missing
+  AdminConfig admin;
+  LogConfig log;
+  std::vector<ListenerConfig> listeners;
+  std::vector<PoolConfig> pools;
+
+  const PoolConfig* find_pool(std::string_view name) const;
+};
+
+}  // namespace weir
