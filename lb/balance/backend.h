@@ -51,8 +51,8 @@ class BackendLoad {
   alignas(64) std::atomic<std::uint32_t> active{0};
   /// Passive health. Connects failed since the last one that worked, over all workers.
   std::atomic<std::uint32_t> failures_in_a_row{0};
-  /// Set by the worker that reports a change of failures_in_a_row, cleared by the reader before it looks: one report at a
-  /// time is under way, however many connects fail.
+  /// Set by the worker that reports a change of failures_in_a_row, cleared by the reader before it looks: one
+  /// report at a time is under way, however many connects fail.
   std::atomic<bool> report_pending{false};
   /// While Backend::on_trial: taken by the one session that tries the backend.
   std::atomic<bool> trial_taken{false};
@@ -99,7 +99,8 @@ struct Backend {
   bool backup = false;
   Admin admin = Admin::Enabled;
   Health health = Health::Unknown;
-  bool on_trial = false;  ///< back from a passive ejection: one session alone may try it (BackendLoad::trial_taken)
+  bool on_trial =
+      false;  ///< back from a passive ejection: one session alone may try it (BackendLoad::trial_taken)
   bool used_although_down = false;    ///< on_all_down = "try_all" is in force; set by Pool::build alone
   std::uint32_t share_percent = 100;  ///< slow start: the part of its weight it gets, 1..100
   std::string reason;                 ///< of its health, as a sentence for the operator

@@ -10,8 +10,9 @@
 
 namespace weir {
 
-/// Who a listener is and how busy it is, over all workers. Owned by the Registry for the life of the process, so that sessions
-/// and access-log records point to it without counting; a listener that moves to another pool gets a new one. Thread-safe.
+/// Who a listener is and how busy it is, over all workers. Owned by the Registry for the life of the process,
+/// so that sessions and access-log records point to it without counting; a listener that moves to another
+/// pool gets a new one. Thread-safe.
 class ListenerLoad {
  public:
   ListenerLoad(std::string name, std::string pool, std::uint32_t workers)

@@ -13,14 +13,16 @@
 
 namespace weir {
 
-/// What one configuration changed, a line each, as an operator reads it: "+ web/web4", "~ web/web1 weight 1→5", "- listener old".
+/// What one configuration changed, a line each, as an operator reads it: "+ web/web4", "~ web/web1 weight
+/// 1→5", "- listener old".
 struct ApplyReport {
   std::vector<std::string> changes;
   std::vector<std::string> notes;  ///< overrides that the file won against, run-time members that are gone
 };
 
-/// The only writer of the Table. Knows three things apart for each backend: what the file says, what the operator said,
-/// what the checker says; every change makes a new Table, one generation on, and publishes it. Control thread only.
+/// The only writer of the Table. Knows three things apart for each backend: what the file says, what the
+/// operator said, what the checker says; every change makes a new Table, one generation on, and publishes it.
+/// Control thread only.
 class Registry {
  public:
   /// Called with every new Table, from within the call that made it.
@@ -29,8 +31,8 @@ class Registry {
   Registry(std::uint32_t workers, Publish publish);
   ~Registry();
 
-  /// Takes a configuration, by difference: what did not change keeps its identity, its counters, its health and its overrides.
-  /// One Table is published, also when nothing changed.
+  /// Takes a configuration, by difference: what did not change keeps its identity, its counters, its health
+  /// and its overrides. One Table is published, also when nothing changed.
   ApplyReport apply(std::shared_ptr<const Config> config);
 
   /// From the checker. Unknown ids (just removed) are ignored. `on_trial`: up, but for one session alone.

@@ -11,22 +11,24 @@
 
 namespace weir {
 
-/// Bits of an event and of an interest; the values of epoll (held by static_assert), so that no other room needs its header.
+/// Bits of an event and of an interest; the values of epoll (held by static_assert), so that no other room
+/// needs its header.
 namespace events {
 inline constexpr std::uint32_t kReadable = 0x001;
-inline constexpr std::uint32_t kUrgent = 0x002;      ///< out-of-band data: a short read no longer means "empty"
+inline constexpr std::uint32_t kUrgent = 0x002;  ///< out-of-band data: a short read no longer means "empty"
 inline constexpr std::uint32_t kWritable = 0x004;
-inline constexpr std::uint32_t kError = 0x008;       ///< always reported
-inline constexpr std::uint32_t kHangUp = 0x010;      ///< both directions are over; always reported
+inline constexpr std::uint32_t kError = 0x008;        ///< always reported
+inline constexpr std::uint32_t kHangUp = 0x010;       ///< both directions are over; always reported
 inline constexpr std::uint32_t kPeerClosed = 0x2000;  ///< a FIN (or a reset) has arrived
-inline constexpr std::uint32_t kExclusive = 1u << 28;  ///< of several loops that watch one description, wake one
+inline constexpr std::uint32_t kExclusive = 1u
+                                            << 28;  ///< of several loops that watch one description, wake one
 inline constexpr std::uint32_t kEdge = 1u << 31;
 /// What every session socket is registered for, once and for all.
 inline constexpr std::uint32_t kStream = kReadable | kWritable | kUrgent | kPeerClosed | kEdge;
 }  // namespace events
 
-/// Is told of the events of a descriptor it registered with a Loop. Must outlive the batch in which it unwatches or closes
-/// that descriptor: dispose of it in LoopTurn::on_turn_end.
+/// Is told of the events of a descriptor it registered with a Loop. Must outlive the batch in which it
+/// unwatches or closes that descriptor: dispose of it in LoopTurn::on_turn_end.
 class Watcher {
  public:
   virtual void on_events(std::uint32_t events) = 0;
@@ -35,19 +37,22 @@ class Watcher {
   ~Watcher() = default;
 };
 
-/// Work that belongs to the end of a batch of events: running on with what ran out of its budget, deadlines, disposal.
+/// Work that belongs to the end of a batch of events: running on with what ran out of its budget, deadlines,
+/// disposal.
 class LoopTurn {
  public:
-  /// Answers how long the loop may sleep if nothing else happens: zero = more to do at once, negative = for ever.
+  /// Answers how long the loop may sleep if nothing else happens: zero = more to do at once, negative = for
+  /// ever.
   virtual Millis on_turn_end() = 0;
 
  protected:
   ~LoopTurn() = default;
 };
 
-/// One thread's event loop: an epoll set of its own in front, which holds the sockets and, as one descriptor among them, libuv's
-/// loop (timers, signals, processes, posts). libuv documents this embedding (uv_backend_fd, uv_backend_timeout); it spares the
-/// socket path libuv's per-watcher bookkeeping and one epoll_wait for each wake-up.
+/// One thread's event loop: an epoll set of its own in front, which holds the sockets and, as one descriptor
+/// among them, libuv's loop (timers, signals, processes, posts). libuv documents this embedding
+/// (uv_backend_fd, uv_backend_timeout); it spares the socket path libuv's per-watcher bookkeeping and one
+/// epoll_wait for each wake-up.
 ///
 /// Everything but post() and stop() is for the thread that calls run(), or before run().
 class Loop {
@@ -62,12 +67,12 @@ class Loop {
   /// Any thread, once or more.
   void stop();
 
-  /// Runs `task` on the loop's thread, in the order of the posts of each posting thread. Any thread; lock-free. Tasks that
-  /// are still waiting when the loop is destroyed are destroyed without being run.
+  /// Runs `task` on the loop's thread, in the order of the posts of each posting thread. Any thread;
+  /// lock-free. Tasks that are still waiting when the loop is destroyed are destroyed without being run.
   void post(std::function<void()> task);
 
-  /// Registers a descriptor. It leaves the set when it is closed, unless another process or descriptor shares its description:
-  /// then unwatch first.
+  /// Registers a descriptor. It leaves the set when it is closed, unless another process or descriptor shares
+  /// its description: then unwatch first.
   Result<void> watch(int fd, Watcher& watcher, std::uint32_t interest);
   void change_interest(int fd, Watcher& watcher, std::uint32_t interest);
   void unwatch(int fd);

@@ -8,17 +8,21 @@
 
 #include "lb/net/loop.h"
 
+struct uv_process_s;  // libuv's
+
 namespace weir {
 
 struct SpawnOptions {
   std::vector<std::string> command;      ///< path and arguments; no shell
   std::vector<std::string> environment;  ///< "NAME=value", the whole environment of the child
-  /// Descriptors the child gets: (number there, borrowed descriptor here). 0, 1 and 2 not named are /dev/null.
+  /// Descriptors the child gets: (number there, borrowed descriptor here). 0, 1 and 2 not named are
+  /// /dev/null.
   std::vector<std::pair<int, int>> descriptors;
   bool own_process_group = false;  ///< so that kill() reaches what the child starts
 };
 
-/// A child process on a loop. Loop thread only. Destroying it does not kill the child; its exit is then reaped unseen.
+/// A child process on a loop. Loop thread only. Destroying it does not kill the child; its exit is then
+/// reaped unseen.
 class ChildProcess {
  public:
   struct Exit {
@@ -33,6 +37,7 @@ class ChildProcess {
   void kill(int signal);  ///< the process group when it has its own
 
  private:
+  friend void close_orphan(::uv_process_s* process);
   struct Handle;
   explicit ChildProcess(Handle* handle) : handle_(handle) {}
   Handle* handle_;  // owned; freed by libuv's close callback

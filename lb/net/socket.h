@@ -15,14 +15,15 @@ inline constexpr int kKeepaliveIdleSeconds = 60;
 inline constexpr int kKeepaliveIntervalSeconds = 10;
 inline constexpr int kKeepaliveProbes = 6;
 
-/// A non-blocking listening socket on `address`; clients inherit TCP_NODELAY and keepalive from it. `first`: claims the address
-/// (bound without SO_REUSEPORT, so that another process's is refused with EADDRINUSE, and opened to sharing afterwards). Not `first`: one more
-/// socket beside those of this process, with a queue of its own; the kernel spreads connections evenly over them.
-/// IPv6 is IPv6 only. For TCP; see listen_unix for paths.
+/// A non-blocking listening socket on `address`; clients inherit TCP_NODELAY and keepalive from it. `first`:
+/// claims the address (bound without SO_REUSEPORT, so that another process's is refused with EADDRINUSE, and
+/// opened to sharing afterwards). Not `first`: one more socket beside those of this process, with a queue of
+/// its own; the kernel spreads connections evenly over them. IPv6 is IPv6 only. For TCP; see listen_unix for
+/// paths.
 Result<Fd> listen_tcp(const Address& address, bool first);
 
-/// A non-blocking listening socket on a path. A stale socket file is replaced; a live one, and anything that is not a socket, is
-/// refused. The file has `mode` from birth.
+/// A non-blocking listening socket on a path. A stale socket file is replaced; a live one, and anything that
+/// is not a socket, is refused. The file has `mode` from birth.
 Result<Fd> listen_unix(const Address& address, std::uint32_t mode);
 
 /// A non-blocking, close-on-exec stream socket of the address's family, with a connect under way (or done).

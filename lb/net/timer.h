@@ -7,8 +7,9 @@
 
 namespace weir {
 
-/// A one-shot timer on a loop (libuv's). For what is rare; a session's deadlines have their own wheel (proxy/deadlines).
-/// Belongs to the loop's thread; destroying it stops it. The callback may start, stop or destroy the timer.
+/// A one-shot timer on a loop (libuv's). For what is rare; a session's deadlines have their own wheel
+/// (proxy/deadlines). Belongs to the loop's thread; destroying it stops it. The callback may start, stop or
+/// destroy the timer.
 class Timer {
  public:
   Timer(Loop& loop, std::function<void()> on_expiry);

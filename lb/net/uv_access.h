@@ -14,4 +14,7 @@ class LoopAccess {
   static int& active_timers(Loop& loop);
 };
 
+/// Lets go of a child that outlives its ChildProcess and now its loop: it is no longer reaped by us.
+void close_orphan(uv_process_t* process);
+
 }  // namespace weir

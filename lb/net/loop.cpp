@@ -1,0 +1,161 @@
+#include "lb/net/loop.h"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <concurrentqueue/concurrentqueue.h>
+#include <cerrno>
+
+#include "lb/net/uv_access.h"
+
+namespace weir {
+
+static_assert(events::kReadable == EPOLLIN && events::kUrgent == EPOLLPRI && events::kWritable == EPOLLOUT &&
+              events::kError == EPOLLERR && events::kHangUp == EPOLLHUP &&
+              events::kPeerClosed == EPOLLRDHUP && events::kExclusive == EPOLLEXCLUSIVE &&
+              events::kEdge == static_cast<std::uint32_t>(EPOLLET));
+
+namespace {
+
+/// Events taken by one epoll_wait. More would only delay the end of the turn.
+constexpr int kBatch = 256;
+
+}  // namespace
+
+struct Loop::Uv {
+  uv_loop_t loop{};
+  uv_async_t wake{};
+  int active_timers = 0;
+  moodycamel::ConcurrentQueue<std::function<void()>> posts;
+};
+
+uv_loop_t* LoopAccess::uv(Loop& loop) {
+  return &loop.uv_->loop;
+}
+int& LoopAccess::active_timers(Loop& loop) {
+  return loop.uv_->active_timers;
+}
+
+Loop::Loop() : uv_(std::make_unique<Uv>()) {}
+
+Result<std::unique_ptr<Loop>> Loop::create() {
+  auto uv = std::make_unique<Uv>();
+  if (const int error = uv_loop_init(&uv->loop); error != 0)
+    return fail_errno("cannot create an event loop", -error);
+  std::unique_ptr<Loop> loop(new Loop);
+  loop->uv_ = std::move(uv);
+  uv_loop_t* const uv_loop = &loop->uv_->loop;
+  uv_loop->data = loop.get();
+  // The one handle that is always there: an empty libuv loop never polls.
+  if (const int error =
+          uv_async_init(uv_loop, &loop->uv_->wake,
+                        [](uv_async_t* wake) { static_cast<Loop*>(wake->loop->data)->drain_posts(); });
+      error != 0)
+    return fail_errno("cannot create an event loop's wake-up", -error);
+  loop->epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
+  if (loop->epoll_fd_ < 0) return fail_errno("cannot create an epoll set", errno);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = nullptr;
+  if (epoll_ctl(loop->epoll_fd_, EPOLL_CTL_ADD, uv_backend_fd(uv_loop), &event) != 0)
+    return fail_errno("cannot watch libuv's loop", errno);
+  loop->refresh_now();
+  return loop;
+}
+
+Loop::~Loop() {
+  uv_loop_t* const loop = &uv_->loop;
+  if (loop->data != nullptr) {
+    if (uv_->wake.type == UV_ASYNC) uv_close(reinterpret_cast<uv_handle_t*>(&uv_->wake), nullptr);
+    // Runs the close callbacks of the handles whose owners have gone; whatever is still open has an owner
+    // that is not.
+    while (uv_run(loop, UV_RUN_NOWAIT) != 0 && uv_loop_alive(loop) != 0) {
+    }
+    WEIR_CHECK(uv_loop_close(loop) == 0);
+  }
+  if (epoll_fd_ >= 0) ::close(epoll_fd_);
+}
+
+void Loop::post(std::function<void()> task) {
+  uv_->posts.enqueue(std::move(task));
+  uv_async_send(&uv_->wake);
+}
+
+void Loop::drain_posts() {
+  std::function<void()> task;
+  while (uv_->posts.try_dequeue(task)) {
+    task();
+    task = nullptr;
+  }
+}
+
+void Loop::stop() {
+  stopping_.store(true, std::memory_order_release);
+  uv_async_send(&uv_->wake);
+}
+
+Result<void> Loop::watch(int fd, Watcher& watcher, std::uint32_t interest) {
+  epoll_event event{};
+  event.events = interest;
+  event.data.ptr = &watcher;
+  if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) != 0)
+    return fail_errno("cannot watch a descriptor", errno);
+  return {};
+}
+
+void Loop::change_interest(int fd, Watcher& watcher, std::uint32_t interest) {
+  epoll_event event{};
+  event.events = interest;
+  event.data.ptr = &watcher;
+  WEIR_CHECK(epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event) == 0);
+}
+
+void Loop::unwatch(int fd) {
+  epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
+}
+
+std::chrono::nanoseconds Loop::refresh_now() {
+  return now_ = std::chrono::steady_clock::now().time_since_epoch();
+}
+
+void Loop::run_uv() {
+  uv_run(&uv_->loop, UV_RUN_NOWAIT);
+}
+
+int Loop::wait_timeout_ms() const {
+  // Without timers libuv's answer does not depend on the time, which then need not be read.
+  if (uv_->active_timers > 0) uv_update_time(&uv_->loop);
+  const int uv_timeout = uv_backend_timeout(&uv_->loop);
+  const auto turn = turn_sleep_.count();
+  if (turn < 0) return uv_timeout;
+  const int turn_timeout = turn > 60'000 ? 60'000 : static_cast<int>(turn);
+  return uv_timeout < 0 || turn_timeout < uv_timeout ? turn_timeout : uv_timeout;
+}
+
+void Loop::run() {
+  epoll_event batch[kBatch];
+  if (turn_ != nullptr) turn_sleep_ = turn_->on_turn_end();
+  while (true) {
+    const int timeout = wait_timeout_ms();
+    const int count = epoll_wait(epoll_fd_, batch, kBatch, timeout);
+    WEIR_CHECK(count >= 0 || errno == EINTR);
+    refresh_now();
+    // A due timer of libuv's does not make its descriptor readable; a timeout of 0 from it means that it has
+    // work to flush.
+    bool uv_due = count <= 0 || timeout == 0 || uv_->active_timers > 0;
+    for (int i = 0; i < count; ++i) {
+      if (batch[i].data.ptr == nullptr)
+        uv_due = true;
+      else
+        static_cast<Watcher*>(batch[i].data.ptr)->on_events(batch[i].events);
+    }
+    if (uv_due) run_uv();
+    turn_sleep_ = turn_ != nullptr ? turn_->on_turn_end() : Millis(-1);
+    if (stopping_.load(std::memory_order_acquire)) {
+      drain_posts();
+      return;
+    }
+  }
+}
+
+}  // namespace weir
