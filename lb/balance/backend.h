@@ -35,19 +35,22 @@ struct alignas(64) WorkerTotals {
 /// shared_ptr. The names never change; a backend whose address changes gets a new BackendLoad. Thread-safe.
 class BackendLoad {
  public:
-  BackendLoad(BackendId id, std::string pool, std::string name, std::string address, std::uint32_t workers)
-      : id(id),
-        pool(std::move(pool)),
-        name(std::move(name)),
-        address(std::move(address)),
+  BackendLoad(BackendId own_id, std::string pool_name, std::string own_name, std::string own_address,
+              std::uint32_t workers)
+      : id(own_id),
+        pool(std::move(pool_name)),
+        name(std::move(own_name)),
+        address(std::move(own_address)),
         per_worker(workers) {}
 
   const BackendId id;
   const std::string pool;
   const std::string name;
   const std::string address;  ///< as the configuration writes it
+  std::vector<WorkerTotals> per_worker;
 
-  /// Sessions picked and not yet ended, connecting ones included. Written through Lease only.
+  /// Sessions picked and not yet ended, connecting ones included. Written through Lease only. On a cache
+  /// line apart from all that is only read.
   alignas(64) std::atomic<std::uint32_t> active{0};
   /// Passive health. Connects failed since the last one that worked, over all workers.
   std::atomic<std::uint32_t> failures_in_a_row{0};
@@ -56,7 +59,6 @@ class BackendLoad {
   std::atomic<bool> report_pending{false};
   /// While Backend::on_trial: taken by the one session that tries the backend.
   std::atomic<bool> trial_taken{false};
-  std::vector<WorkerTotals> per_worker;
 };
 
 /// Counts one session on its backend from the pick until it ends, however it ends. A move-only value.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <span>
@@ -16,6 +17,8 @@ struct PickInput {
   /// Backends that this session has already tried and that must not be picked again. Usually empty, a few at
   /// most.
   std::span<const BackendId> tried;
+
+  bool has_tried(BackendId id) const { return std::find(tried.begin(), tried.end(), id) != tried.end(); }
 };
 
 /// One backend of the group that a balancer is built for: eligible or not, so that a policy can keep its

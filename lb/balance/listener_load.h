@@ -15,8 +15,8 @@ namespace weir {
 /// pool gets a new one. Thread-safe.
 class ListenerLoad {
  public:
-  ListenerLoad(std::string name, std::string pool, std::uint32_t workers)
-      : name(std::move(name)), pool(std::move(pool)), accepted(workers) {}
+  ListenerLoad(std::string own_name, std::string pool_name, std::uint32_t workers)
+      : name(std::move(own_name)), pool(std::move(pool_name)), accepted(workers) {}
 
   const std::string name;
   const std::string pool;

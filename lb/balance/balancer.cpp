@@ -1,0 +1,31 @@
+#include "lb/balance/balancer.h"
+
+namespace weir {
+
+// Each is defined in the policy's own file.
+std::unique_ptr<Balancer> build_round_robin(std::span<const Member> members, const Balancer* previous);
+std::unique_ptr<Balancer> build_least_connections(std::span<const Member> members, const Balancer* previous);
+std::unique_ptr<Balancer> build_source_hash(std::span<const Member> members, const Balancer* previous);
+
+namespace {
+
+constexpr BalancerKind kKinds[] = {
+    {"round_robin", build_round_robin},
+    {"least_connections", build_least_connections},
+    {"source_hash", build_source_hash},
+};
+
+}  // namespace
+
+std::span<const BalancerKind> balancer_kinds() {
+  return kKinds;
+}
+
+const BalancerKind* find_balancer_kind(std::string_view name) {
+  for (const BalancerKind& kind : kKinds) {
+    if (kind.name == name) return &kind;
+  }
+  return nullptr;
+}
+
+}  // namespace weir
