@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,8 @@
 
 namespace weir {
 
+inline constexpr std::uint32_t kMaxWorkers = 1024;
+
 /// One configuration file as plain data, validated as a whole by load_config. Every value is final: defaults
 /// are filled in, `${NAME}` is replaced. Never changed after loading; shared between threads as
 /// `shared_ptr<const Config>`.
@@ -19,7 +22,7 @@ namespace weir {
 struct ProbeConfig {
   std::string kind = "tcp";  ///< one of the probe kinds the loader was given
   Millis interval{2000};
-  Millis fast_interval{500};
+  Millis fast_interval{500};  ///< never longer than `interval`: cut to it when it is
   Millis timeout{1000};
   std::uint32_t rise = 2;
   std::uint32_t fall = 3;

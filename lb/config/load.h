@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,23 +19,26 @@ struct KnownKinds {
   std::vector<std::string_view> probes;
 };
 
+/// The value of an environment variable, or nothing when it is not set.
+using Environment = std::function<std::optional<std::string>(std::string_view name)>;
+
 struct LoadOptions {
   KnownKinds kinds;
   /// The hard limit on open files: a configuration that cannot be held by it is refused, with both numbers
-  /// named.
+  /// named. 0 = not judged.
   std::uint64_t descriptor_limit = 0;
-  /// `${NAME}`: the value, or nothing when it is not set. A reload passes the environment the daemon started
-  /// with.
-  std::function<std::optional<std::string>(std::string_view name)> environment;
+  /// For `${NAME}`. A reload passes the environment the daemon started with.
+  Environment environment;
 };
 
-/// One fault of a file, at the value it concerns (at the table when a key is missing).
+/// One fault of a file, at the value it concerns (at the table when a key is missing). One line: control
+/// characters are escaped.
 struct Fault {
   std::uint32_t line = 0;    ///< from 1; 0 = the whole file (unreadable, say)
-  std::uint32_t column = 0;  ///< from 1
+  std::uint32_t column = 0;  ///< from 1, in characters
   std::string message;
 
-  /// "file:line:column: message"
+  /// "file:line:column: message"; "file: message" for the whole file
   std::string to_string(std::string_view file) const;
 };
 
@@ -41,6 +46,9 @@ struct Fault {
 struct LoadResult {
   std::shared_ptr<const Config> config;  ///< null when there are faults
   std::vector<Fault> faults;
+  /// What is valid and probably not meant (a pool that no listener names, a key without effect), in the
+  /// file's order. Never a reason to refuse.
+  std::vector<Fault> warnings;
 };
 
 /// Reads and validates one file. Touches no socket, resolves no name, writes nothing. Any thread.
@@ -49,9 +57,20 @@ LoadResult load_config(const std::string& path, const LoadOptions& options);
 /// The same from text; `path` names the source in faults and is kept in Config::file.
 LoadResult parse_config(std::string_view text, const std::string& path, const LoadOptions& options);
 
-/// Descriptors that Weir keeps for itself beside two for each session: listeners, logs, admin, probes, loops,
-/// the pipe pool. `workers` is the resolved count.
-std::uint64_t reserved_descriptors(const Config& config, std::uint32_t workers);
+inline constexpr std::uint64_t kNoDescriptorLimit = std::numeric_limits<std::uint64_t>::max();
+
+/// Admin connections at once: a sixteenth of the descriptor limit, 4 to 64, so that a small limit still
+/// leaves most of it to sessions. The admin API keeps to it; it is what reserved_descriptors counts.
+std::uint64_t admin_connection_limit(std::uint64_t descriptor_limit);
+
+/// Probes under way at once: one for each probed backend, at most an eighth of the descriptor limit, 4 to
+/// 256. The checker keeps to it.
+std::uint64_t probe_limit(const Config& config, std::uint64_t descriptor_limit);
+
+/// Descriptors that Weir keeps for itself beside two for each session: listeners, logs, admin, probes, loops.
+/// Pipes are not among them: a session does without when there are none. `workers` is the resolved count.
+std::uint64_t reserved_descriptors(const Config& config, std::uint32_t workers,
+                                   std::uint64_t descriptor_limit = kNoDescriptorLimit);
 
 /// The sessions at once that `descriptor_limit` open files can hold: (limit - reserved) / 2, at least 0.
 std::uint64_t sessions_that_fit(const Config& config, std::uint32_t workers, std::uint64_t descriptor_limit);

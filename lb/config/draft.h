@@ -1,0 +1,62 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "lb/config/config.h"
+#include "lb/config/reader.h"
+
+namespace weir {
+
+// A configuration while it is read, with the places of what is checked across tables. A place is unknown when
+// the value is missing or has a fault of its own already: nothing more is said about that one.
+
+struct ListenerPlaces {
+  Place name;
+  Place pool;
+  Place max_connections;
+  std::vector<Place> bind;  ///< one for each of ListenerConfig::bind
+};
+
+struct BackendPlaces {
+  Place name;
+  Place address;
+};
+
+struct PoolPlaces {
+  Place table;
+  Place name;
+  std::vector<BackendPlaces> backends;  ///< one for each of PoolConfig::backends
+};
+
+struct Draft {
+  std::shared_ptr<Config> config = std::make_shared<Config>();
+  Place max_connections;
+  Place admin_socket;
+  Place state_file;
+  Place access;
+  std::vector<ListenerPlaces> listeners;  ///< one for each of Config::listeners
+  std::vector<PoolPlaces> pools;          ///< one for each of Config::pools
+};
+
+/// 2 descriptors for each session, and a process has at most 2^31 of them.
+inline constexpr std::uint64_t kMaxSessions = 1'000'000'000;
+
+/// Reads a name: 1 to 128 of `A-Z a-z 0-9 . _ : [ ] -`. The place of the value, unless there is none.
+Place read_name(const TableReader& reader, std::string_view key, std::string& name);
+
+/// What is wrong with a name, or "".
+std::string_view name_problem(std::string_view name);
+
+void read_listener(Findings& findings, const toml::table& table, Draft& draft);
+void read_pool(Findings& findings, const toml::table& table, Draft& draft);
+void read_health(Findings& findings, const toml::table& table, ProbeConfig& probe);
+
+/// What only shows when the whole file is known: names and addresses used twice, unknown pools, loops,
+/// limits, paths.
+void validate(Findings& findings, const Draft& draft);
+void validate_addresses(Findings& findings, const Draft& draft);
+void validate_paths(Findings& findings, const Draft& draft);
+
+}  // namespace weir

@@ -1,0 +1,153 @@
+#include "lb/config/load.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "lb/base/fd.h"
+#include "lb/config/draft.h"
+
+namespace weir {
+namespace {
+
+/// Some 100 bytes a backend: room for half a million of them.
+constexpr std::size_t kMaxFileBytes = std::size_t{64} << 20;
+
+/// toml++ bounds the depth of values but not that of dotted keys, whose tables it frees by recursion.
+constexpr int kMaxKeyParts = 64;
+
+LoadResult only_fault(Place place, std::string message, const LoadOptions& options) {
+  Findings findings(options);
+  findings.fault(place, std::move(message));
+  return findings.finish();
+}
+
+/// Where a key of more than kMaxKeyParts parts ends, if there is one. Strings and comments are not told apart
+/// from keys: none that a configuration needs has so many words joined by single dots.
+Place find_deep_key(std::string_view text) {
+  Place place{.line = 1, .column = 0};
+  int dots = 0;
+  char last = '\n';
+  for (const char c : text) {
+    ++place.column;
+    const bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '_' || c == '-' || c == '"' || c == '\'' || c == ' ' || c == '\t';
+    if (c == '.' && last != '.') {
+      if (++dots >= kMaxKeyParts) return place;
+    } else if (!word) {
+      dots = 0;
+    }
+    if (c == '\n') place = {.line = place.line + 1, .column = 0};
+    last = c;
+  }
+  return {};
+}
+
+void read_log(Findings& findings, const toml::table& table, Draft& draft) {
+  constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error"};
+  const TableReader reader(findings, table, log_keys());
+  LogConfig& log = draft.config->log;
+  std::size_t level = 0;
+  if (reader.choice("level", "log level", kLevels, level)) log.level = static_cast<LogLevel>(level);
+  if (reader.string("access", log.access)) draft.access = reader.place("access");
+}
+
+void read_admin(Findings& findings, const toml::table& table, Draft& draft) {
+  const TableReader reader(findings, table, admin_keys());
+  AdminConfig& admin = draft.config->admin;
+  if (reader.string("socket", admin.socket)) {
+    admin.socket_given = true;
+    draft.admin_socket = reader.place("socket");
+  }
+  std::string mode;
+  if (!reader.string("mode", mode)) return;
+  const bool octal = (mode.size() == 3 || (mode.size() == 4 && mode.front() == '0')) &&
+                     mode.find_first_not_of("01234567") == std::string::npos;
+  if (octal)
+    admin.mode = static_cast<std::uint32_t>(std::stoul(mode, nullptr, 8));
+  else
+    reader.wrong("mode", mode, "must be octal digits, \"0000\" to \"0777\", like \"0660\"");
+}
+
+void read_root(Findings& findings, const toml::table& root, Draft& draft) {
+  const TableReader reader(findings, root, root_keys());
+  Config& config = *draft.config;
+  reader.integer("workers", 0, kMaxWorkers, config.workers);
+  if (std::uint64_t most = 0; reader.integer("max_connections", 1, kMaxSessions, most)) {
+    config.max_connections = most;
+    draft.max_connections = reader.place("max_connections");
+  }
+  reader.duration("shutdown_grace", Zero::Allowed, config.shutdown_grace);
+  if (reader.string("state_file", config.state_file)) {
+    config.state_file_given = true;
+    draft.state_file = reader.place("state_file");
+  }
+  if (const auto* admin = reader.table("admin", "[admin]")) read_admin(findings, *admin, draft);
+  if (const auto* log = reader.table("log", "[log]")) read_log(findings, *log, draft);
+  for (const toml::table* table : reader.tables("listener", "[[listener]]"))
+    read_listener(findings, *table, draft);
+  for (const toml::table* table : reader.tables("pool", "[[pool]]")) read_pool(findings, *table, draft);
+  const toml::node* listeners = root.get("listener");
+  if (listeners == nullptr || (listeners->is_array() && listeners->as_array()->empty()))
+    findings.fault(reader.place("listener"),
+                   "no listener: write at least one [[listener]] with name, bind and pool");
+}
+
+Result<std::string> read_file(const std::string& path) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return fail_errno("cannot be opened", errno);
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return fail_errno("cannot be read", errno);
+  if (S_ISDIR(status.st_mode)) return fail("is a directory, not a file");
+  std::string text;
+  std::string chunk(64 * 1024, '\0');
+  while (text.size() <= kMaxFileBytes) {
+    const ssize_t size = ::read(file.get(), chunk.data(), chunk.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return fail_errno("cannot be read", errno);
+    if (size == 0) return text;
+    text.append(chunk, 0, static_cast<std::size_t>(size));
+  }
+  return fail(fmt::format("is too large: at most {} MiB", kMaxFileBytes >> 20));
+}
+
+}  // namespace
+
+LoadResult load_config(const std::string& path, const LoadOptions& options) {
+  const auto text = read_file(path);
+  if (!text) return only_fault({}, text.error().message, options);
+  return parse_config(*text, path, options);
+}
+
+LoadResult parse_config(std::string_view text, const std::string& path, const LoadOptions& options) {
+  if (const Place place = find_deep_key(text))
+    return only_fault(place, fmt::format("a key has more than {} parts", kMaxKeyParts), options);
+  toml::table root;
+  try {
+    root = toml::parse(text, std::string_view(path));
+  } catch (const toml::parse_error& error) {
+    const auto& begin = error.source().begin;
+    return only_fault({.line = begin.line, .column = begin.column},
+                      fmt::format("not valid TOML: {}", error.description()), options);
+  }
+  Findings findings(options);
+  Draft draft;
+  draft.config->file = path;
+  read_root(findings, root, draft);
+  validate(findings, draft);
+  LoadResult result = findings.finish();
+  if (result.faults.empty()) result.config = std::move(draft.config);
+  return result;
+}
+
+const PoolConfig* Config::find_pool(std::string_view name) const {
+  for (const PoolConfig& pool : pools)
+    if (pool.name == name) return &pool;
+  return nullptr;
+}
+
+}  // namespace weir

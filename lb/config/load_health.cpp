@@ -1,0 +1,150 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "lb/config/draft.h"
+
+namespace weir {
+namespace {
+
+constexpr std::uint32_t kMaxInARow = 10'000;
+constexpr std::uint16_t kLowestStatus = 100;
+constexpr std::uint16_t kHighestStatus = 599;
+constexpr std::size_t kMaxStatusRanges = 100;
+constexpr std::string_view kStatusAllowed =
+    "must be a status, a range or a list of them within 100 to 599, like \"200\" or \"200-299,304\"";
+
+using StatusRange = std::pair<std::uint16_t, std::uint16_t>;
+
+std::string_view trim(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+std::optional<std::uint16_t> parse_status(std::string_view text) {
+  text = trim(text);
+  std::uint16_t status = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), status);
+  const bool good = error == std::errc{} && end == text.data() + text.size() && status >= kLowestStatus &&
+                    status <= kHighestStatus;
+  return good ? std::optional(status) : std::nullopt;
+}
+
+std::optional<std::vector<StatusRange>> parse_status_ranges(std::string_view text) {
+  std::vector<StatusRange> ranges;
+  for (bool more = true; more;) {
+    const auto comma = text.find(',');
+    const std::string_view part = text.substr(0, comma);
+    const auto dash = part.find('-');
+    const auto from = parse_status(part.substr(0, dash));
+    const auto to = dash == std::string_view::npos ? from : parse_status(part.substr(dash + 1));
+    if (!from || !to || *from > *to || ranges.size() == kMaxStatusRanges) return std::nullopt;
+    ranges.emplace_back(*from, *to);
+    more = comma != std::string_view::npos;
+    if (more) text.remove_prefix(comma + 1);
+  }
+  return ranges;
+}
+
+/// A part of a request's head: a control character or a space in it would be another request.
+bool is_header_text(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
+}
+
+void read_http(const TableReader& reader, ProbeConfig& probe) {
+  reader.boolean("https", probe.https);
+  if (reader.string("path", probe.path) && (!probe.path.starts_with('/') || !is_header_text(probe.path)))
+    reader.wrong("path", probe.path, "must begin with / and have no space or control character");
+  if (reader.string("host", probe.host) && !is_header_text(probe.host))
+    reader.wrong("host", probe.host, "must be a host name, without a space or control character");
+  std::string status;
+  if (reader.string("status", status)) {
+    if (auto ranges = parse_status_ranges(status))
+      probe.status = std::move(*ranges);
+    else
+      reader.wrong("status", status, kStatusAllowed);
+  }
+  reader.string("body", probe.body);
+}
+
+void read_expect(const TableReader& reader, ProbeConfig& probe) {
+  reader.string("send", probe.send);
+  if (reader.string("expect", probe.expect) && probe.expect.empty())
+    reader.wrong("expect", probe.expect, "must be what the answer contains, at least one character");
+  if (probe.kind == "expect" && !reader.has("expect"))
+    reader.missing("expect", "an expect probe needs to know what the answer contains");
+}
+
+void read_exec(const TableReader& reader, ProbeConfig& probe) {
+  std::vector<Place> places;
+  if (probe.kind == "exec" && !reader.has("command"))
+    reader.missing("command", "an exec probe runs one, like [\"/usr/local/bin/check\", \"argument\"]");
+  if (!reader.list("command", probe.command, places) || probe.command.empty()) return;
+  for (std::size_t i = 0; i < probe.command.size(); ++i)
+    if (probe.command[i].find('\0') != std::string::npos)
+      reader.findings().fault(places[i],
+                              value_fault(fmt::format("pool.health.command[{}]", i), probe.command[i],
+                                          "an argument cannot hold a NUL character"));
+  const std::string& program = probe.command.front();
+  if (!program.starts_with('/'))
+    reader.findings().fault(places.front(),
+                            value_fault("pool.health.command[0]", program,
+                                        "must be an absolute path (no shell and no PATH is used)"));
+  else if (::access(program.c_str(), X_OK) != 0)
+    reader.findings().warn(
+        places.front(), value_fault("pool.health.command[0]", program, "is no program that can be run here"));
+}
+
+/// Keys of one kind of probe in the table of another; keys without effect.
+void check_keys_of_kind(const TableReader& reader, const std::string& kind) {
+  if (!knows_probe_kind(kind)) return;
+  for (const std::string_view key : health_keys().keys) {
+    if (!reader.has(key) || key == "probe") continue;
+    const std::string_view owner = probe_kind_of(key);
+    if (owner.empty() && kind == "none")
+      reader.findings().warn(reader.place(key),
+                             fmt::format("{} has no effect: probe = \"none\"", reader.path(key)));
+    if (!owner.empty() && owner != kind)
+      reader.findings().fault(reader.place(key),
+                              fmt::format("{} belongs to probe = \"{}\", and this pool has probe = \"{}\"",
+                                          reader.path(key), owner, kind));
+  }
+}
+
+}  // namespace
+
+void read_health(Findings& findings, const toml::table& table, ProbeConfig& probe) {
+  const TableReader reader(findings, table, health_keys());
+  const auto& kinds = findings.options().kinds.probes;
+  bool kind_known = !reader.has("probe");
+  if (std::size_t kind = 0; reader.choice("probe", "probe", kinds, kind)) {
+    probe.kind = kinds[kind];
+    kind_known = true;
+  }
+  reader.duration("interval", Zero::Refused, probe.interval);
+  reader.duration("fast_interval", Zero::Refused, probe.fast_interval);
+  reader.duration("timeout", Zero::Refused, probe.timeout);
+  reader.integer("rise", 1, kMaxInARow, probe.rise);
+  reader.integer("fall", 1, kMaxInARow, probe.fall);
+  reader.integer("port", 1, 65535, probe.port);
+  // A verdict is promised within a number of intervals, so confirming one never takes longer ones.
+  if (probe.fast_interval > probe.interval) {
+    if (reader.has("fast_interval"))
+      findings.warn(
+          reader.place("fast_interval"),
+          fmt::format("pool.health.fast_interval = \"{}\" is longer than the interval: cut to \"{}\"",
+                      format_duration(probe.fast_interval), format_duration(probe.interval)));
+    probe.fast_interval = probe.interval;
+  }
+  read_http(reader, probe);
+  read_expect(reader, probe);
+  read_exec(reader, probe);
+  if (kind_known) check_keys_of_kind(reader, probe.kind);
+}
+
+}  // namespace weir

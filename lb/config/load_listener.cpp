@@ -1,0 +1,89 @@
+#include <fmt/format.h>
+
+#include "lb/config/draft.h"
+
+namespace weir {
+namespace {
+
+constexpr std::string_view kUnixPrefix = "unix:";
+
+std::string bind_hint(std::string_view text) {
+  if (text.starts_with(':') || text.starts_with("*:")) {
+    const auto port = text.substr(text.find(':') + 1);
+    return fmt::format("every address is [\"0.0.0.0:{}\", \"[::]:{}\"]", port, port);
+  }
+  return "must be ip:port, [v6]:port or unix:/path";
+}
+
+/// The address to bind, or what is wrong with it.
+Result<Address> parse_bind(const std::string& text) {
+  if (text.starts_with(kUnixPrefix))
+    return Address::unix_path(std::string_view(text).substr(kUnixPrefix.size()));
+  if (text.starts_with(':') || text.starts_with("*:")) return fail(bind_hint(text));
+  auto address = Address::parse_ip_port(text);
+  if (!address) {
+    if (const auto endpoint = parse_endpoint(text); endpoint && !endpoint->host.empty())
+      return fail(fmt::format("a listener binds an address, and \"{}\" is a name; {}", endpoint->host,
+                              bind_hint(text)));
+    return address;
+  }
+  if (address->port() == 0) return fail("port 0 cannot be served (1 to 65535)");
+  if (address->family() == AF_INET6) {
+    // The socket is IPv6 only, so the kernel refuses a mapped IPv4 address.
+    const ClientAddress folded(address->data());
+    if (folded.ip().size() == 4)
+      return fail(
+          fmt::format("is IPv4 in IPv6 clothes: write {}:{}", folded.ip_to_string(), address->port()));
+  }
+  return address;
+}
+
+}  // namespace
+
+std::string_view name_problem(std::string_view name) {
+  if (name.empty()) return "a name has 1 to 128 characters";
+  if (name.size() > 128) return "is too long: a name has 1 to 128 characters";
+  const auto allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:[]-";
+  if (name.find_first_not_of(allowed) != std::string_view::npos)
+    return "has a character that a name cannot have: A-Z a-z 0-9 . _ : [ ] -";
+  return "";
+}
+
+Place read_name(const TableReader& reader, std::string_view key, std::string& name) {
+  if (!reader.string(key, name)) {
+    if (!reader.has(key)) reader.missing(key, "1 to 128 of A-Z a-z 0-9 . _ : [ ] -");
+    return {};
+  }
+  const std::string_view problem = name_problem(name);
+  if (!problem.empty()) reader.wrong(key, name, problem);
+  return reader.place(key);
+}
+
+void read_listener(Findings& findings, const toml::table& table, Draft& draft) {
+  const TableReader reader(findings, table, listener_keys());
+  ListenerConfig listener;
+  ListenerPlaces places;
+  places.name = read_name(reader, "name", listener.name);
+  std::vector<std::string> binds;
+  std::vector<Place> bind_places;
+  reader.strings("bind", binds, bind_places);
+  for (std::size_t i = 0; i < binds.size(); ++i) {
+    auto address = parse_bind(binds[i]);
+    if (!address) {
+      findings.fault(bind_places[i], value_fault(reader.path("bind"), binds[i], address.error().message));
+      continue;
+    }
+    listener.bind.push_back(*address);
+    places.bind.push_back(bind_places[i]);
+  }
+  if (!reader.has("bind"))
+    reader.missing("bind", "an address or a list of them, like \"0.0.0.0:8080\" or \"unix:/run/web.sock\"");
+  if (reader.string("pool", listener.pool)) places.pool = reader.place("pool");
+  if (!reader.has("pool")) reader.missing("pool", "the name of the pool that serves this listener");
+  if (reader.integer("max_connections", 0, kMaxSessions, listener.max_connections))
+    places.max_connections = reader.place("max_connections");
+  draft.config->listeners.push_back(std::move(listener));
+  draft.listeners.push_back(std::move(places));
+}
+
+}  // namespace weir

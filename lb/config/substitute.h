@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "lb/base/error.h"
+#include "lb/config/load.h"
+
+namespace weir {
+
+/// Replaces `${NAME}` and `${NAME:-default}` by the environment and `$${` by a literal `${`, once, from left
+/// to right: what is put in is not looked at again. As in a shell, the default also stands in for an empty
+/// variable; it ends at the first `}`.
+Result<std::string> substitute(std::string_view text, const Environment& environment);
+
+}  // namespace weir
