@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lb/base/state.h"
+
+namespace weir {
+
+/// The whole of what Weir serves, as plain data, summed over all workers at one moment.
+struct BackendStatus {
+  std::string name;
+  std::string address;
+  std::vector<std::string> resolved;  ///< of a host name
+  std::uint32_t weight = 1;
+  std::uint32_t configured_weight = 1;
+  std::uint32_t share_percent = 100;
+  bool backup = false;
+  Admin admin = Admin::Enabled;
+  bool admin_by_operator = false;  ///< an override, not the file
+  Health health = Health::Unknown;
+  bool eligible = false;
+  bool added = false;    ///< at run time, gone with the next reload
+  bool removed = false;  ///< in view until its last session has ended
+  std::string reason;
+  std::chrono::system_clock::time_point since;
+  std::uint64_t active = 0;
+  std::uint64_t total = 0;
+  std::uint64_t connect_failures = 0;
+  std::uint64_t bytes_to_backend = 0;
+  std::uint64_t bytes_to_client = 0;
+};
+
+struct PoolStatus {
+  std::string name;
+  std::string balance;
+  bool removed = false;
+  std::vector<BackendStatus> backends;
+};
+
+struct ListenerStatus {
+  std::string name;
+  std::vector<std::string> bind;
+  std::string pool;
+  std::uint64_t max_connections = 0;
+  std::uint64_t active = 0;
+  std::uint64_t total = 0;
+};
+
+struct Status {
+  std::uint64_t generation = 0;
+  std::uint64_t active = 0;  ///< over all listeners, those that are gone included
+  std::uint64_t total = 0;
+  std::vector<ListenerStatus> listeners;
+  std::vector<PoolStatus> pools;
+};
+
+/// Which backend a client would get now, and why.
+struct Explanation {
+  std::string pool;
+  std::string client;
+  std::optional<std::string> backend;
+  std::vector<std::string> because;
+  std::vector<std::pair<std::string, std::string>> excluded;  ///< backend, reason
+};
+
+}  // namespace weir
