@@ -84,6 +84,7 @@ class Lease {
     return std::move(load_);
   }
   BackendLoad* get() const { return load_.get(); }
+  const std::shared_ptr<BackendLoad>& load() const { return load_; }
   explicit operator bool() const { return load_ != nullptr; }
 
  private:

@@ -39,7 +39,8 @@ void set_nodelay(int fd);
 void set_reset_on_close(int fd);
 /// The error behind an EPOLLERR, taken from the socket (reading it again gives 0).
 int take_socket_error(int fd);
-/// Bytes written and not yet acknowledged by the other end (SIOCOUTQ).
+/// Bytes that a reset would destroy: written and not yet acknowledged by the other end (SIOCOUTQ); none on a
+/// unix socket, whose reader keeps what it has.
 int unsent_bytes(int fd);
 
 }  // namespace weir

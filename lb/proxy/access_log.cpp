@@ -1,0 +1,209 @@
+#include "lb/proxy/access_log.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include <concurrentqueue/concurrentqueue.h>
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <iterator>
+#include <optional>
+
+#include "lb/base/log.h"
+
+namespace weir {
+namespace {
+
+/// How long records may gather before they are written.
+constexpr std::chrono::milliseconds kBatchPause{10};
+/// A reader of a pipe that takes nothing for this long loses lines.
+constexpr std::chrono::milliseconds kWritePatience{1000};
+/// Written at once: a pipe that poll() calls writable takes this much without blocking (POSIX: PIPE_BUF).
+constexpr std::size_t kPipeWriteBytes = 4096;
+constexpr std::size_t kDrainRecords = 256;
+
+void append_millis(std::string& out, std::int64_t micros) {
+  if (micros < 0)
+    out += '-';
+  else
+    fmt::format_to(std::back_inserter(out), "{}.{}", micros / 1000, micros % 1000 / 100);
+}
+
+}  // namespace
+
+void append_line(std::string& out, const AccessRecord& record) {
+  const auto time = std::chrono::system_clock::time_point(std::chrono::milliseconds(record.time_ms));
+  const auto into = std::back_inserter(out);
+  fmt::format_to(into, "time={} listener={} client={} pool={}", format_time(time),
+                 quoted(record.listener->name), record.client.to_string(), quoted(record.listener->pool));
+  if (record.backend)
+    fmt::format_to(into, " backend={} backend_address={}", quoted(record.backend->name),
+                   quoted(record.backend->address));
+  else
+    out += " backend=- backend_address=-";
+  fmt::format_to(into, " attempts={} connect_ms=", record.attempts);
+  append_millis(out, record.connect_us);
+  out += " duration_ms=";
+  append_millis(out, record.duration_us);
+  fmt::format_to(into, " bytes_to_backend={} bytes_to_client={} end={}\n", record.bytes_to_backend,
+                 record.bytes_to_client, to_string(record.end));
+}
+
+/// moodycamel's queue with one token for each worker: try_enqueue takes a slot allocated at the start or
+/// fails.
+struct AccessLog::Queues {
+  struct alignas(64) OfWorker {
+    moodycamel::ConcurrentQueue<AccessRecord> queue{kQueueRecords};
+    moodycamel::ProducerToken producer{queue};
+    std::atomic<std::uint64_t> dropped{0};
+    std::uint64_t dropped_said = 0;  ///< the log's thread only
+  };
+  explicit Queues(std::uint32_t workers) : of_worker(workers) {}
+  std::vector<OfWorker> of_worker;
+  std::array<AccessRecord, kDrainRecords> batch;
+};
+
+AccessLog::AccessLog(std::string target, std::uint32_t workers, std::function<void(std::string)> complain)
+    : target_(std::move(target)),
+      enabled_(target_ != "off"),
+      complain_(std::move(complain)),
+      queues_(std::make_unique<Queues>(enabled_ ? workers : 0)) {}
+
+Result<std::unique_ptr<AccessLog>> AccessLog::open(const std::string& target, std::uint32_t workers,
+                                                   std::function<void(std::string)> complain) {
+  std::unique_ptr<AccessLog> log(new AccessLog(target, workers, std::move(complain)));
+  if (!log->enabled_) return log;
+  if (target == "stdout") {
+    log->file_ = Fd(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
+  } else {
+    log->file_ = Fd(::open(target.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  }
+  if (!log->file_) return fail_errno(fmt::format("cannot open the access log {}", target), errno);
+  log->thread_ = std::thread([raw = log.get()] { raw->run(); });
+  return log;
+}
+
+AccessLog::~AccessLog() {
+  if (!thread_.joinable()) return;
+  stopping_ = true;
+  wake();
+  thread_.join();
+}
+
+void AccessLog::write(std::uint32_t worker, AccessRecord&& record) {
+  auto& own = queues_->of_worker[worker];
+  if (!own.queue.try_enqueue(own.producer, std::move(record))) {
+    own.dropped.store(own.dropped.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return;
+  }
+  // A full barrier between the record and the look at the flag, as the sleeper has between the flag and the
+  // look at the queue.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (asleep_.load(std::memory_order_relaxed)) wake();
+}
+
+void AccessLog::reopen() {
+  reopen_ = true;
+  wake();
+}
+
+void AccessLog::wake() {
+  asleep_.store(false);
+  wake_.fetch_add(1);
+  wake_.notify_one();
+}
+
+void AccessLog::run() {
+  while (true) {
+    const bool stopping = stopping_;
+    if (reopen_.exchange(false)) open_again();
+    std::size_t written = 0;
+    while (const std::size_t records = drain()) written += records;
+    say_dropped();
+    if (stopping) return;
+    if (written > 0) {
+      std::this_thread::sleep_for(kBatchPause);
+      continue;
+    }
+    const std::uint32_t seen = wake_.load();
+    asleep_.store(true);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    const bool empty = std::all_of(queues_->of_worker.begin(), queues_->of_worker.end(),
+                                   [](const auto& own) { return own.queue.size_approx() == 0; });
+    if (empty && !reopen_ && !stopping_) wake_.wait(seen);
+    asleep_.store(false);
+  }
+}
+
+std::size_t AccessLog::drain() {
+  std::size_t records = 0;
+  for (auto& own : queues_->of_worker) {
+    const std::size_t got =
+        own.queue.try_dequeue_bulk_from_producer(own.producer, queues_->batch.begin(), kDrainRecords);
+    for (std::size_t i = 0; i < got; ++i) {
+      append_line(lines_, queues_->batch[i]);
+      queues_->batch[i].backend.reset();
+    }
+    records += got;
+  }
+  flush();
+  return records;
+}
+
+void AccessLog::flush() {
+  struct stat status {};
+  const bool regular = fstat(file_.get(), &status) == 0 && S_ISREG(status.st_mode);
+  std::string_view rest = lines_;
+  int error = 0;
+  while (!rest.empty() && error == 0) {
+    pollfd ready{file_.get(), POLLOUT, 0};
+    if (!regular && poll(&ready, 1, static_cast<int>(kWritePatience.count())) == 0) {
+      error = ETIMEDOUT;
+      break;
+    }
+    const ssize_t wrote =
+        ::write(file_.get(), rest.data(), regular ? rest.size() : std::min(rest.size(), kPipeWriteBytes));
+    if (wrote >= 0)
+      rest.remove_prefix(static_cast<std::size_t>(wrote));
+    else if (errno != EINTR && errno != EAGAIN)
+      error = errno;
+  }
+  if (error != 0) {
+    if (unwritten_ == 0)
+      complain_(fail_errno(fmt::format("cannot write the access log {}", target_), error).value().message);
+    unwritten_ += static_cast<std::uint64_t>(std::count(rest.begin(), rest.end(), '\n'));
+  } else if (unwritten_ > 0 && !lines_.empty()) {
+    complain_(fmt::format("access log {}: writing again, {} lines were lost", target_, unwritten_));
+    unwritten_ = 0;
+  }
+  lines_.clear();
+}
+
+void AccessLog::open_again() {
+  if (target_ == "stdout") return;
+  Fd again(::open(target_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  if (again)
+    file_ = std::move(again);
+  else
+    complain_(
+        fail_errno(fmt::format("cannot reopen the access log {}, writing to the old file", target_), errno)
+            .value()
+            .message);
+}
+
+void AccessLog::say_dropped() {
+  for (std::size_t worker = 0; worker < queues_->of_worker.size(); ++worker) {
+    auto& own = queues_->of_worker[worker];
+    const std::uint64_t dropped = own.dropped.load(std::memory_order_relaxed);
+    if (dropped == own.dropped_said) continue;
+    complain_(fmt::format("access log {}: {} lines of worker {} were dropped, its queue was full", target_,
+                          dropped - own.dropped_said, worker + 1));
+    own.dropped_said = dropped;
+  }
+}
+
+}  // namespace weir

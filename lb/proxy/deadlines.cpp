@@ -1,0 +1,82 @@
+#include "lb/proxy/deadlines.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "lb/base/error.h"
+
+namespace weir {
+
+Deadlines::Deadlines(std::uint64_t now_ms) : now_ms_(now_ms) {
+  for (auto& level : slots_)
+    for (Deadline& head : level) head.previous = head.next = &head;
+}
+
+Deadlines::~Deadlines() {
+  for_each([](Deadline& deadline) { deadline.unlink(); });
+}
+
+Deadlines::Place Deadlines::place_of(std::uint64_t due_ms) const {
+  // The level is that of the highest 6-bit digit in which due and now differ.
+  const std::uint64_t differing = (due_ms ^ now_ms_) | (kSlots - 1);
+  const unsigned level = (63u - static_cast<unsigned>(std::countl_zero(differing))) / kSlotBits;
+  if (level >= kLevels) return {kLevels - 1, kSlots - 1, due_ms};
+  const unsigned shift = level * kSlotBits;
+  return {level, static_cast<unsigned>(due_ms >> shift) & (kSlots - 1), (due_ms >> shift) << shift};
+}
+
+void Deadlines::set(Deadline& deadline, std::uint64_t due_ms) {
+  deadline.unlink();
+  deadline.due_ms = std::max(due_ms, now_ms_);
+  const Place place = place_of(deadline.due_ms);
+  Deadline& head = slots_[place.level][place.slot];
+  deadline.previous = head.previous;
+  deadline.next = &head;
+  head.previous->next = &deadline;
+  head.previous = &deadline;
+  occupied_[place.level] |= std::uint64_t{1} << place.slot;
+}
+
+std::optional<Deadlines::Place> Deadlines::first_occupied() const {
+  for (unsigned level = 0; level < kLevels; ++level) {
+    const unsigned shift = level * kSlotBits;
+    const unsigned current = static_cast<unsigned>(now_ms_ >> shift) & (kSlots - 1);
+    while (occupied_[level] != 0) {
+      // A level only holds slots from the current one to the end of its digit: later ones differ in a higher
+      // digit.
+      const unsigned slot = static_cast<unsigned>(std::countr_zero(occupied_[level]));
+      const Deadline& head = slots_[level][slot];
+      if (head.next == &head) {
+        occupied_[level] &= ~(std::uint64_t{1} << slot);
+        continue;
+      }
+      const std::uint64_t digit_start = (now_ms_ >> (shift + kSlotBits)) << (shift + kSlotBits);
+      WEIR_CHECK(slot >= current);
+      return Place{level, slot, std::max(now_ms_, digit_start + (std::uint64_t{slot} << shift))};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> Deadlines::next_ms() const {
+  const auto place = first_occupied();
+  if (!place) return std::nullopt;
+  return place->start_ms;
+}
+
+Deadline* Deadlines::expire_one(std::uint64_t now_ms) {
+  while (const auto place = first_occupied()) {
+    if (place->start_ms > now_ms) break;
+    now_ms_ = std::max(now_ms_, place->start_ms);
+    Deadline* const deadline = slots_[place->level][place->slot].next;
+    if (deadline->due_ms <= now_ms_) {
+      deadline->unlink();
+      return deadline;
+    }
+    set(*deadline, deadline->due_ms);  // one level down, at least
+  }
+  now_ms_ = std::max(now_ms_, now_ms);
+  return nullptr;
+}
+
+}  // namespace weir

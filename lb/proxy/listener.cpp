@@ -1,0 +1,107 @@
+#include "lb/proxy/listener.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "lb/proxy/worker.h"
+
+namespace weir {
+namespace {
+
+/// Accepts of one turn: enough to empty a burst quickly, few enough that existing sessions do not wait for
+/// it.
+constexpr std::uint32_t kAcceptsPerTurn = 32;
+
+bool out_of_resources(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+}  // namespace
+
+Listener::Listener(Worker& worker, ListenerLoad& load, Fd fd, bool shared)
+    : worker_(worker), load_(load), fd_(std::move(fd)), shared_(shared) {}
+
+std::uint32_t Listener::interest() const {
+  return events::kReadable | (shared_ ? events::kExclusive : 0);
+}
+
+Result<void> Listener::open() {
+  return worker_.loop().watch(fd_.get(), *this, interest());
+}
+
+void Listener::on_events(std::uint32_t) {
+  if (!fd_ || paused_) return;
+  // Level-triggered: while clients come one at a time, the accept that would only find the queue empty is
+  // spared. Two wake-ups in a row, or a burst before, mean that they queue.
+  const bool queueing = last_burst_ > 1 || worker_.turn() == last_turn_ + 1;
+  const std::uint32_t limit = queueing ? kAcceptsPerTurn : 1;
+  last_turn_ = worker_.turn();
+  last_burst_ = 0;
+  while (last_burst_ < limit && accept_one() == Accepted::One) ++last_burst_;
+}
+
+Listener::Accepted Listener::accept_one() {
+  Gate& gate = worker_.shared().gate;
+  if (!gate.enter(load_)) {
+    gate.wait();
+    if (!gate.enter(load_)) {
+      pause();
+      return Accepted::Blocked;
+    }
+  }
+  union {
+    sockaddr generic;
+    sockaddr_in v4;
+    sockaddr_in6 v6;
+  } address;
+  socklen_t size = sizeof address;
+  Fd client(accept4(fd_.get(), &address.generic, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (client) {
+    auto& accepted = load_.accepted[worker_.index()].value;
+    accepted.store(accepted.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    worker_.start_session(*this, std::move(client), ClientAddress(&address.generic));
+    return Accepted::One;
+  }
+  const int error = errno;
+  gate.leave(load_);
+  // The place was held in vain: somebody may have paused for it.
+  if (gate.take_waiting()) worker_.shared().wake_all();
+  if (error == EAGAIN) return Accepted::NoneWaiting;
+  // The client has given up already, or its network has: accept(2) says to treat these like EAGAIN and try
+  // the next.
+  if (!out_of_resources(error)) return Accepted::One;
+  worker_.on_trouble({"accept", error});
+  worker_.retry_listeners_later();
+  pause();
+  return Accepted::Blocked;
+}
+
+void Listener::pause() {
+  if (paused_) return;
+  paused_ = true;
+  worker_.loop().unwatch(fd_.get());
+}
+
+void Listener::resume() {
+  if (!paused_ || !fd_) return;
+  paused_ = false;
+  if (!open()) {
+    paused_ = true;
+    worker_.retry_listeners_later();
+  }
+}
+
+void Listener::close() {
+  if (!fd_) return;
+  if (!paused_) worker_.loop().unwatch(fd_.get());
+  // The kernel's queue dies with the socket: nobody who is in it may be lost. A shared socket lives on
+  // elsewhere.
+  if (!shared_)
+    while (accept_one() == Accepted::One) {
+    }
+  paused_ = false;
+  fd_.reset();
+}
+
+}  // namespace weir

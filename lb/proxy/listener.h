@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+
+#include "lb/balance/listener_load.h"
+#include "lb/balance/table.h"
+#include "lb/base/fd.h"
+#include "lb/net/loop.h"
+
+namespace weir {
+
+class Worker;
+
+/// One worker's socket of one listener's address: accepts, a bounded number a turn, and starts sessions.
+/// Pauses at a limit or without descriptors: clients then wait in the kernel's queue. Lives on its worker's
+/// thread until its last session has ended.
+class Listener final : private Watcher {
+ public:
+  /// `shared`: other workers hold the same socket (unix paths); then the kernel wakes one of them.
+  Listener(Worker& worker, ListenerLoad& load, Fd fd, bool shared);
+
+  Result<void> open();
+  /// Accepts on after a pause.
+  void resume();
+  /// Serves whoever is in the kernel's queue and closes the socket. Existing sessions go on.
+  void close();
+
+  bool is_open() const { return static_cast<bool>(fd_); }
+  bool paused() const { return paused_; }
+  ListenerLoad& load() const { return load_; }
+  /// The pool it feeds, of the worker's current Table; null when there is none of that name.
+  const Pool* pool() const { return pool_; }
+  void set_pool(const Pool* pool) { pool_ = pool; }
+
+  std::uint32_t sessions = 0;  ///< alive on this worker
+
+ private:
+  enum class Accepted : std::uint8_t { One, NoneWaiting, Blocked };
+
+  void on_events(std::uint32_t seen) override;
+  Accepted accept_one();
+  void pause();
+  std::uint32_t interest() const;
+
+  Worker& worker_;
+  ListenerLoad& load_;
+  Fd fd_;
+  const Pool* pool_ = nullptr;
+  std::uint64_t last_turn_ = 0;   ///< the worker's turn of the last wake-up
+  std::uint32_t last_burst_ = 0;  ///< accepts of it
+  const bool shared_;
+  bool paused_ = false;
+};
+
+}  // namespace weir

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "lb/balance/table.h"
+#include "lb/base/error.h"
+#include "lb/net/loop.h"
+#include "lb/proxy/access_log.h"
+#include "lb/proxy/deadlines.h"
+#include "lb/proxy/gate.h"
+#include "lb/proxy/listener.h"
+#include "lb/proxy/pipe_pool.h"
+#include "lb/proxy/pump.h"
+#include "lb/proxy/session.h"
+
+namespace weir {
+
+/// Weir's own trouble, never a backend's: no descriptors, no memory for sockets, no source port.
+struct Trouble {
+  const char* doing;  ///< "accept" or "connect"
+  int error;
+};
+
+/// What all workers share. Made before them, outlives them.
+struct WorkerShared {
+  Gate& gate;
+  AccessLog& access_log;
+  std::uint32_t workers;
+  /// Called on a worker's thread; must not block. A backend's failures_in_a_row has changed in a way the
+  /// checker wants to know.
+  std::function<void(const std::shared_ptr<BackendLoad>&)> on_connects_changed;
+  /// Called on a worker's thread, at most once a second for each worker; must not block.
+  std::function<void(std::uint32_t worker, Trouble)> on_trouble;
+  /// Wakes the listeners of every worker after a place has become free (Gate). Any worker's thread.
+  std::function<void()> wake_all;
+};
+
+/// One event-loop thread: its listening sockets, its sessions, the buffers it lends them. Reads the Table it
+/// was last handed, shares nothing else with other workers but atomics, and takes no lock.
+class Worker final : private LoopTurn {
+ public:
+  static Result<std::unique_ptr<Worker>> create(std::uint32_t index, WorkerShared& shared);
+  /// Joins the thread; sessions that are left end as `shutdown`.
+  ~Worker();
+
+  // For other threads; each is carried out on the worker's own, in the order of the calls.
+
+  void start();
+  void adopt(std::shared_ptr<const Table> table, std::function<void()> adopted);
+  void add_listener(ListenerLoad& load, Fd fd, bool shared, std::function<void(Result<void>)> done);
+  /// Serves what is in the kernel's queues and closes these listeners' sockets.
+  void close_listeners(std::function<bool(const ListenerLoad&)> which, std::function<void()> done);
+  void abort_sessions(std::function<bool(const Session&)> which, End end,
+                      std::function<void(std::size_t)> done);
+  void visit_sessions(std::function<void(const Session&)> visit, std::function<void()> done);
+  void resume_listeners();
+  void post(std::function<void()> task) { loop_->post(std::move(task)); }
+
+  // For this room, on the worker's thread.
+
+  Loop& loop() { return *loop_; }
+  WorkerShared& shared() { return shared_; }
+  PumpContext& pump_context() { return pump_context_; }
+  Deadlines& deadlines() { return deadlines_; }
+  std::uint32_t index() const { return index_; }
+  std::uint64_t now_ms() const;
+  std::uint64_t turn() const { return turn_; }  ///< counts the batches of events
+  const std::shared_ptr<const Table>& table() const { return table_; }
+
+  void start_session(Listener& listener, Fd client, const ClientAddress& address);
+  void run_again(Session& session);
+  /// The session is over: frees its place and disposes of it at the end of the turn.
+  void on_session_over(Session& session);
+  void on_trouble(Trouble trouble);
+  /// A listener that ran out of descriptors is tried again after a while, or when a session ends.
+  void retry_listeners_later() { retry_listeners_ms_ = now_ms() + kListenerRetryMs; }
+
+ private:
+  static constexpr std::uint64_t kListenerRetryMs = 100;
+  static constexpr std::size_t kReadBufferBytes = 64 * 1024;
+
+  Worker(std::uint32_t index, WorkerShared& shared, std::unique_ptr<Loop> loop);
+  Millis on_turn_end() override;
+  void dispose_of_ended();
+  void resume_listeners_here();
+
+  const std::uint32_t index_;
+  WorkerShared& shared_;
+  std::unique_ptr<Loop> loop_;
+  std::unique_ptr<std::byte[]> buffer_;
+  PipePool pipes_;
+  PumpContext pump_context_;
+  Deadlines deadlines_;
+  std::shared_ptr<const Table> table_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<Session*> run_again_;  // of the next turn
+  std::vector<Session*> running_;    // of this one
+  std::vector<std::unique_ptr<Session>> ended_;
+  std::uint64_t next_session_ = 1;
+  std::uint64_t turn_ = 0;
+  std::uint64_t retry_listeners_ms_ = 0;  ///< 0 = nobody waits for descriptors
+  std::uint64_t trouble_said_ms_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace weir
