@@ -58,7 +58,8 @@ class Registry {
   /// `on_trial`: up, but for one session alone.
   void set_health(BackendId id, Health health, std::string reason, bool on_trial = false);
 
-  /// From the resolver. Empty = does not resolve, for `reason`; the backend then is unknown.
+  /// From the resolver. Empty = does not resolve, for `reason`; the backend then is unknown, unless it has
+  /// addresses from before: those stay in use.
   void set_addresses(BackendId id, std::vector<Address> addresses, std::string reason);
 
   /// How a pool's backends are probed; null for an unknown pool. Valid until the next apply(). A backend is
