@@ -7,24 +7,27 @@ namespace {
 
 constexpr std::string_view kUnixPrefix = "unix:";
 
-std::string bind_hint(std::string_view text) {
-  if (text.starts_with(':') || text.starts_with("*:")) {
-    const auto port = text.substr(text.find(':') + 1);
-    return fmt::format("every address is [\"0.0.0.0:{}\", \"[::]:{}\"]", port, port);
-  }
-  return "must be ip:port, [v6]:port or unix:/path";
+constexpr std::string_view kAllowed = "must be ip:port, [v6]:port or unix:/path";
+
+/// The port of ":80" and "*:80", which other programs take for every address; else "".
+std::string_view port_of_every_address(std::string_view text) {
+  if (text.starts_with('*')) text.remove_prefix(1);
+  const bool port_only = text.size() > 1 && text.front() == ':' &&
+                         text.find_first_not_of("0123456789", 1) == std::string_view::npos;
+  return port_only ? text.substr(1) : std::string_view{};
 }
 
 /// The address to bind, or what is wrong with it.
 Result<Address> parse_bind(const std::string& text) {
   if (text.starts_with(kUnixPrefix))
     return Address::unix_path(std::string_view(text).substr(kUnixPrefix.size()));
-  if (text.starts_with(':') || text.starts_with("*:")) return fail(bind_hint(text));
+  if (const auto port = port_of_every_address(text); !port.empty())
+    return fail(fmt::format("every address is [\"0.0.0.0:{}\", \"[::]:{}\"]", port, port));
   auto address = Address::parse_ip_port(text);
   if (!address) {
     if (const auto endpoint = parse_endpoint(text); endpoint && !endpoint->host.empty())
-      return fail(fmt::format("a listener binds an address, and \"{}\" is a name; {}", endpoint->host,
-                              bind_hint(text)));
+      return fail(
+          fmt::format("a listener binds an address, and \"{}\" is a name: {}", endpoint->host, kAllowed));
     return address;
   }
   if (address->port() == 0) return fail("port 0 cannot be served (1 to 65535)");
@@ -33,7 +36,7 @@ Result<Address> parse_bind(const std::string& text) {
     const ClientAddress folded(address->data());
     if (folded.ip().size() == 4)
       return fail(
-          fmt::format("is IPv4 in IPv6 clothes: write {}:{}", folded.ip_to_string(), address->port()));
+          fmt::format("is IPv4 written as IPv6: write {}:{}", folded.ip_to_string(), address->port()));
   }
   return address;
 }

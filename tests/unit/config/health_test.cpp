@@ -1,0 +1,107 @@
+#include "tests/unit/config/parse.h"
+
+using namespace weir;
+using namespace weir::test;
+using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
+using namespace std::chrono_literals;
+
+TEST_CASE("a key of one kind of probe is refused with another kind") {
+  const auto [text, fault] = GENERATE(table<std::string, std::string>({
+      {"path = \"/x\"",
+       "f:8:8: pool.health.path belongs to probe = \"http\", and this pool has probe = \"tcp\"\n"},
+      {"probe = \"none\"\nbody = \"x\"",
+       "f:9:8: pool.health.body belongs to probe = \"http\", and this pool has probe = \"none\"\n"},
+      {"probe = \"http\"\nsend = \"x\"",
+       "f:9:8: pool.health.send belongs to probe = \"expect\", and this pool has probe = \"http\"\n"},
+      {"probe = \"tcp\"\ncommand = [\"/bin/sh\"]",
+       "f:9:11: pool.health.command belongs to probe = \"exec\", and this pool has probe = \"tcp\"\n"},
+      {"probe = \"exec\"\ncommand = [\"/bin/sh\"]\nhttps = false",
+       "f:10:9: pool.health.https belongs to probe = \"http\", and this pool has probe = \"exec\"\n"},
+  }));
+  CHECK(bad(with_health(text)) == fault);
+}
+
+TEST_CASE("nothing is said about keys of a probe that is unknown itself") {
+  CHECK(parse(with_health("probe = \"htpp\"\npath = \"/\"")).faults.size() == 1);
+}
+
+TEST_CASE("a kind of probe that this room does not know may have any key") {
+  LoadOptions options = default_options();
+  options.kinds.probes.push_back("dns");
+  CHECK(good(with_health("probe = \"dns\"\nsend = \"x\"\nhost = \"h\""), options).pools[0].probe.kind ==
+        "dns");
+}
+
+TEST_CASE("an expect probe needs what it expects, an exec probe its command") {
+  CHECK_THAT(bad(with_health("probe = \"expect\"")), StartsWith("f:7:1: pool.health.expect is missing: "));
+  CHECK_THAT(bad(with_health("probe = \"expect\"\nexpect = \"\"")),
+             StartsWith("f:9:10: pool.health.expect = \"\": "));
+  CHECK_THAT(bad(with_health("probe = \"exec\"")), StartsWith("f:7:1: pool.health.command is missing: "));
+  CHECK_THAT(bad(with_health("probe = \"exec\"\ncommand = []")),
+             StartsWith("f:9:11: pool.health.command is an empty list"));
+  CHECK_THAT(bad(with_health("probe = \"exec\"\ncommand = [\"check\"]")),
+             StartsWith("f:9:12: pool.health.command[0] = \"check\": must be an absolute path"));
+  CHECK_THAT(bad(with_health("probe = \"exec\"\ncommand = [\"/bin/sh\", \"a\\u0000b\"]")),
+             StartsWith("f:9:23: pool.health.command[1] = \"a\\x00b\": an argument cannot hold a NUL"));
+}
+
+TEST_CASE("a command that cannot be run here is a warning") {
+  const LoadResult result = parse(with_health("probe = \"exec\"\ncommand = [\"/no/such/program\"]"));
+  CHECK(result.config != nullptr);
+  CHECK_THAT(all_of(result.warnings), StartsWith("f:9:12: pool.health.command[0] = \"/no/such/program\": "));
+}
+
+TEST_CASE("the expected status is one or more ranges within 100 to 599") {
+  using Ranges = std::vector<std::pair<std::uint16_t, std::uint16_t>>;
+  const auto status = [](const std::string& text) {
+    return good(with_health("probe = \"http\"\nstatus = \"" + text + "\"")).pools[0].probe.status;
+  };
+  CHECK(status("200") == Ranges{{200, 200}});
+  CHECK(status("100-599") == Ranges{{100, 599}});
+  CHECK(status("200 - 204 , 301") == Ranges{{200, 204}, {301, 301}});
+  const std::string wrong = GENERATE("", "99", "600", "399-200", "200-", "-200", "200,", ",200", "2xx",
+                                     "200-300-400", "+200", "0200 1", "20 0");
+  CAPTURE(wrong);
+  CHECK_THAT(bad(with_health("probe = \"http\"\nstatus = \"" + wrong + "\"")),
+             StartsWith("f:9:10: pool.health.status = "));
+}
+
+TEST_CASE("a probe's path and host cannot end the request's head") {
+  CHECK_THAT(bad(with_health("probe = \"http\"\npath = \"x\"")),
+             StartsWith("f:9:8: pool.health.path = \"x\": "));
+  CHECK_THAT(bad(with_health("probe = \"http\"\npath = \"/x\\r\\nEvil: 1\"")),
+             StartsWith("f:9:8: pool.health.path"));
+  CHECK_THAT(bad(with_health("probe = \"http\"\npath = \"/x y\"")), StartsWith("f:9:8: pool.health.path"));
+  CHECK_THAT(bad(with_health("probe = \"http\"\nhost = \"a\\r\\nb: c\"")),
+             StartsWith("f:9:8: pool.health.host"));
+}
+
+TEST_CASE("a timeout longer than the interval is allowed") {
+  CHECK(good(with_health("interval = \"1s\"\ntimeout = \"10s\"")).pools[0].probe.timeout == 10s);
+}
+
+TEST_CASE("a fast interval longer than the interval is cut to it with a warning") {
+  const LoadResult result = parse(with_health("interval = \"1s\"\nfast_interval = \"2s\""));
+  REQUIRE(result.config != nullptr);
+  CHECK(result.config->pools[0].probe.fast_interval == 1s);
+  CHECK(all_of(result.warnings) ==
+        "f:9:17: pool.health.fast_interval = \"2s\" is longer than the interval: cut to \"1s\"\n");
+}
+
+TEST_CASE("what has no effect without probes is a warning") {
+  const LoadResult result = parse(with_health("probe = \"none\"\ninterval = \"1s\"\nfall = 2"));
+  CHECK(result.config != nullptr);
+  CHECK(all_of(result.warnings) ==
+        "f:9:12: pool.health.interval has no effect: probe = \"none\"\n"
+        "f:10:8: pool.health.fall has no effect: probe = \"none\"\n");
+}
+
+TEST_CASE("an http probe may go to a unix socket, where a port has no effect") {
+  const std::string backend = "[[pool.backend]]\nname = \"u\"\naddress = \"unix:/run/u.sock\"\n";
+  CHECK(parse(with_health("probe = \"http\"") + backend).warnings.empty());
+  const LoadResult result = parse(with_health("probe = \"http\"\nport = 81") + backend);
+  CHECK(result.config != nullptr);
+  CHECK(all_of(result.warnings) ==
+        "f:9:8: pool.health.port = 81: has no effect on \"u\", which is on a unix socket\n");
+}
