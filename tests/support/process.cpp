@@ -1,0 +1,242 @@
+#include "tests/support/process.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <sstream>
+#include <stdexcept>
+#include <system_error>
+
+#include "tests/support/temp_dir.h"
+
+namespace weir::test {
+namespace {
+
+struct Pipe {
+  Fd read_end;
+  Fd write_end;
+};
+
+Pipe make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw std::system_error(errno, std::generic_category(), "pipe2");
+  return {Fd(ends[0]), Fd(ends[1])};
+}
+
+std::vector<std::string> environment_with(const std::vector<std::pair<std::string, std::string>>& added) {
+  std::vector<std::string> result;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const bool replaced = std::any_of(added.begin(), added.end(), [&](const auto& pair) {
+      return text.substr(0, text.find('=')) == pair.first;
+    });
+    if (!replaced) result.emplace_back(text);
+  }
+  for (const auto& [name, value] : added) result.push_back(name + "=" + value);
+  return result;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  for (std::string& text : strings) result.push_back(text.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+/// Between fork and exec in a program with threads: async-signal-safe calls only.
+[[noreturn]] void become(char* const* argv, char* const* environment, const ProcessOptions& options, int out,
+                         int err) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::dup2(out, STDOUT_FILENO);
+  ::dup2(err, STDERR_FILENO);
+  if (options.descriptor_limit) {
+    const rlimit limit{*options.descriptor_limit, *options.descriptor_limit};
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0) ::_exit(126);
+  if (options.user) {
+    if (::setgid(*options.user) != 0 || ::setuid(*options.user) != 0) ::_exit(126);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of user clears it
+  }
+  ::execvpe(argv[0], argv, environment);
+  ::_exit(127);
+}
+
+}  // namespace
+
+OutputCollector::OutputCollector(Fd read_end)
+    : read_end_(std::move(read_end)), stop_(::eventfd(0, EFD_CLOEXEC)), thread_([this] { collect(); }) {}
+
+OutputCollector::~OutputCollector() {
+  ::eventfd_write(stop_.get(), 1);
+  thread_.join();
+}
+
+void OutputCollector::collect() {
+  std::array<char, 65536> buffer{};
+  while (true) {
+    std::array<pollfd, 2> watched{{{read_end_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
+    if (::poll(watched.data(), watched.size(), -1) < 0) continue;
+    if (watched[0].revents == 0) break;
+    const ssize_t got = ::read(read_end_.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    const std::string_view piece(buffer.data(), static_cast<std::size_t>(got));
+    const std::lock_guard lock(mutex_);
+    text_ += piece;
+    lines_ += static_cast<std::size_t>(std::count(piece.begin(), piece.end(), '\n'));
+    grown_.notify_all();
+  }
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  grown_.notify_all();
+}
+
+std::string OutputCollector::text() const {
+  const std::lock_guard lock(mutex_);
+  return text_;
+}
+
+std::size_t OutputCollector::line_count() const {
+  const std::lock_guard lock(mutex_);
+  return lines_;
+}
+
+bool OutputCollector::wait_for(std::string_view substring, milliseconds deadline) const {
+  std::unique_lock lock(mutex_);
+  const auto found = [&] { return text_.find(substring) != std::string::npos; };
+  grown_.wait_for(lock, deadline, [&] { return ended_ || found(); });
+  return found();
+}
+
+void OutputCollector::wait_for_end(milliseconds deadline) const {
+  std::unique_lock lock(mutex_);
+  grown_.wait_for(lock, deadline, [&] { return ended_; });
+}
+
+Process::Process(std::vector<std::string> argv, const ProcessOptions& options) {
+  Pipe out = make_pipe();
+  Pipe err = make_pipe();
+  std::vector<std::string> environment = environment_with(options.environment);
+  const std::vector<char*> argv_pointers = pointers(argv);
+  const std::vector<char*> environment_pointers = pointers(environment);
+  pid_ = ::fork();
+  if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (pid_ == 0) {
+    become(argv_pointers.data(), environment_pointers.data(), options, out.write_end.get(),
+           err.write_end.get());
+  }
+  pidfd_ = Fd(::pidfd_open(pid_, 0));
+  out_ = std::make_unique<OutputCollector>(std::move(out.read_end));
+  err_ = std::make_unique<OutputCollector>(std::move(err.read_end));
+}
+
+Process::~Process() {
+  if (running()) {
+    signal(SIGKILL);
+    wait();
+  }
+}
+
+bool Process::running() {
+  return !wait(milliseconds(0)).has_value();
+}
+
+void Process::signal(int number) const {
+  if (!status_) ::kill(pid_, number);
+}
+
+std::optional<int> Process::wait(milliseconds deadline) {
+  if (status_) return status_;
+  pollfd watched{pidfd_.get(), POLLIN, 0};
+  int ready = 0;
+  do {
+    ready = ::poll(&watched, 1, static_cast<int>(deadline.count()));
+  } while (ready < 0 && errno == EINTR);
+  int raw = 0;
+  if (ready <= 0 || ::waitpid(pid_, &raw, 0) != pid_) return std::nullopt;
+  status_ = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
+  // The pipes close with the process, unless it has left children behind.
+  out_->wait_for_end(milliseconds(1000));
+  err_->wait_for_end(milliseconds(1000));
+  return status_;
+}
+
+std::string Process::proc_path(std::string_view entry) const {
+  return fmt::format("/proc/{}/{}", pid_, entry);
+}
+
+double Process::cpu_seconds() const {
+  // Field 2 is the name in parentheses, which may hold spaces; utime and stime are fields 14 and 15.
+  const std::string stat = read_file(proc_path("stat"));
+  std::istringstream rest(stat.substr(stat.rfind(')') + 1));
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) rest >> skipped;
+  double user = 0;
+  double system = 0;
+  rest >> user >> system;
+  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+std::size_t Process::threads() const {
+  const std::filesystem::directory_iterator tasks(proc_path("task"));
+  return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
+std::size_t Process::resident_bytes() const {
+  std::istringstream statm(read_file(proc_path("statm")));
+  std::size_t size = 0;
+  std::size_t resident = 0;
+  statm >> size >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::size_t Process::descriptors(std::string_view kind) const {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(proc_path("fd"))) {
+    std::error_code gone;
+    const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
+    if (!gone && target.starts_with(kind)) ++count;
+  }
+  return count;
+}
+
+Finished run_program(std::vector<std::string> argv, const ProcessOptions& options, milliseconds deadline) {
+  const std::string name = argv.front();
+  Process process(std::move(argv), options);
+  const auto status = process.wait(deadline);
+  if (!status) throw std::runtime_error(fmt::format("{} did not end; it said: {}", name, process.err()));
+  return {*status, process.out(), process.err()};
+}
+
+std::uint64_t raise_descriptor_limit() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+bool have_program(std::string_view program) {
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path == nullptr ? "/usr/bin:/bin" : path);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (::access((folder + "/" + std::string(program)).c_str(), X_OK) == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace weir::test
