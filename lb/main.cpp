@@ -1,0 +1,93 @@
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "lb/balance/balancer.h"
+#include "lb/base/log.h"
+#include "lb/config/load.h"
+#include "lb/daemon.h"
+
+namespace weir {
+namespace {
+
+enum ExitStatus : int { kDone = 0, kFailed = 1, kUsage = 2 };
+
+std::uint64_t hard_descriptor_limit() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_max;
+}
+
+LoadOptions load_options() {
+  LoadOptions options;
+  for (const BalancerKind& kind : balancer_kinds()) options.kinds.balancers.push_back(kind.name);
+  options.kinds.probes = {"tcp", "http", "expect", "exec", "none"};
+  options.descriptor_limit = hard_descriptor_limit();
+  options.environment = [](std::string_view name) -> std::optional<std::string> {
+    const char* const value = std::getenv(std::string(name).c_str());
+    if (value == nullptr) return std::nullopt;
+    return value;
+  };
+  return options;
+}
+
+LoadResult load_or_complain(const std::string& path, const LoadOptions& options) {
+  LoadResult result = load_config(path, options);
+  for (const Fault& fault : result.faults) std::fprintf(stderr, "%s\n", fault.to_string(path).c_str());
+  return result;
+}
+
+int check(const std::string& path) {
+  const LoadResult result = load_or_complain(path, load_options());
+  if (!result.config) return kFailed;
+  std::size_t backends = 0;
+  for (const PoolConfig& pool : result.config->pools) backends += pool.backends.size();
+  std::printf("%s: fine: %zu listeners, %zu pools, %zu backends\n", path.c_str(),
+              result.config->listeners.size(), result.config->pools.size(), backends);
+  return kDone;
+}
+
+int run(const std::string& path) {
+  LoadOptions options = load_options();
+  const LoadResult result = load_or_complain(path, options);
+  if (!result.config) return kFailed;
+  options.descriptor_limit = raise_descriptor_limit();
+  init_daemon_log(static_cast<spdlog::level::level_enum>(result.config->log.level));
+  auto daemon = Daemon::create(result.config, std::move(options));
+  if (!daemon) {
+    std::fprintf(stderr, "weir: %s\n", daemon.error().message.c_str());
+    return kFailed;
+  }
+  return (*daemon)->run();
+}
+
+int main_with(int argc, char** argv) {
+  CLI::App app("weir: a Layer-4 TCP load balancer");
+  app.require_subcommand(1);
+  std::string config = "/etc/weir/weir.toml";
+  auto* const run_command = app.add_subcommand("run", "serve in the foreground");
+  run_command->add_option("-c,--config", config, "the configuration file")->capture_default_str();
+  auto* const check_command =
+      app.add_subcommand("check", "read and validate a configuration; touches no socket");
+  check_command->add_option("-c,--config", config, "the configuration file")->capture_default_str();
+  auto* const version_command = app.add_subcommand("version", "version and features");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kUsage;
+  }
+  if (run_command->parsed()) return run(config);
+  if (check_command->parsed()) return check(config);
+  if (version_command->parsed()) std::printf("weir %s\n", WEIR_VERSION);
+  return kDone;
+}
+
+}  // namespace
+}  // namespace weir
+
+int main(int argc, char** argv) {
+  return weir::main_with(argc, argv);
+}
