@@ -17,34 +17,10 @@ namespace {
 /// Some 100 bytes a backend: room for half a million of them.
 constexpr std::size_t kMaxFileBytes = std::size_t{64} << 20;
 
-/// toml++ bounds the depth of values but not that of dotted keys, whose tables it frees by recursion.
-constexpr int kMaxKeyParts = 64;
-
 LoadResult only_fault(Place place, std::string message, const LoadOptions& options) {
   Findings findings(options);
   findings.fault(place, std::move(message));
   return findings.finish();
-}
-
-/// Where a key of more than kMaxKeyParts parts ends, if there is one. Strings and comments are not told apart
-/// from keys: none that a configuration needs has so many words joined by single dots.
-Place find_deep_key(std::string_view text) {
-  Place place{.line = 1, .column = 0};
-  int dots = 0;
-  char last = '\n';
-  for (const char c : text) {
-    ++place.column;
-    const bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                      c == '_' || c == '-' || c == '"' || c == '\'' || c == ' ' || c == '\t';
-    if (c == '.' && last != '.') {
-      if (++dots >= kMaxKeyParts) return place;
-    } else if (!word) {
-      dots = 0;
-    }
-    if (c == '\n') place = {.line = place.line + 1, .column = 0};
-    last = c;
-  }
-  return {};
 }
 
 void read_log(Findings& findings, const toml::table& table, Draft& draft) {
@@ -124,20 +100,14 @@ LoadResult load_config(const std::string& path, const LoadOptions& options) {
 }
 
 LoadResult parse_config(std::string_view text, const std::string& path, const LoadOptions& options) {
-  if (const Place place = find_deep_key(text))
-    return only_fault(place, fmt::format("a key has more than {} parts", kMaxKeyParts), options);
-  toml::table root;
-  try {
-    root = toml::parse(text, std::string_view(path));
-  } catch (const toml::parse_error& error) {
-    const auto& begin = error.source().begin;
-    return only_fault({.line = begin.line, .column = begin.column},
-                      fmt::format("not valid TOML: {}", error.description()), options);
-  }
+  const auto root = parse_toml(text, path);
+  if (!root)
+    return only_fault({.line = root.error().line, .column = root.error().column}, root.error().message,
+                      options);
   Findings findings(options);
   Draft draft;
   draft.config->file = path;
-  read_root(findings, root, draft);
+  read_root(findings, *root, draft);
   validate(findings, draft);
   LoadResult result = findings.finish();
   if (result.faults.empty()) result.config = std::move(draft.config);

@@ -57,7 +57,7 @@ TEST_CASE("a listener's address that cannot be bound is refused") {
       {"[\"0.0.0.0:80\", \"::1:80\"]",
        "f:2:23: listener.bind: \"::1:80\" looks like IPv6: write it in brackets, [address]:port\n"},
       {"\"localhost:80\"",
-       "f:2:8: listener.bind = \"localhost:80\": a listener binds an address, and \"localhost\" is a name; "
+       "f:2:8: listener.bind = \"localhost:80\": a listener binds an address, and \"localhost\" is a name: "
        "must be "
        "ip:port, [v6]:port or unix:/path\n"},
       {"\":80\"", "f:2:8: listener.bind = \":80\": every address is [\"0.0.0.0:80\", \"[::]:80\"]\n"},

@@ -210,6 +210,11 @@ TEST_CASE("a syntax error is reported alone, at its place") {
   CHECK_THAT(bad("weight = 99999999999999999999\n"), Contains("64 bits"));
 }
 
+TEST_CASE("a character that the parser does not expect is a fault like any other") {
+  CHECK(bad("workers = 1\n[$x]\n") == "f:2:2: not valid TOML: this character cannot stand here\n");
+  CHECK(bad(with_backend("") + "# é\n  [[é=").starts_with("f:11:"));
+}
+
 TEST_CASE("nesting without end is refused, not followed") {
   std::string keys = "[a";
   for (int i = 0; i < 200'000; ++i) keys += ".a";
