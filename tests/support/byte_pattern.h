@@ -7,8 +7,8 @@
 
 namespace weir::test {
 
-/// An endless stream of random-looking bytes that a seed fixes, so that whoever receives it can check it as it
-/// comes. It repeats after a prime number of bytes, so that no loss or swap of whole buffers goes unseen.
+/// An endless stream of random-looking bytes that a seed fixes, so that whoever receives it can check it as
+/// it comes. It repeats after a prime number of bytes, so that no loss or swap of whole buffers goes unseen.
 class BytePattern {
  public:
   explicit BytePattern(std::uint64_t seed);

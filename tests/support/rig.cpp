@@ -15,7 +15,9 @@ std::vector<FakeBackendOptions> lettered(std::size_t count) {
   return result;
 }
 
-std::vector<FakeBackendOptions> echoing(std::size_t count) { return std::vector<FakeBackendOptions>(count); }
+std::vector<FakeBackendOptions> echoing(std::size_t count) {
+  return std::vector<FakeBackendOptions>(count);
+}
 
 FakeBackendOptions scripted(std::function<void(Stream&)> script) {
   FakeBackendOptions options;

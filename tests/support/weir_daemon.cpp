@@ -85,8 +85,8 @@ std::string WeirDaemon::whole_lines() const {
 
 std::vector<AccessLine> WeirDaemon::wait_for_access(std::size_t count, milliseconds deadline) {
   if (!eventually(deadline, [&] { return process_.out_lines() >= count; })) {
-    throw std::runtime_error(
-        fmt::format("the access log has {} lines, not {}; it ends:\n{}", process_.out_lines(), count, tail(process_.out())));
+    throw std::runtime_error(fmt::format("the access log has {} lines, not {}; it ends:\n{}",
+                                         process_.out_lines(), count, tail(process_.out())));
   }
   return access_log();
 }
