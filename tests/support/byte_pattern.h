@@ -7,17 +7,21 @@
 
 namespace weir::test {
 
-/// An endless stream of random-looking bytes that a seed fixes, so that whoever receives it can say where the
-/// first wrong byte is. Any place of it can be computed without the bytes before.
+/// An endless stream of random-looking bytes that a seed fixes, so that whoever receives it can check it as
+/// it comes. It repeats after a prime number of bytes, so that no loss or swap of whole buffers goes unseen.
 class BytePattern {
  public:
-  explicit BytePattern(std::uint64_t seed) : seed_(seed) {}
+  explicit BytePattern(std::uint64_t seed);
 
   void fill(std::span<char> out, std::uint64_t offset) const;
   std::string bytes(std::size_t size, std::uint64_t offset = 0) const;
 
  private:
-  std::uint64_t seed_;
+  friend class PatternChecker;
+  /// The bytes from `offset` on, as many as there are before the repetition.
+  std::string_view run(std::uint64_t offset) const;
+
+  std::string period_;
 };
 
 /// Compares what arrives, piece by piece, with a pattern.
@@ -33,7 +37,6 @@ class PatternChecker {
   BytePattern pattern_;
   std::uint64_t received_ = 0;
   bool intact_ = true;
-  std::string expected_;
 };
 
 }  // namespace weir::test

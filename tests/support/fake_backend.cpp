@@ -18,6 +18,7 @@ namespace weir::test {
 namespace {
 
 constexpr std::size_t kKeptBytes = 1024 * 1024;
+constexpr std::size_t kFloodPiece = 16 * 1024;
 constexpr std::size_t kEchoBacklog = 256 * 1024;  // beyond it the backend stops reading until some is sent
 
 std::string bound_address(int fd) {
@@ -32,14 +33,18 @@ std::string bound_address(int fd) {
   throw std::system_error(errno, std::generic_category(), what);
 }
 
-Fd listening_socket(const std::string& text, int backlog, int receive_buffer = 0) {
+Fd listening_socket(const std::string& text, int backlog, const FakeBackendOptions& options = {}) {
   const Address address = to_address(text);
   if (address.is_unix()) std::filesystem::remove(std::string(address.path()));
   Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (receive_buffer > 0)
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+  // Connections inherit both.
+  const auto set_buffer = [&fd](int name, int bytes) {
+    if (bytes > 0) ::setsockopt(fd.get(), SOL_SOCKET, name, &bytes, sizeof bytes);
+  };
+  set_buffer(SO_RCVBUF, options.receive_buffer);
+  set_buffer(SO_SNDBUF, options.send_buffer);
   if (::bind(fd.get(), address.data(), address.size()) != 0) give_up("bind " + text);
   if (::listen(fd.get(), backlog) != 0) give_up("listen " + text);
   return fd;
@@ -74,7 +79,7 @@ FakeBackend::~FakeBackend() {
 }
 
 void FakeBackend::listen() {
-  listening_ = listening_socket(address_, 4096, options_.receive_buffer);
+  listening_ = listening_socket(address_, 4096, options_);
   watch(epoll_.get(), listening_.get(), EPOLLIN);
 }
 
@@ -136,17 +141,21 @@ void FakeBackend::start(Fd fd) {
   if (!flush(connection)) return;
   if (options_.then == Then::Reset) return drop(number, true);
   if (options_.then == Then::Finish) ::shutdown(number, SHUT_WR);
-  const unsigned reading = options_.then == Then::Stall ? 0U : static_cast<unsigned>(EPOLLIN | EPOLLRDHUP);
+  const bool never_reads = options_.then == Then::Stall || options_.then == Then::Flood;
+  const unsigned reading = never_reads ? 0U : static_cast<unsigned>(EPOLLIN | EPOLLRDHUP);
   watch(epoll_.get(), number, reading | EPOLLOUT | EPOLLET);
 }
 
 void FakeBackend::handle(Connection& connection, unsigned events) {
-  if (options_.then == Then::Stall && (events & (EPOLLERR | EPOLLHUP)) != 0) {
+  const bool never_reads = options_.then == Then::Stall || options_.then == Then::Flood;
+  if (never_reads && (events & (EPOLLERR | EPOLLHUP)) != 0) {
     if ((events & EPOLLERR) != 0) ++resets_;
     return drop(connection.fd.get(), false);
   }
-  if (options_.then == Then::Stall) {
-    flush(connection);
+  if (never_reads) {
+    while (flush(connection) && connection.unsent.empty() && options_.then == Then::Flood) {
+      connection.unsent.assign(kFloodPiece, 'f');
+    }
     return;
   }
   // Sending makes room to read again, and reading gives more to send.

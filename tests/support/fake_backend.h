@@ -19,6 +19,7 @@ enum class Then {
   Discard,  ///< reads and throws away; after EOF it closes
   Stall,    ///< never reads
   Finish,   ///< FIN at once, then reads until EOF
+  Flood,    ///< sends without end, never reads
   Reset     ///< RST at once
 };
 
@@ -30,6 +31,7 @@ struct FakeBackendOptions {
   std::function<void(Stream&)> script = {};
   std::string address = "127.0.0.1:0";
   int receive_buffer = 0;  ///< SO_RCVBUF in bytes; 0 = the system's
+  int send_buffer = 0;     ///< SO_SNDBUF in bytes
 };
 
 /// A backend whose every move the test decides. Serves from threads of its own; all methods may be called

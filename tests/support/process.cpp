@@ -5,9 +5,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,7 +139,7 @@ Process::Process(std::vector<std::string> argv, const ProcessOptions& options) {
     become(argv_pointers.data(), environment_pointers.data(), options, out.write_end.get(),
            err.write_end.get());
   }
-  pidfd_ = Fd(::pidfd_open(pid_, 0));
+  pidfd_ = Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   out_ = std::make_unique<OutputCollector>(std::move(out.read_end));
   err_ = std::make_unique<OutputCollector>(std::move(err.read_end));
 }

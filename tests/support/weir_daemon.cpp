@@ -16,6 +16,11 @@ std::vector<std::string> run_command(const TempDir& dir, const std::string& toml
   return {weir_binary(), "run", "-c", file};
 }
 
+std::string tail(const std::string& text) {
+  constexpr std::size_t kShown = 1000;
+  return text.substr(text.size() - std::min(text.size(), kShown));
+}
+
 bool complains(const std::string& log) {
   return log.find("Sanitizer") != std::string::npos || log.find("broken invariant") != std::string::npos ||
          log.find("runtime error:") != std::string::npos;
@@ -80,8 +85,8 @@ std::string WeirDaemon::whole_lines() const {
 
 std::vector<AccessLine> WeirDaemon::wait_for_access(std::size_t count, milliseconds deadline) {
   if (!eventually(deadline, [&] { return process_.out_lines() >= count; })) {
-    throw std::runtime_error(
-        fmt::format("the access log has {} lines, not {}:\n{}", process_.out_lines(), count, process_.out()));
+    throw std::runtime_error(fmt::format("the access log has {} lines, not {}; it ends:\n{}",
+                                         process_.out_lines(), count, tail(process_.out())));
   }
   return access_log();
 }
