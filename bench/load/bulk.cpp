@@ -60,7 +60,7 @@ class Bulk final : public ClientMode {
 
   Run& run_;
   BulkOptions options_;
-  Pattern pattern_{kBufferBytes};
+  Pattern pattern_;
   std::vector<char> scratch_;
   std::vector<Stream> streams_;
   Pacer down_pacer_;
@@ -78,7 +78,8 @@ class Bulk final : public ClientMode {
 Bulk::Bulk(Run& run, const BulkOptions& options)
     : run_(run),
       options_(options),
-      scratch_(kBufferBytes),
+      pattern_(std::max(kBufferBytes, options.chunk_bytes)),
+      scratch_(std::max(kBufferBytes, options.chunk_bytes)),
       streams_(options.streams),
       down_pacer_(options.rate_bytes_per_second, options.chunk_bytes),
       up_pacer_(options.rate_bytes_per_second, options.chunk_bytes) {}

@@ -3,11 +3,12 @@
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <cstdio>
-#include <map>
+#include <functional>
+#include <type_traits>
 
 #include "bench/load/options.h"
+#include "bench/load/size.h"
 #include "lb/base/duration.h"
 
 namespace weir::load {
@@ -22,13 +23,6 @@ struct Texts {
   std::string direction = "down";
   int pin = -1;
 };
-
-CLI::AsNumberWithUnit bytes_unit() {
-  // K, M, G are thousands; Ki, Mi, Gi are powers of 1024.
-  std::map<std::string, double> units = {{"k", 1e3},     {"m", 1e6},        {"g", 1e9},
-                                         {"ki", 1024.0}, {"mi", 1048576.0}, {"gi", 1073741824.0}};
-  return CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::CASE_INSENSITIVE, "SIZE");
-}
 
 template <class Set>
 CLI::Option* add_duration(CLI::App& app, const char* name, const char* help, Set set) {
@@ -50,18 +44,22 @@ Address read_address(const char* option, const std::string& text) {
   return *address;
 }
 
-CLI::Option* add_bytes(CLI::App& app, const char* name, double& value, const char* help) {
-  return app.add_option(name, value, help)->transform(bytes_unit())->check(CLI::PositiveNumber);
-}
-
-/// A size option into an integer.
 template <class T>
 CLI::Option* add_size(CLI::App& app, const char* name, T& value, const char* help) {
   return app
-      .add_option_function<double>(
-          name, [&value](double n) { value = static_cast<std::uint64_t>(n); }, help)
-      ->transform(bytes_unit())
-      ->check(CLI::Range(1.0, 1e15));
+      .add_option_function<std::string>(
+          name,
+          [name, &value](const std::string& text) {
+            const auto parsed = parse_size(text);
+            if (!parsed) throw CLI::ValidationError(name, parsed.error().message);
+            if constexpr (std::is_floating_point_v<T>) {
+              value = *parsed;
+            } else {
+              value = static_cast<std::uint64_t>(*parsed);
+            }
+          },
+          help)
+      ->type_name("SIZE");
 }
 
 void add_output(CLI::App& app, OutputOptions& output, Texts& texts) {
@@ -157,11 +155,11 @@ void add_bulk(CLI::App& root, Action& action, ClientOptions& client, Texts& text
   app.add_option("--direction", texts.direction, "down, up or both")
       ->check(CLI::IsMember({"down", "up", "both"}));
   add_size(app, "--bytes", options.bytes, "for each stream and direction, then its end");
-  add_bytes(
+  add_size(
       app, "--rate", options.rate_bytes_per_second,
       "bytes/s in all, each direction, moved in even chunks by this side (a slow reader, downward: to pace "
       "the sender use serve --rate)");
-  add_size(app, "--chunk", options.chunk_bytes, "of a paced transfer, up to 256Ki (64Ki)");
+  add_size(app, "--chunk", options.chunk_bytes, "of a paced transfer (64Ki)");
   CLI::Option* verify = app.add_flag("--verify", options.verify, "compare every byte received");
   app.add_flag("--truncate", options.truncate, "discard in the kernel what is received (MSG_TRUNC)")
       ->excludes(verify);
@@ -206,8 +204,8 @@ void add_serve(CLI::App& root, Action& action, Texts& texts, ServeOptions& optio
   app.add_option("--name", options.name, "http: what it answers (default: the address it was reached at)");
   app.add_option("--greeting", options.greeting, "letter: sent on accept");
   add_size(app, "--bytes", options.bytes, "source: so many, then FIN (default: for ever)");
-  add_bytes(app, "--rate", options.rate_bytes_per_second,
-            "source: bytes/s for each connection, in even chunks");
+  add_size(app, "--rate", options.rate_bytes_per_second,
+           "source: bytes/s for each connection, in even chunks");
   add_size(app, "--chunk", options.chunk_bytes, "of a paced source (64Ki)");
   add_size(app, "--close-after", options.close_after,
            "echo, sink, answer: FIN when so many received bytes are answered");
