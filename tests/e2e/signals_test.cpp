@@ -1,0 +1,168 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "tests/support/rig.h"
+
+using namespace weir::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+SimpleConfig with_grace(std::string grace, int workers = 1) {
+  SimpleConfig config;
+  config.workers = workers;
+  config.global = fmt::format("shutdown_grace = \"{}\"", grace);
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("a signal to stop without sessions ends Weir at once with status 0") {
+  const int number = GENERATE(SIGTERM, SIGINT);
+  SimpleConfig config;
+  config.workers = GENERATE(1, 2);
+  Rig rig(lettered(1), config);
+  REQUIRE(rig.letters(2) == "aa");
+  rig.weir().expect_exit();
+  const auto start = Clock::now();
+  rig.process().signal(number);
+  CHECK(rig.process().wait() == 0);
+  CHECK(since(start) < patient(3s));  // far below the grace of 30 s
+}
+
+TEST_CASE("after SIGTERM sessions finish in peace and new clients are refused") {
+  SimpleConfig config;
+  config.workers = GENERATE(1, 2);
+  Rig rig(lettered(1), config);
+  Stream client = rig.connect();
+  REQUIRE(client.recv_exact(1) == "a");
+  rig.weir().expect_exit();
+  rig.process().signal(SIGTERM);
+  CHECK(eventually([&] { return !connect_failure(rig.address()).empty(); }));
+  CHECK_THAT(connect_failure(rig.address()), Catch::Contains("refused"));
+  CHECK(client.echoes(BytePattern(1).bytes(100'000)));
+  CHECK(rig.process().running());
+  client.half_close();
+  CHECK(client.recv_to_end().ending == Ending::Eof);
+  CHECK(rig.process().wait() == 0);
+  CHECK(rig.weir().wait_for_access(1).back()["end"] == "done");
+}
+
+TEST_CASE("when the grace is over what is left is reset and the status is 0", "[alone]") {
+  Rig rig(lettered(1), with_grace("1s", GENERATE(1, 2)));
+  Stream client = rig.connect();
+  REQUIRE(client.recv_exact(1) == "a");
+  rig.weir().expect_exit();
+  const auto start = Clock::now();
+  rig.process().signal(SIGTERM);
+  CHECK(client.recv_to_end().ending == Ending::Reset);
+  CHECK(since(start) >= 990ms);
+  CHECK(since(start) < patient(2s));
+  CHECK(rig.process().wait() == 0);
+  CHECK(rig.weir().wait_for_access(1)[0]["end"] == "shutdown");
+  CHECK(eventually([&] { return rig.backend().open() == 0; }));
+}
+
+TEST_CASE("a second signal cuts the sessions at once and the status says so") {
+  const int second = GENERATE(SIGTERM, SIGINT);
+  Rig rig(lettered(1));
+  Stream client = rig.connect();
+  REQUIRE(client.recv_exact(1) == "a");
+  rig.weir().expect_exit();
+  rig.process().signal(SIGTERM);
+  REQUIRE(eventually([&] { return !connect_failure(rig.address()).empty(); }));
+  CHECK(client.echoes("not yet"));
+  rig.process().signal(second);
+  CHECK(client.recv_to_end().ending == Ending::Reset);
+  CHECK(rig.process().wait() == 1);
+  CHECK(rig.weir().wait_for_access(1)[0]["end"] == "shutdown");
+}
+
+TEST_CASE("sessions that are still connecting end with the shutdown too") {
+  BlackHole hole;
+  FreePort port;
+  SimpleConfig config = with_grace("300ms");
+  config.bind = port.v4();
+  config.pool = "connect_timeout = \"60s\"";
+  config.backends = {{"a", hole.address()}};
+  const std::size_t hanging = sockets_in_state("02", to_address(hole.address()).port());
+  WeirDaemon weir(config);
+  Stream client = Stream::connect(port.v4());
+  REQUIRE(eventually([&] { return sockets_in_state("02", to_address(hole.address()).port()) > hanging; }));
+  CHECK(weir.stop() == 0);
+  CHECK(client.recv_to_end().ending == Ending::Reset);
+  CHECK(weir.wait_for_access(1)[0]["end"] == "shutdown");
+}
+
+TEST_CASE("clients that had connected before SIGTERM came are served") {
+  SimpleConfig config;
+  config.workers = GENERATE(1, 2);
+  Rig rig(lettered(1), config);
+  std::vector<Stream> clients;
+  for (std::size_t i = 0; i < 50; ++i) {
+    ConnectOptions options;
+    options.source = client_source(i);
+    clients.push_back(rig.connect(options));
+  }
+  rig.weir().expect_exit();
+  rig.process().signal(SIGTERM);
+  std::size_t served = 0;
+  for (Stream& client : clients) {
+    client.half_close();
+    const Received received = client.recv_to_end();
+    if (received.data == "a" && received.ending == Ending::Eof) ++served;
+  }
+  CHECK(served == clients.size());
+  CHECK(rig.process().wait() == 0);
+}
+
+TEST_CASE("SIGUSR1 reopens the access log after it has been renamed") {
+  const TempDir dir;
+  const std::string path = dir.file("access.log");
+  SimpleConfig config;
+  config.workers = GENERATE(1, 2);
+  config.log = fmt::format("access = \"{}\"", path);
+  Rig rig(lettered(1), config);
+  const auto lines_in = [](const std::string& file) { return parse_access_log(read_file(file)).size(); };
+  rig.letters(3);
+  REQUIRE(eventually([&] { return lines_in(path) == 3; }));
+  std::filesystem::rename(path, path + ".1");
+  rig.letters(1);
+  CHECK(eventually([&] { return lines_in(path + ".1") == 4; }));
+  rig.process().signal(SIGUSR1);
+  CHECK(eventually([&] { return std::filesystem::exists(path); }));
+  rig.letters(2);
+  CHECK(eventually([&] { return lines_in(path) == 2; }));
+  CHECK(lines_in(path + ".1") == 4);
+}
+
+TEST_CASE("a client that vanishes while Weir writes to it does not end Weir") {
+  FakeBackendOptions options;
+  options.then = Then::Flood;
+  Rig rig({options});
+  for (int i = 0; i < 20; ++i) {
+    Stream client = rig.connect();
+    client.recv_exact(100'000);
+    client.reset();
+  }
+  rig.weir().wait_for_access(20);
+  CHECK(rig.process().running());
+}
+
+TEST_CASE("an access log on a closed pipe does not end Weir") {
+  FakeBackend backend(lettered(1)[0]);
+  const FreePort port;
+  const TempDir dir;
+  SimpleConfig config;
+  config.bind = port.v4();
+  config.backends = {{"a", backend.address()}};
+  write_file(dir.file("weir.toml"), config.toml());
+  // `true` closes its end at once.
+  Process shell({"sh", "-c", fmt::format("exec {} run -c {} | true", weir_binary(), dir.file("weir.toml"))});
+  REQUIRE(shell.wait_for_err(" ready"));
+  for (int i = 0; i < 5; ++i) CHECK(one_session(port.v4()) == 'a');
+}
