@@ -9,7 +9,7 @@ namespace weir {
 namespace {
 
 /// How far a tie looks ahead in the sequence: the whole of it when the weights add up to no more. A pick must
-/// stay below 2 µs; beyond, the tied member next in the file's order is taken.
+/// stay below 2 µs; beyond, the tied ones take turns in the file's order.
 constexpr std::uint64_t kMaxTurnsAhead = 1024;
 
 /// How many lines explain() spends on the least busy.
@@ -25,34 +25,37 @@ class LeastConnections final : public Balancer {
       : turns_(members, previous != nullptr ? &previous->turns_ : nullptr) {
     for (const Member& member : members) {
       if (!member.eligible) continue;
-      candidates_.push_back({&member.load->active, member.weight * member.share_percent, member.index,
-                             member.id, member.load, member.weight});
+      candidates_.push_back({&member.load->active, member.weight * member.share_percent});
+      seats_.push_back({member.index, member.id, member.load, member.weight});
     }
   }
 
   std::optional<BackendIndex> pick(const PickInput& input) const override {
     const Least least = scan(input);
     if (least.ties == 0) return std::nullopt;
-    if (least.ties == 1) return candidates_[least.candidate].index;
+    if (least.ties == 1) return seats_[least.candidate].index;
     // Another worker's tie may move the cursor meanwhile; the last attempt does without.
     constexpr int kAttempts = 4;
     std::uint32_t chosen = least.candidate;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       const std::uint64_t seen = turns_.peek();
       const std::uint64_t turn = tied_turn(least, input, seen);
-      chosen = turn == kNoTurn ? tied_in_file_order(least, input, seen) : turns_.member_at(turn);
+      chosen = turn == kNoTurn ? tied_in_rotation(least, input, seen) : turns_.member_at(turn);
       if (turns_.move(seen, turn == kNoTurn ? seen + 1 : turn + 1)) break;
     }
-    return candidates_[chosen].index;
+    return seats_[chosen].index;
   }
 
   std::optional<BackendIndex> explain(const PickInput& input,
                                       std::vector<std::string>& because) const override;
 
  private:
+  /// What the scan reads, and no more: with 1,000 of them it is the cache that counts.
   struct Candidate {
     const std::atomic<std::uint32_t>* active;
     std::uint32_t weight;  ///< in hundredths: slow start takes its part
+  };
+  struct Seat {
     BackendIndex index;
     BackendId id;
     const BackendLoad* load;
@@ -66,36 +69,46 @@ class LeastConnections final : public Balancer {
   };
   static constexpr std::uint64_t kNoTurn = ~std::uint64_t{0};
 
+  Least scan(const PickInput& input) const {
+    return input.tried.empty() ? scan<false>(input) : scan<true>(input);
+  }
+  template <bool kRetry>
   Least scan(const PickInput& input) const;
 
   /// Still as little busy as `least` was when it was scanned.
-  bool ties_with(const Least& least, const Candidate& candidate, const PickInput& input) const {
+  bool ties_with(const Least& least, std::uint32_t member, const PickInput& input) const {
+    const Candidate& candidate = candidates_[member];
     const std::uint64_t sessions = candidate.active->load(std::memory_order_relaxed);
-    return sessions * least.weight <= least.sessions * candidate.weight && !input.has_tried(candidate.id);
+    return sessions * least.weight <= least.sessions * candidate.weight &&
+           !input.has_tried(seats_[member].id);
   }
 
   std::uint64_t tied_turn(const Least& least, const PickInput& input, std::uint64_t from) const {
     const std::uint64_t ahead = std::min(turns_.size(), kMaxTurnsAhead);
     for (std::uint64_t turn = from; turn != from + ahead; ++turn) {
-      if (ties_with(least, candidates_[turns_.member_at(turn)], input)) return turn;
+      if (ties_with(least, turns_.member_at(turn), input)) return turn;
     }
     return kNoTurn;
   }
 
-  std::uint32_t tied_in_file_order(const Least& least, const PickInput& input, std::uint64_t turn) const {
-    const std::uint32_t first = turns_.member_at(turn);
-    const auto count = static_cast<std::uint32_t>(candidates_.size());
-    for (std::uint32_t i = 0; i < count; ++i) {
-      const std::uint32_t place = (first + i) % count;
-      if (ties_with(least, candidates_[place], input)) return place;
+  /// The tied ones in rotation, when none of them has a turn near.
+  std::uint32_t tied_in_rotation(const Least& least, const PickInput& input, std::uint64_t turn) const {
+    std::uint64_t skip = turn % least.ties;
+    std::uint32_t last = least.candidate;
+    for (std::uint32_t i = least.candidate; i < candidates_.size(); ++i) {
+      if (!ties_with(least, i, input)) continue;
+      last = i;
+      if (skip-- == 0) break;
     }
-    return least.candidate;  // all have got busier since the scan
+    return last;
   }
 
   std::vector<Candidate> candidates_;  ///< the eligible members
+  std::vector<Seat> seats_;            ///< the same
   Turns turns_;
 };
 
+template <bool kRetry>
 LeastConnections::Least LeastConnections::scan(const PickInput& input) const {
   // sessions / weight < least.sessions / least.weight, without the divisions: below 2^32 × 25,600 each.
   Least least{0, 1, 0, 0};  // 1/0: busier than anyone
@@ -105,7 +118,10 @@ LeastConnections::Least LeastConnections::scan(const PickInput& input) const {
     const std::uint64_t sessions = candidate.active->load(std::memory_order_relaxed);
     const std::uint64_t mine = sessions * least.weight;
     const std::uint64_t best = least.sessions * candidate.weight;
-    if (mine > best || input.has_tried(candidate.id)) continue;
+    if (mine > best) continue;
+    if constexpr (kRetry) {
+      if (input.has_tried(seats_[i].id)) continue;
+    }
     if (mine < best) {
       least = {i, sessions, candidate.weight, 1};
     } else {
@@ -124,36 +140,36 @@ std::optional<BackendIndex> LeastConnections::explain(const PickInput& input,
   }
   struct Line {
     const Candidate* candidate;
+    const Seat* seat;
     std::uint64_t sessions;
   };
   std::vector<Line> lines;  // the counts are read once: they move while we sort
-  for (const Candidate& candidate : candidates_) {
-    lines.push_back({&candidate, candidate.active->load(std::memory_order_relaxed)});
+  for (std::size_t i = 0; i < candidates_.size(); ++i) {
+    lines.push_back({&candidates_[i], &seats_[i], candidates_[i].active->load(std::memory_order_relaxed)});
   }
   std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) {
     return a.sessions * b.candidate->weight < b.sessions * a.candidate->weight;
   });
   for (std::size_t i = 0; i < std::min(kExplained, lines.size()); ++i) {
-    const Candidate& candidate = *lines[i].candidate;
-    const bool slow_start = candidate.weight != candidate.full_weight * 100;
-    because.push_back(fmt::format(
-        "least_connections: {} has {} session{} for weight {}{}{}", candidate.load->name, lines[i].sessions,
-        lines[i].sessions == 1 ? "" : "s", candidate.full_weight,
-        slow_start ? fmt::format(" at {} % (slow start)", candidate.weight / candidate.full_weight) : "",
-        input.has_tried(candidate.id) ? " and has been tried already" : ""));
+    const auto& [candidate, seat, sessions] = lines[i];
+    const std::uint32_t percent = candidate->weight / seat->full_weight;
+    because.push_back(fmt::format("least_connections: {} has {} session{} for weight {}{}{}",
+                                  seat->load->name, sessions, sessions == 1 ? "" : "s", seat->full_weight,
+                                  percent < 100 ? fmt::format(" at {} % (slow start)", percent) : "",
+                                  input.has_tried(seat->id) ? " and has been tried already" : ""));
   }
   if (lines.size() > kExplained) {
     because.push_back(fmt::format("least_connections: {} more are no less busy", lines.size() - kExplained));
   }
-  if (least.ties == 1) return candidates_[least.candidate].index;
+  if (least.ties == 1) return seats_[least.candidate].index;
 
   const std::uint64_t seen = turns_.peek();
   const std::uint64_t turn = tied_turn(least, input, seen);
   const std::uint32_t chosen =
-      turn == kNoTurn ? tied_in_file_order(least, input, seen) : turns_.member_at(turn);
+      turn == kNoTurn ? tied_in_rotation(least, input, seen) : turns_.member_at(turn);
   because.push_back(fmt::format("{} are equally busy: {} is next in the round-robin sequence", least.ties,
-                                candidates_[chosen].load->name));
-  return candidates_[chosen].index;
+                                seats_[chosen].load->name));
+  return seats_[chosen].index;
 }
 
 }  // namespace

@@ -91,7 +91,8 @@ Turns::Turns(std::span<const Member> members, const Turns* previous) : lap_(lap_
   const auto next =
       std::lower_bound(turns_.begin(), turns_.end(), start_place_,
                        [](const Turn& turn, std::uint64_t place) { return turn.place < place; });
-  cursor_.store(static_cast<std::uint64_t>(next - turns_.begin()), std::memory_order_relaxed);
+  start_ = static_cast<std::uint64_t>(next - turns_.begin());
+  cursor_.store(start_, std::memory_order_relaxed);
 }
 
 std::shared_ptr<const Turns::Lap> Turns::lap_of(std::span<const Member> members, const Turns* previous) {
@@ -160,7 +161,9 @@ void Turns::keep_eligible(std::span<const Member> members) {
 }
 
 std::uint64_t Turns::standing_place() const {
-  return turns_.empty() ? start_place_ : turns_[peek() % turns_.size()].place;
+  // Behind the last turn taken, not at the next one: whoever stands between may be back in the next version.
+  const std::uint64_t cursor = peek();
+  return cursor == start_ ? start_place_ : turns_[(cursor - 1) % turns_.size()].place + std::uint64_t{1};
 }
 
 std::uint64_t Turns::place_after(const Turns& previous) const {

@@ -65,7 +65,8 @@ class Turns {
   /// and tens of milliseconds.
   std::shared_ptr<const Lap> lap_;
   std::uint64_t laps_ = 1;
-  std::uint64_t start_place_ = 0;  ///< where an order without eligible members waits
+  std::uint64_t start_ = 0;        ///< the cursor at first
+  std::uint64_t start_place_ = 0;  ///< the place that was carried on to
   std::vector<Turn> turns_;
   /// On a cache line of its own: every pick writes it and reads what is above.
   alignas(64) mutable std::atomic<std::uint64_t> cursor_{0};

@@ -1,0 +1,210 @@
+#include "lb/balance/table.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "tests/unit/balance/group.h"
+
+using namespace weir;
+
+namespace {
+
+std::string any_kind() {
+  return GENERATE("round_robin", "least_connections", "source_hash");
+}
+
+}  // namespace
+
+TEST_CASE("the balancers are known by their names") {
+  std::vector<std::string> names;
+  for (const BalancerKind& kind : balancer_kinds()) names.emplace_back(kind.name);
+  CHECK(names == std::vector<std::string>{"round_robin", "least_connections", "source_hash"});
+  for (const std::string& name : names) CHECK(find_balancer_kind(name)->name == name);
+  CHECK(find_balancer_kind("random") == nullptr);
+  CHECK(find_balancer_kind("") == nullptr);
+}
+
+TEST_CASE("only eligible backends are picked") {
+  Group group(any_kind(), {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}, {"e", 1}, {"f", 1}});
+  group["a"].admin = Admin::Drained;
+  group["b"].admin = Admin::Disabled;
+  group["c"].health = Health::Down;
+  group["d"].health = Health::Unknown;
+  group["e"].addresses.clear();
+  group.build();
+  for (std::uint32_t n = 0; n < 50; ++n) CHECK(group.pool->pick({client_number(n), {}})->name == "f");
+  CHECK(group.pool->any_eligible());
+  group["f"].admin = Admin::Drained;
+  group.build();
+  CHECK(group.pool->pick({}) == nullptr);
+  CHECK_FALSE(group.pool->any_eligible());
+  std::vector<std::string> because;
+  CHECK(group.pool->explain({}, because) == nullptr);
+  CHECK(because == std::vector<std::string>{"no backend is eligible"});
+}
+
+TEST_CASE("an empty pool picks nobody") {
+  Group group(any_kind());
+  group.build();
+  CHECK(group.pool->pick({}) == nullptr);
+  group.add("a");
+  group.build();
+  CHECK(group.pool->pick({})->name == "a");
+  group.backends.clear();
+  group.build();
+  CHECK(group.pool->pick({}) == nullptr);
+}
+
+TEST_CASE("each eligible backend is picked once when each pick is added to the tried") {
+  Group group(any_kind(), {{"a", 256}, {"b", 1}, {"c", 7}, {"d", 1}});
+  group.add("x", 3, true);
+  group.add("y", 1, true);
+  group["c"].health = Health::Down;
+  group["d"].share_percent = 1;
+  group.build();
+  for (std::uint32_t n = 0; n < 40; ++n) {
+    std::vector<BackendId> tried;
+    std::vector<std::string> names;
+    while (const Backend* backend = group.pool->pick({client_number(n), tried})) {
+      std::vector<std::string> because;
+      REQUIRE(names.size() < 5);
+      names.push_back(backend->name);
+      tried.push_back(backend->id());
+      const Backend* next = group.pool->explain({client_number(n), tried}, because);
+      REQUIRE((next == nullptr) == (names.size() == 5));
+    }
+    REQUIRE(names.size() == 5);
+    std::sort(names.begin(), names.begin() + 3);
+    std::sort(names.begin() + 3, names.end());
+    REQUIRE(names == std::vector<std::string>{"a", "b", "d", "x", "y"});  // primaries before backups
+  }
+}
+
+TEST_CASE("backups are used only when no primary is eligible") {
+  Group group(any_kind(), {{"a", 1}, {"b", 1}});
+  group.add("spare", 256, true);
+  group.build();
+  const auto used = [&] {
+    std::set<std::string> names;
+    for (std::uint32_t n = 0; n < 64; ++n) names.insert(group.pool->pick({client_number(n), {}})->name);
+    return names;
+  };
+  CHECK(used() == std::set<std::string>{"a", "b"});
+  group.set("a", Health::Down);
+  CHECK(used() == std::set<std::string>{"b"});
+  group.set("b", Health::Down);
+  CHECK(used() == std::set<std::string>{"spare"});
+  std::vector<std::string> because;
+  CHECK(group.pool->explain({}, because)->name == "spare");
+  CHECK(because[0] == "no primary is eligible: a backup is used");
+  group.set("a", Health::Up);
+  CHECK(used() == std::set<std::string>{"a"});
+}
+
+TEST_CASE("without try_all nobody is used when all are down") {
+  Group group(any_kind(), {{"a", 1}, {"b", 1}});
+  for (Backend& backend : group.backends) backend.health = Health::Down;
+  group.build();
+  CHECK(group.pool->pick({}) == nullptr);
+  CHECK(group.pool->backends()[0].reason == "probe passed");
+}
+
+TEST_CASE("try_all uses every enabled backend when none is up, and the reason says so once") {
+  Group group(any_kind(), {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}});
+  group.settings.try_all_when_down = true;
+  for (Backend& backend : group.backends) {
+    backend.health = Health::Down;
+    backend.reason = "connection refused";
+  }
+  group["c"].admin = Admin::Drained;
+  group["d"].addresses.clear();
+  group.build();
+  for (int round = 0; round < 3; ++round) {
+    std::set<std::string> names;
+    for (std::uint32_t n = 0; n < 64; ++n) names.insert(group.pool->pick({client_number(n), {}})->name);
+    CHECK(names == std::set<std::string>{"a", "b"});
+    CHECK(group.pool->any_eligible());
+    CHECK(group.pool->find("a")->eligible());
+    CHECK(group.pool->find("a")->reason == "connection refused; used although down (on_all_down = try_all)");
+    CHECK(group.pool->find("c")->reason == "connection refused");
+    CHECK_FALSE(group.pool->find("c")->eligible());
+    group.backends = group.pool->backends();  // what the registry does: copy, change one field
+    group.build();
+  }
+  std::vector<std::string> because;
+  const Backend* used = group.pool->explain({}, because);
+  CHECK(because.back() == used->name + " is used although down: no backend is up (on_all_down = try_all)");
+
+  group["a"].reason = "connect timed out";  // a new reason while it is used
+  group.build();
+  CHECK(group.pool->find("a")->reason == "connect timed out; used although down (on_all_down = try_all)");
+  group.backends = group.pool->backends();
+  group["b"].reason = "probe passed";
+  group.set("b", Health::Up);
+  CHECK(group.pool->find("a")->reason == "connect timed out");
+  CHECK_FALSE(group.pool->find("a")->eligible());
+  CHECK(group.pool->find("b")->reason == "probe passed");
+}
+
+TEST_CASE("try_all leaves the down ones alone while a backup is up") {
+  Group group(any_kind(), {{"a", 1}});
+  group.add("spare", 1, true);
+  group.settings.try_all_when_down = true;
+  group.set("a", Health::Down);
+  CHECK(group.pool->pick({})->name == "spare");
+  CHECK_FALSE(group.pool->find("a")->eligible());
+}
+
+TEST_CASE("a pool that changes its balancer starts the new one afresh") {
+  Group group("round_robin", {{"a", 1}, {"b", 1}, {"c", 1}});
+  group.build();
+  CHECK(group.picks(1) == "a");
+  group.settings.balance = "least_connections";
+  group.build();
+  CHECK(group.picks(3) == "abc");
+  group.settings.balance = "source_hash";
+  group.build();
+  CHECK(group.pool->pick({}) == group.pool->pick({}));
+}
+
+TEST_CASE("primaries and backups keep a sequence each") {
+  Group group("round_robin", {{"a", 1}, {"b", 1}});
+  group.add("x", 1, true);
+  group.add("y", 1, true);
+  group.build();
+  const std::vector<BackendId> tried{group["a"].id(), group["b"].id()};
+  CHECK(group.picks(1) == "a");
+  CHECK(group.picks(1, {{}, tried}) == "x");
+  group.build();
+  CHECK(group.picks(1, {{}, tried}) == "y");
+  CHECK(group.picks(1) == "b");
+}
+
+TEST_CASE("backends and pools are found by name and id") {
+  Group group("round_robin", {{"a", 1}, {"b", 1}});
+  group.settings.name = "web";
+  group.build();
+  CHECK(group.pool->find("b") == &group.pool->backends()[1]);
+  CHECK(group.pool->find(group["a"].id()) == &group.pool->backends()[0]);
+  CHECK(group.pool->find("z") == nullptr);
+  CHECK(group.pool->find(BackendId{1}) == nullptr);
+  const Table table{1, {group.pool}};
+  CHECK(table.find("web") == group.pool.get());
+  CHECK(table.find("api") == nullptr);
+}
+
+TEST_CASE("ten thousand backends of random weights are built, changed and all used") {
+  const std::string kind = any_kind();
+  CAPTURE(kind);
+  Group group(kind);
+  for (std::uint32_t i = 0; i < 10'000; ++i) group.add(fmt::format("web{}", i), 1 + i * 7919 % 256);
+  group.build();
+  group.set("web77", Health::Down);
+  const Backend* gone = group.pool->find("web77");
+  for (std::uint32_t n = 0; n < 2000; ++n) REQUIRE(group.pool->pick({client_number(n), {}}) != gone);
+  group.set("web77", Health::Up);
+  std::set<const Backend*> used;
+  for (std::uint32_t n = 0; n < 2000; ++n) used.insert(group.pool->pick({client_number(n), {}}));
+  CHECK(used.size() > 1500);
+}
