@@ -5,8 +5,8 @@
 
 namespace weir {
 
-/// How long a loop was away when it should have been running: stopped, starved of CPU, held up. Pure. A probe's timeout is
-/// counted in attended time, so that no backend is blamed for our own absence.
+/// How long a loop was away when it should have been running: stopped, starved of CPU, held up. Pure. A
+/// probe's timeout is counted in attended time, so that no backend is blamed for our own absence.
 class Attendance {
  public:
   using nanoseconds = std::chrono::nanoseconds;

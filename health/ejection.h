@@ -10,13 +10,15 @@
 
 namespace weir {
 
-/// Passive health of a backend that is not probed (`probe = "none"`). Pure: the time and the backend's count of connects
-/// failed in a row are passed in.
+/// Passive health of a backend that is not probed (`probe = "none"`). Pure: the time and the backend's count
+/// of connects failed in a row are passed in.
 ///
-///   in rotation --3 failures in a row--> out (1 s, doubling to 30 s) --time is over--> on trial: one session tries it
-///        ^                                ^                                              |  worked      |  failed
-///        |                                +----------------------------------------------|--------------+
-///        +-------------------------------------------------------------------------------+  (back-off forgotten)
+///   in rotation --3 failures in a row--> out (1 s, doubling to 30 s) --time is over--> on trial: one session
+///   tries it
+///        ^                                ^                                              |  worked      |
+///        failed | +----------------------------------------------|--------------+
+///        +-------------------------------------------------------------------------------+  (back-off
+///        forgotten)
 class Ejection {
  public:
   static constexpr std::uint32_t kFailures = 3;

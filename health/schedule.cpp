@@ -25,10 +25,13 @@ nanoseconds Schedule::jitter(nanoseconds range) {
   return nanoseconds(distribution(random_));
 }
 
-nanoseconds Schedule::on_grid(nanoseconds time) const { return time - time % grid_; }
+nanoseconds Schedule::on_grid(nanoseconds time) const {
+  return time - time % grid_;
+}
 
 nanoseconds Schedule::next(nanoseconds started) {
-  // A start that was on time lies within 0.05 intervals of its place (jitter and grid): its successor is the next place.
+  // A start that was on time lies within 0.05 intervals of its place (jitter and grid): its successor is the
+  // next place.
   const nanoseconds horizon = started + interval_ + interval_ / 20;
   const nanoseconds place = horizon - (horizon - place_) % interval_;
   return on_grid(place + jitter(interval_ / 25));

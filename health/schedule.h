@@ -11,9 +11,9 @@ namespace weir {
 
 /// When one probe is run next. Pure: times are passed in, randomness comes from the seed.
 ///
-/// Every probe has a place of its own in its interval, anchored to the clock, so that probes which have once been spread
-/// stay spread: each start lies within 4 % of its place, and thus 0.9 to 1.1 intervals after the one before. (Adding a
-/// random ±10 % to the last start instead would let the places drift together.)
+/// Every probe has a place of its own in its interval, anchored to the clock, so that probes which have once
+/// been spread stay spread: each start lies within 4 % of its place, and thus 0.9 to 1.1 intervals after the
+/// one before. (Adding a random ±10 % to the last start instead would let the places drift together.)
 class Schedule {
  public:
   /// `place`: 0 to 1, where in the interval (see Places).
@@ -35,8 +35,8 @@ class Schedule {
   std::minstd_rand random_;
 };
 
-/// Hands out places in an interval, spread evenly however many are asked for in the end: the fractional parts of the
-/// multiples of the golden ratio (Weyl's sequence), one sequence for each length of interval.
+/// Hands out places in an interval, spread evenly however many are asked for in the end: the fractional parts
+/// of the multiples of the golden ratio (Weyl's sequence), one sequence for each length of interval.
 class Places {
  public:
   double next(Millis interval);

@@ -6,9 +6,9 @@
 
 namespace weir {
 
-/// What a backend's probe results add up to. Pure: no clock, no I/O, no text. Only consecutive results count: `fall`
-/// failures in a row take an up backend down, `rise` passes in a row bring a down one up, and an opposite result starts
-/// the count again. While nothing is known, the first result alone decides.
+/// What a backend's probe results add up to. Pure: no clock, no I/O, no text. Only consecutive results count:
+/// `fall` failures in a row take an up backend down, `rise` passes in a row bring a down one up, and an
+/// opposite result starts the count again. While nothing is known, the first result alone decides.
 class Verdict {
  public:
   Verdict(std::uint32_t rise, std::uint32_t fall, Health known = Health::Unknown)
