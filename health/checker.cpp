@@ -1,0 +1,234 @@
+#include "health/checker.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "health/probe_slots.h"
+#include "health/shared_probe.h"
+#include "health/unprobed_backend.h"
+
+namespace weir {
+namespace {
+
+/// How long a stop waits for killed processes; one that the kernel does not let go of by then is left to it.
+constexpr Millis kReapPatience{1'000};
+
+bool have_one_in_common(const std::vector<Address>& a, const std::vector<Address>& b) {
+  return std::ranges::any_of(
+      a, [&b](const Address& address) { return std::ranges::find(b, address) != b.end(); });
+}
+
+ProbeSubject subject_of(const ProbeTarget& target) {
+  ProbeSubject subject{target.addresses, target.probe, target.pool, target.name};
+  if (target.probe.port != 0)
+    for (Address& address : subject.addresses)
+      if (!address.is_unix()) address.set_port(target.probe.port);
+  return subject;
+}
+
+/// What finds a probe to share; ProbeConfig and addresses are compared in full after that.
+std::string sharing_key(const ProbeSubject& subject, const ProbeKind& kind) {
+  std::string key = subject.config.kind;
+  for (const Address& address : subject.addresses) (key += ' ') += address.to_string();
+  if (kind.knows_backend) key += fmt::format(" {}/{}", subject.pool, subject.backend);
+  return key;
+}
+
+}  // namespace
+
+/// Everything that lives on the checker's thread.
+class Checker::Core {
+ public:
+  Core(Loop& loop, std::function<void(HealthReport)> report)
+      : loop_(loop), reporter_(loop_, std::move(report)), reaping_(loop_, [this] { finish_stop(); }) {}
+
+  void set_targets(std::vector<ProbeTarget> targets);
+  void connects_changed(BackendLoad& load);
+  void begin_stop();
+
+ private:
+  using Probes = std::multimap<std::string, std::unique_ptr<SharedProbe>>;
+
+  struct Entry {
+    ProbeTarget target;
+    std::string key;  ///< of the probe it shares; empty when there is none
+    SharedProbe* probe = nullptr;
+    std::unique_ptr<UnprobedBackend> unprobed;
+  };
+
+  void update(Entry& entry, ProbeTarget target);
+  void attach(Entry& entry, Health known);
+  Health detach(Entry& entry);
+  SharedProbe& shared_probe(ProbeSubject subject, const ProbeKind& kind, const std::string& key);
+  ProbeSlots& slots(const ProbeKind& kind);
+  void finish_stop();
+
+  ProbeLoop loop_;
+  Reporter reporter_;
+  std::map<std::string_view, ProbeSlots> slots_;
+  Places places_;
+  std::uint32_t seed_ = 1;
+  Probes probes_;
+  std::unordered_map<BackendId, Entry> entries_;
+  Alarm reaping_;
+  std::chrono::nanoseconds reap_until_{0};
+  bool stopping_ = false;
+};
+
+ProbeSlots& Checker::Core::slots(const ProbeKind& kind) {
+  auto found = slots_.find(kind.name);
+  if (found == slots_.end())
+    found = slots_.try_emplace(kind.name, kind.make_factory(loop_), kind.max_running).first;
+  return found->second;
+}
+
+SharedProbe& Checker::Core::shared_probe(ProbeSubject subject, const ProbeKind& kind,
+                                         const std::string& key) {
+  const auto [begin, end] = probes_.equal_range(key);
+  for (auto it = begin; it != end; ++it) {
+    const ProbeSubject& known = it->second->subject();
+    if (known.config == subject.config && known.addresses == subject.addresses) return *it->second;
+  }
+  const ProbeConfig& config = subject.config;
+  Schedule schedule(config.interval, config.fast_interval, places_.next(config.interval), seed_++);
+  auto probe =
+      std::make_unique<SharedProbe>(loop_, slots(kind), reporter_, std::move(subject), std::move(schedule));
+  return *probes_.emplace(key, std::move(probe))->second;
+}
+
+void Checker::Core::attach(Entry& entry, Health known) {
+  const ProbeTarget& target = entry.target;
+  if (!target.probing || target.addresses.empty()) return;
+  const ProbeKind* const kind = find_probe_kind(target.probe.kind);
+  WEIR_CHECK(kind != nullptr);
+  if (kind->make_factory == nullptr) {
+    entry.unprobed = std::make_unique<UnprobedBackend>(loop_, reporter_, target.load);
+    return;
+  }
+  ProbeSubject subject = subject_of(target);
+  entry.key = sharing_key(subject, *kind);
+  entry.probe = &shared_probe(std::move(subject), *kind, entry.key);
+  entry.probe->join(target.load, known);
+}
+
+Health Checker::Core::detach(Entry& entry) {
+  Health health = entry.unprobed ? Health::Up : Health::Unknown;
+  entry.unprobed.reset();
+  reporter_.forget(entry.target.id);
+  if (entry.probe == nullptr) return health;
+  health = entry.probe->leave(entry.target.id);
+  if (entry.probe->empty()) {
+    const auto [begin, end] = probes_.equal_range(entry.key);
+    probes_.erase(
+        std::find_if(begin, end, [&](const auto& pair) { return pair.second.get() == entry.probe; }));
+  }
+  entry.probe = nullptr;
+  return health;
+}
+
+void Checker::Core::update(Entry& entry, ProbeTarget target) {
+  const ProbeTarget& old = entry.target;
+  if (old.probing == target.probing && old.addresses == target.addresses && old.probe == target.probe &&
+      old.load == target.load && old.pool == target.pool && old.name == target.name)
+    return;
+  const bool was_left_alone = !old.probing || old.addresses.empty();
+  const bool same_place = have_one_in_common(old.addresses, target.addresses);
+  const Health health = detach(entry);
+  const bool forget = was_left_alone || !target.probing || !same_place;
+  entry.target = std::move(target);
+  const ProbeTarget& now = entry.target;
+  if (!now.probing)
+    reporter_.transition({now.id, Health::Unknown, "not probed while disabled"});
+  else if (forget && !now.addresses.empty() && find_probe_kind(now.probe.kind)->make_factory != nullptr)
+    reporter_.transition({now.id, Health::Unknown, "no probe has finished yet"});
+  attach(entry, forget ? Health::Unknown : health);
+}
+
+void Checker::Core::set_targets(std::vector<ProbeTarget> targets) {
+  if (stopping_) return;
+  std::unordered_map<BackendId, bool> wanted;
+  for (ProbeTarget& target : targets) {
+    const BackendId id = target.id;
+    wanted[id] = true;
+    if (const auto found = entries_.find(id); found != entries_.end()) {
+      update(found->second, std::move(target));
+      continue;
+    }
+    Entry& entry = entries_[id];
+    entry.target = std::move(target);
+    if (!entry.target.probing) reporter_.transition({id, Health::Unknown, "not probed while disabled"});
+    attach(entry, Health::Unknown);
+  }
+  std::erase_if(entries_, [&](auto& pair) {
+    if (wanted.contains(pair.first)) return false;
+    detach(pair.second);
+    return true;
+  });
+}
+
+void Checker::Core::connects_changed(BackendLoad& load) {
+  // Cleared before anybody looks at the count, so that a change after the look is a new hint.
+  load.report_pending.store(false);
+  const auto found = entries_.find(load.id);
+  if (found == entries_.end()) return;
+  if (found->second.probe != nullptr)
+    found->second.probe->connects_changed(load.id);
+  else if (found->second.unprobed)
+    found->second.unprobed->connects_changed();
+}
+
+void Checker::Core::begin_stop() {
+  stopping_ = true;
+  entries_.clear();
+  probes_.clear();
+  reap_until_ = loop_.read_clock() + kReapPatience;
+  reaping_.set(loop_.now());  // after this turn's dead have been disposed of
+}
+
+void Checker::Core::finish_stop() {
+  const bool idle = std::ranges::all_of(slots_, [](auto& pair) { return pair.second.factory().idle(); });
+  if (idle || loop_.now() >= reap_until_)
+    loop_.loop().stop();
+  else
+    reaping_.set(loop_.now() + Millis(1));
+}
+
+Result<std::unique_ptr<Checker>> Checker::create(std::function<void(HealthReport)> report) {
+  auto loop = Loop::create();
+  if (!loop) return tl::unexpected(loop.error());
+  return std::unique_ptr<Checker>(new Checker(std::move(*loop), std::move(report)));
+}
+
+Checker::Checker(std::unique_ptr<Loop> loop, std::function<void(HealthReport)> report)
+    : loop_(std::move(loop)), report_(std::move(report)), core_(std::make_unique<Core>(*loop_, report_)) {}
+
+Checker::~Checker() {
+  stop();
+}
+
+void Checker::start() {
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "checker");
+    loop_->run();
+  });
+}
+
+void Checker::stop() {
+  if (!thread_.joinable()) return;
+  loop_->post([core = core_.get()] { core->begin_stop(); });
+  thread_.join();
+}
+
+void Checker::set_targets(std::vector<ProbeTarget> targets) {
+  loop_->post([core = core_.get(), targets = std::move(targets)] { core->set_targets(targets); });
+}
+
+void Checker::connects_changed(std::shared_ptr<BackendLoad> load) {
+  loop_->post([core = core_.get(), load = std::move(load)] { core->connects_changed(*load); });
+}
+
+}  // namespace weir

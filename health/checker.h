@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "health/reporter.h"
+#include "lb/balance/backend.h"
+#include "lb/base/address.h"
+#include "lb/config/config.h"
+#include "lb/net/loop.h"
+
+namespace weir {
+
+/// A backend to watch.
+struct ProbeTarget {
+  BackendId id = 0;
+  std::string pool;
+  std::string name;
+  std::vector<Address>
+      addresses;  ///< empty while its name does not resolve: it is left alone, and nothing is reported
+  ProbeConfig probe;
+  bool probing = true;  ///< false: the operator has disabled it
+  std::shared_ptr<BackendLoad> load;
+};
+
+/// Watches the health of every backend, on a thread and a loop of its own. It begins with nothing known of a
+/// target, and says so only where somebody may know otherwise: a target that is new by its id is taken to be
+/// `unknown` without a report.
+///
+/// Of a target's changes: a disabled one is forgotten; another set of addresses (no address in common) makes
+/// it unknown; another probe keeps the health until its results say otherwise, so that a reload which only
+/// edits an interval takes nobody out.
+class Checker {
+ public:
+  /// `report` is called on the checker's thread.
+  static Result<std::unique_ptr<Checker>> create(std::function<void(HealthReport)> report);
+  ~Checker();  ///< stops
+
+  /// The thread that owns the Checker.
+  void start();
+  /// Cancels what is under way and joins the thread: at once, or within a second when processes must be
+  /// reaped.
+  void stop();
+
+  /// The whole set, each time. Any thread.
+  void set_targets(std::vector<ProbeTarget> targets);
+  /// A worker's hint: connects to this backend have begun to fail, or work again
+  /// (BackendLoad::report_pending). Any thread.
+  void connects_changed(std::shared_ptr<BackendLoad> load);
+
+ private:
+  class Core;
+  Checker(std::unique_ptr<Loop> loop, std::function<void(HealthReport)> report);
+
+  std::unique_ptr<Loop> loop_;
+  std::function<void(HealthReport)> report_;
+  std::unique_ptr<Core> core_;  // lives on the checker's thread once it runs
+  std::thread thread_;
+};
+
+}  // namespace weir

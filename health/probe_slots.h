@@ -1,0 +1,51 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+
+#include "health/probe.h"
+
+namespace weir {
+
+/// One kind of probe on the checker's loop: its factory, and how many may run at once. What finds no room
+/// waits in order.
+class ProbeSlots {
+ public:
+  class User {
+   public:
+    /// It has a slot now.
+    virtual void on_slot() = 0;
+
+   protected:
+    ~User() = default;
+  };
+
+  ProbeSlots(std::unique_ptr<ProbeFactory> factory, std::size_t limit)
+      : factory_(std::move(factory)), free_(limit) {}
+
+  ProbeFactory& factory() { return *factory_; }
+
+  /// Calls on_slot, now or when there is room.
+  void enter(User& user) {
+    if (free_ == 0) return waiting_.push_back(&user);
+    --free_;
+    user.on_slot();
+  }
+  /// Gives the slot to the next one.
+  void leave() {
+    ++free_;
+    if (waiting_.empty()) return;
+    User& next = *waiting_.front();
+    waiting_.pop_front();
+    enter(next);
+  }
+  void withdraw(User& user) { std::erase(waiting_, &user); }
+
+ private:
+  std::unique_ptr<ProbeFactory> factory_;
+  std::size_t free_;
+  std::deque<User*> waiting_;
+};
+
+}  // namespace weir

@@ -1,0 +1,111 @@
+#include "health/probe_socket.h"
+
+#include <poll.h>
+
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+
+#include "lb/net/socket.h"
+
+namespace weir {
+namespace {
+
+/// A unix socket whose backlog is full answers EAGAIN at once; no event tells when there is room.
+constexpr Millis kRetry{20};
+
+}  // namespace
+
+std::string errno_text(int code) {
+  char buffer[128];
+  std::string text = strerror_r(code, buffer, sizeof buffer);
+  text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+  return text;
+}
+
+bool is_own_trouble(int code) {
+  return code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM || code == EADDRNOTAVAIL ||
+         code == ENOSPC || code == EAFNOSUPPORT;
+}
+
+ProbeResult failed_with(int code, bool connected) {
+  return {is_own_trouble(code) ? Outcome::OwnTrouble : Outcome::Failed, errno_text(code), connected};
+}
+
+ProbeSocket::ProbeSocket(ProbeLoop& loop, const Address& address, std::function<void(int)> on_connected,
+                         std::function<void()> on_ready)
+    : loop_(loop),
+      address_(address),
+      on_connected_(std::move(on_connected)),
+      on_ready_(std::move(on_ready)),
+      retry_(loop, [this] { start(); }) {}
+
+void ProbeSocket::start() {
+  state_ = State::Connecting;
+  auto connecting = start_connect(address_);
+  if (!connecting) {
+    if (connecting.error().code == EAGAIN && address_.is_unix())
+      retry_.set(loop_.read_clock() + kRetry);
+    else
+      settle(connecting.error().code);
+    return;
+  }
+  fd_ = std::move(connecting->fd);
+  // Not for TCP's sake alone: on the loopback the handshake is over by now, which spares two trips through
+  // the loop.
+  if (connecting->connected || ready(events::kWritable))
+    settle(take_socket_error(fd_.get()));
+  else if (!watch(events::kWritable))
+    settle(ENOSPC);
+}
+
+void ProbeSocket::settle(int error) {
+  if (error != 0) {
+    close();
+  } else {
+    state_ = State::Connected;
+    set_reset_on_close(fd_.get());
+  }
+  on_connected_(error);
+}
+
+bool ProbeSocket::watch(std::uint32_t interest) {
+  interest_ = interest;
+  if (watched_)
+    loop_.loop().change_interest(fd_.get(), *this, interest);
+  else
+    watched_ = loop_.loop().watch(fd_.get(), *this, interest).has_value();
+  return watched_;
+}
+
+void ProbeSocket::wait_for(std::uint32_t interest) {
+  if (interest_ == interest && watched_) return;
+  if (!watch(interest)) {
+    // Cannot be told of events: asks by itself then.
+    retry_.set(loop_.now() + kRetry);
+  }
+}
+
+bool ProbeSocket::ready(std::uint32_t interest) const {
+  pollfd look{fd_.get(), static_cast<short>(interest & (events::kReadable | events::kWritable)), 0};
+  return ::poll(&look, 1, 0) == 1;
+}
+
+void ProbeSocket::look_again() {
+  if (fd_ && ready(interest_)) on_events(interest_);
+}
+
+void ProbeSocket::on_events(std::uint32_t) {
+  if (state_ == State::Connecting)
+    settle(take_socket_error(fd_.get()));
+  else if (state_ == State::Connected)
+    on_ready_();
+}
+
+void ProbeSocket::close() {
+  retry_.cancel();
+  state_ = State::Closed;
+  fd_.reset();
+}
+
+}  // namespace weir

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "health/probe.h"
+#include "health/probe_loop.h"
+#include "lb/base/fd.h"
+
+namespace weir {
+
+/// What an errno says, as part of a sentence: "connection refused".
+std::string errno_text(int code);
+/// Whether an errno is our own trouble and not the backend's.
+bool is_own_trouble(int code);
+/// The result for a connect or a system call that failed.
+ProbeResult failed_with(int code, bool connected);
+
+/// The connection of a probe. Closes with a reset. Watched level-triggered.
+class ProbeSocket final : public Watcher {
+ public:
+  /// `on_connected`: 0, or the errno with which it failed; called once. `on_ready`: what has been waited for
+  /// since.
+  ProbeSocket(ProbeLoop& loop, const Address& address, std::function<void(int)> on_connected,
+              std::function<void()> on_ready);
+
+  void start();
+  void look_again();
+  bool connected() const { return state_ == State::Connected; }
+  int fd() const { return fd_.get(); }
+
+  /// After the connection: which of events::kReadable and kWritable to wait for.
+  void wait_for(std::uint32_t interest);
+  /// No further callback; the descriptor is closed at once.
+  void close();
+
+ private:
+  enum class State : std::uint8_t { Idle, Connecting, Connected, Closed };
+
+  void on_events(std::uint32_t events) override;
+  bool ready(std::uint32_t interest) const;
+  void settle(int error);
+  bool watch(std::uint32_t interest);
+
+  ProbeLoop& loop_;
+  Address address_;
+  std::function<void(int)> on_connected_;
+  std::function<void()> on_ready_;
+  Alarm retry_;
+  Fd fd_;
+  State state_ = State::Idle;
+  std::uint32_t interest_ = 0;
+  bool watched_ = false;
+};
+
+}  // namespace weir
