@@ -32,7 +32,7 @@ struct TemporaryDirectory {
 
 Overrides some() {
   Overrides out;
-  out[{"web", "web1"}] = {.admin = Admin::Drained, .file_address = "10.0.0.1:80"};
+  out[{"web", "web1"}] = {.admin = Admin::Drained, .weight = {}, .file_address = "10.0.0.1:80"};
   out[{"web", "[::1]:80"}] = {.admin = Admin::Enabled,
                               .weight = 9,
                               .file_admin = Admin::Disabled,
