@@ -131,7 +131,8 @@ Result<Overrides> parse_state(std::string_view text) {
     const std::pair key{item["pool"].get<std::string>(), item["backend"].get<std::string>()};
     const auto said = parse_override(item);
     if (!said)
-      return fail(fmt::format("the override of {} makes no sense", weir::quoted(key.first + "/" + key.second)));
+      return fail(
+          fmt::format("the override of {} makes no sense", weir::quoted(key.first + "/" + key.second)));
     out[key] = *said;
   }
   return out;
