@@ -3,8 +3,9 @@
 
 #include <algorithm>
 
+#include "lb/base/glob.h"
 #include "lb/base/log.h"
-#include "lb/control/glob.h"
+#include "lb/base/nearest.h"
 #include "lb/control/registry_state.h"
 
 namespace weir {
@@ -33,8 +34,9 @@ bool leads_to(const Address& backend, const Address& listener) {
 }
 
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& known) {
-  if (const auto near = nearest_name(name, known)) return fmt::format("; did you mean {}?", *near);
-  return "; weir status lists what there is";
+  const std::vector<std::string_view> candidates(known.begin(), known.end());
+  const auto near = nearest(name, candidates);
+  return is_near(name, near) ? fmt::format("; did you mean {}?", near) : "; weir status lists what there is";
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "lb/base/glob.h"
 #include "lb/base/log.h"
-#include "lb/control/glob.h"
 #include "lb/control/registry_state.h"
 
 namespace weir {

@@ -1,8 +1,5 @@
 #pragma once
 
-#include <optional>
-#include <span>
-#include <string>
 #include <string_view>
 
 namespace weir {
@@ -11,9 +8,5 @@ namespace weir {
 /// contain them ("[::1]:80"). Time is bounded by the product of both lengths.
 bool glob_matches(std::string_view pattern, std::string_view text);
 bool is_glob(std::string_view pattern);
-
-/// The candidate that is the fewest edits away from `name`, when that is near enough to be a slip: at most a
-/// third of its length, at least one edit.
-std::optional<std::string> nearest_name(std::string_view name, std::span<const std::string> candidates);
 
 }  // namespace weir

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lb/balance/backend.h"
+#include "lb/base/address.h"
+#include "lb/base/duration.h"
+
+namespace weir {
+
+/// A block of client addresses: "203.0.113.0/24", "2001:db8::/32", or one address. A value.
+class ClientNetwork {
+ public:
+  static Result<ClientNetwork> parse(std::string_view text);
+  bool contains(const ClientAddress& client) const;
+
+ private:
+  std::array<std::uint8_t, 16> prefix_{};
+  std::size_t bytes_ = 0;  ///< 4 or 16
+  std::size_t bits_ = 0;
+};
+
+/// A session's name: the worker it lives on, and its number there. Never reused while the process lives.
+struct SessionId {
+  std::uint32_t worker = 0;
+  std::uint64_t number = 0;
+
+  std::string to_string() const;  ///< "2-1f"
+  static std::optional<SessionId> parse(std::string_view text);
+  friend auto operator<=>(const SessionId&, const SessionId&) = default;
+};
+
+/// One live session as an operator sees it.
+struct SessionInfo {
+  SessionId id;
+  std::string listener;
+  ClientAddress client;
+  std::string pool;
+  std::string backend;     ///< empty while none is picked
+  std::string_view state;  ///< "connecting", "relaying", "closing"; of static storage
+  Millis age{0};
+  Millis idle{0};
+  std::uint64_t bytes_to_backend = 0;
+  std::uint64_t bytes_to_client = 0;
+};
+
+/// Which sessions are meant: those that pass every part that is given. Copied to the workers.
+struct SessionFilter {
+  std::vector<SessionId> ids;          ///< sorted; empty = any
+  std::string pool;                    ///< a glob; empty = any
+  std::string backend;                 ///< a glob; empty = any
+  std::vector<BackendId> backend_ids;  ///< sorted; empty = any
+  std::optional<ClientNetwork> client;
+
+  /// `load` is null for a session without a backend.
+  bool matches(const SessionId& id, std::string_view pool_name, const BackendLoad* load,
+               const ClientAddress& address) const;
+};
+
+}  // namespace weir

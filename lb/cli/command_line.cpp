@@ -1,0 +1,201 @@
+#include "lb/cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+
+#include "lb/cli/commands.h"
+#include "lb/cli/exit_status.h"
+
+namespace weir {
+
+struct CommandLine::State {
+  explicit State(CLI::App& to) : app(to) {}
+
+  /// A command of the daemon's: with --socket and -o, an example, and what it does.
+  CLI::App* add(const std::string& name, const std::string& what, const std::string& examples,
+                std::function<int()> act);
+  void add_status();
+  void add_drain();
+  void add_changes();
+  void add_members();
+  void add_sessions();
+  void add_others();
+  void add_descriptions();
+
+  CLI::App& app;
+  CommonOptions common;
+  std::string target, second, third;
+  DrainOptions drain;
+  std::string timeout, spread, then = "leave";
+  FilterOptions filter;
+  std::uint32_t weight = 1;
+  bool flag = false, force = false;
+  std::function<int()> chosen;
+};
+
+namespace {
+
+constexpr auto kTargetHelp = "POOL/BACKEND, either part may be a glob (web/web*)";
+
+std::string check_duration(const std::string& text) {
+  const auto parsed = parse_duration(text);
+  return parsed ? "" : parsed.error().message;
+}
+
+void add_filter(CLI::App* command, FilterOptions& filter) {
+  command->add_option("--pool", filter.pool, "sessions of this pool");
+  command->add_option("--backend", filter.backend, "of this backend: POOL/BACKEND, or a name beside --pool");
+  command->add_option("--client", filter.client, "from this address or network (203.0.113.0/24)");
+}
+
+}  // namespace
+
+CLI::App* CommandLine::State::add(const std::string& name, const std::string& what,
+                                  const std::string& examples, std::function<int()> act) {
+  auto* command = app.add_subcommand(name, what);
+  command->footer("Examples:\n" + examples);
+  command
+      ->add_option("--socket", common.socket,
+                   "the daemon's admin socket (default: WEIR_SOCKET, else /run/weir/weir.sock)")
+      ->type_name("PATH");
+  command
+      ->add_option_function<std::string>(
+          "-o,--output", [this](const std::string& format) { common.json = format == "json"; },
+          "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->type_name("FORMAT");
+  command->callback([this, act = std::move(act)] { chosen = act; });
+  return command;
+}
+
+void CommandLine::State::add_status() {
+  auto* command = add("status", "what is served by whom, and why not",
+                      "  weir status\n  weir status web/web1 -o json\n  weir status --watch",
+                      [this] { return run_status(common, target, flag); });
+  command->add_option("target", target, "POOL or POOL/BACKEND; either part may be a glob")->type_name("");
+  command->add_flag("--watch", flag, "again every second, until interrupted");
+}
+
+void CommandLine::State::add_drain() {
+  auto* command = add("drain", "no new sessions; live ones and probes go on",
+                      "  weir drain web/web1 --wait\n"
+                      "  weir drain web/web1 --timeout 5m --then close --spread 30s",
+                      [this] {
+                        drain.force = force;
+                        drain.target = target;
+                        drain.close = then == "close";
+                        if (!timeout.empty()) drain.timeout = *parse_duration(timeout);
+                        if (!spread.empty()) drain.spread = *parse_duration(spread);
+                        return run_drain(common, drain);
+                      });
+  command->add_option("target", target, kTargetHelp)->required()->type_name("");
+  command->add_flag("--wait", drain.wait, "return when the last session has ended");
+  command->add_option("--timeout", timeout, "wait this long at most; exit 4 when sessions are left")
+      ->check(check_duration)
+      ->type_name("DURATION");
+  command->add_option("--then", then, "at the timeout: leave what is left, or close it (the daemon does)")
+      ->check(CLI::IsMember({"leave", "close"}))
+      ->type_name("leave|close");
+  command->add_option("--spread", spread, "close evenly over this long")
+      ->check(check_duration)
+      ->type_name("DURATION");
+  command->add_flag("--force", force, "even the pool's last eligible backend");
+}
+
+void CommandLine::State::add_changes() {
+  auto* disable = add("disable", "as drain, and no probes: maintenance", "  weir disable web/web1",
+                      [this] { return run_disable(common, target, force); });
+  disable->add_option("target", target, kTargetHelp)->required()->type_name("");
+  disable->add_flag("--force", force, "even the pool's last eligible backend");
+
+  auto* enable = add("enable", "take a drain or disable back: eligible again when its health allows",
+                     "  weir enable web/web1", [this] { return run_enable(common, target); });
+  enable->add_option("target", target, kTargetHelp)->required()->type_name("");
+
+  auto* reweigh =
+      add("weight", "a new weight, from now on", "  weir weight web/web1 5\n  weir weight web/web1 default",
+          [this] { return run_weight(common, target, second); });
+  reweigh->add_option("target", target, kTargetHelp)->required()->type_name("");
+  reweigh->add_option("weight", second, "1 to 256, or \"default\": the file's")->required()->type_name("");
+}
+
+void CommandLine::State::add_members() {
+  auto* join =
+      add("add", "a new backend, until the next reload", "  weir add web web4 10.0.0.14:80 --weight 2",
+          [this] { return run_add(common, target, second, third, weight, flag); });
+  join->add_option("pool", target, "the pool")->required()->type_name("");
+  join->add_option("name", second, "the new backend's name")->required()->type_name("");
+  join->add_option("address", third, "ip:port, [v6]:port, host:port or unix:/path")
+      ->required()
+      ->type_name("");
+  join->add_option("--weight", weight, "1 to 256")->check(CLI::Range(1, 256))->type_name("N");
+  join->add_flag("--backup", flag, "used only when no other backend is eligible");
+
+  auto* leave = add("remove", "no longer a backend, until the next reload; live sessions go on",
+                    "  weir remove web/web4", [this] { return run_remove(common, target, force); });
+  leave->add_option("target", target, kTargetHelp)->required()->type_name("");
+  leave->add_flag("--force", force, "even the pool's last eligible backend");
+}
+
+void CommandLine::State::add_sessions() {
+  auto* list = add("sessions", "the live sessions",
+                   "  weir sessions --backend web/web1\n  weir sessions --client 203.0.113.0/24",
+                   [this] { return run_sessions(common, filter); });
+  add_filter(list, filter);
+  auto* kill =
+      add("kill", "end sessions now, both sides with a reset",
+          "  weir kill 2-1f\n  weir kill --backend web/web1", [this] { return run_kill(common, filter); });
+  kill->add_option("ids", filter.ids, "as weir sessions shows them")->type_name("");
+  add_filter(kill, filter);
+}
+
+void CommandLine::State::add_others() {
+  auto* why = add("explain", "which backend a client would get, and why", "  weir explain web 203.0.113.9",
+                  [this] { return run_explain(common, target, second); });
+  why->add_option("pool", target, "the pool")->required()->type_name("");
+  why->add_option("client", second, "the client's address")->required()->type_name("");
+  add("reload", "re-read the configuration file; a bad file changes nothing", "  weir reload",
+      [this] { return run_reload(common); });
+  add("upgrade", "a new binary takes over the listening sockets; the old one finishes its sessions",
+      "  weir upgrade", [this] { return run_upgrade(common); });
+}
+
+void CommandLine::State::add_descriptions() {
+  auto* completion = app.add_subcommand("completion", "print completions for a shell");
+  completion->add_option("shell", target, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+      ->type_name("");
+  completion->footer("Examples:\n  weir completion bash > /etc/bash_completion.d/weir");
+  const auto say = [](const std::string& text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    return static_cast<int>(kExitDone);
+  };
+  completion->callback([this, say] { chosen = [this, say] { return say(shell_completion(app, target)); }; });
+  auto* man = app.add_subcommand("man", "print the manual page (roff)");
+  man->group("");
+  man->callback([this, say] { chosen = [this, say] { return say(man_page(app, "")); }; });
+}
+
+CommandLine::CommandLine(CLI::App& app) : state_(std::make_unique<State>(app)) {
+  state_->add_status();
+  state_->add_drain();
+  state_->add_changes();
+  state_->add_members();
+  state_->add_sessions();
+  state_->add_others();
+  state_->add_descriptions();
+}
+
+CommandLine::~CommandLine() = default;
+
+bool CommandLine::chosen() const {
+  return state_->chosen != nullptr;
+}
+
+int CommandLine::run() const {
+  return state_->chosen();
+}
+
+}  // namespace weir

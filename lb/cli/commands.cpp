@@ -1,0 +1,271 @@
+#include "lb/cli/commands.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "lb/cli/client.h"
+#include "lb/cli/exit_status.h"
+#include "lb/cli/render.h"
+
+namespace weir {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr Millis kWatchEvery{1000};
+constexpr Millis kLookEvery{100};
+/// The daemon closes sessions in rounds; a drain is called timed out only when it is this late.
+constexpr Millis kCloseMargin{10'000};
+
+void complain(std::string_view text) {
+  fmt::print(stderr, "weir: {}\n", text);
+}
+
+int usage(std::string_view text) {
+  complain(text);
+  return kExitUsage;
+}
+
+void print(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+std::optional<std::vector<std::string>> split_target(const std::string& target) {
+  const auto slash = target.find('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == target.size()) return std::nullopt;
+  return std::vector{target.substr(0, slash), target.substr(slash + 1)};
+}
+
+int not_a_target(const std::string& target) {
+  return usage(fmt::format("\"{}\" is not POOL/BACKEND, as \"web/web1\" or \"web/*\"", target));
+}
+
+/// Says what the daemon refused, and why.
+int refused(const AdminReply& reply) {
+  const auto json = Json::parse(reply.body, nullptr, false);
+  const auto error = json.is_object() ? json.value("error", Json::object()) : Json::object();
+  if (!error.is_object() || !error.contains("message")) {
+    complain(fmt::format("the daemon answered {} and nothing that this weir understands", reply.status));
+    return kExitFailed;
+  }
+  complain(error.value("message", ""));
+  if (const auto faults = error.find("faults"); faults != error.end() && faults->is_array())
+    for (const auto& fault : *faults)
+      if (fault.is_string()) fmt::print(stderr, "{}\n", fault.get<std::string>());
+  return exit_status_of(error.value("code", ""));
+}
+
+/// One exchange with the daemon: the body when it did what was asked, else the exit status, with the reason
+/// said.
+class Exchange {
+ public:
+  Exchange(const CommonOptions& common, const std::string& method, const std::vector<std::string>& path,
+           const AdminClient::Query& query = {}, const Json& body = {}) {
+    const AdminClient client(admin_socket(common.socket));
+    const auto reply = client.request(
+        method, path, query, body.empty() ? "" : body.dump(-1, ' ', false, Json::error_handler_t::replace));
+    if (!reply) {
+      complain(reply.error().message);
+      failure_ = kExitNoDaemon;
+    } else if (reply->status != 200) {
+      failure_ = refused(*reply);
+      unknown_ = reply->status == 404;
+    } else {
+      body_ = reply->body;
+    }
+  }
+  bool failed() const { return failure_ != kExitDone; }
+  int exit_status() const { return failure_; }
+  bool unknown() const { return unknown_; }
+  const std::string& body() const { return body_; }
+
+ private:
+  std::string body_;
+  int failure_ = kExitDone;
+  bool unknown_ = false;
+};
+
+template <class Render>
+int show(const CommonOptions& common, const Exchange& exchange, Render render) {
+  if (exchange.failed()) return exchange.exit_status();
+  for (const auto& warning : warnings_of(exchange.body())) complain(warning);
+  print(common.json ? exchange.body() : render(exchange.body()));
+  return kExitDone;
+}
+
+int change(const CommonOptions& common, const std::string& target, const std::string& verb,
+           const Json& body) {
+  const auto names = split_target(target);
+  if (!names) return not_a_target(target);
+  const Exchange exchange(common, "POST", {"backends", (*names)[0], (*names)[1], verb}, {}, body);
+  return show(common, exchange, [&](const auto& answer) { return render_changed(answer, verb); });
+}
+
+AdminClient::Query query_of(const FilterOptions& filter) {
+  AdminClient::Query query;
+  if (!filter.pool.empty()) query.emplace_back("pool", filter.pool);
+  if (!filter.backend.empty()) query.emplace_back("backend", filter.backend);
+  if (!filter.client.empty()) query.emplace_back("client", filter.client);
+  return query;
+}
+
+/// Brings the numbers of sessions in an answer to a drain up to date. The sum of them; nothing when the
+/// daemon is gone.
+std::optional<std::uint64_t> recount(const CommonOptions& common, Json& answer) {
+  std::uint64_t left = 0;
+  for (auto& item : answer["changed"]) {
+    const auto names = split_target(item.value("backend", ""));
+    if (!names) continue;
+    const AdminClient client(admin_socket(common.socket));
+    const auto reply = client.request("GET", {"status", (*names)[0], (*names)[1]});
+    if (!reply) {
+      complain(reply.error().message);
+      return std::nullopt;
+    }
+    const auto status = reply->status == 200 ? Json::parse(reply->body, nullptr, false) : Json();
+    std::uint64_t active = 0;  // of a backend that has been removed: no longer known
+    if (status.is_object())
+      for (const auto& pool : status.value("pools", Json::array()))
+        for (const auto& backend : pool.value("backends", Json::array()))
+          active += backend.value("active", 0u);
+    item["sessions"] = active;
+    left += active;
+  }
+  return left;
+}
+
+/// Until nothing is left. `patience` counts from the drain.
+int wait_for_end(const CommonOptions& common, std::string body, std::optional<Millis> patience) {
+  const auto begin = std::chrono::steady_clock::now();
+  auto answer = Json::parse(body, nullptr, false);
+  if (!answer.is_object()) answer = Json::object();
+  for (;;) {
+    const auto left = recount(common, answer);
+    if (!left) return kExitNoDaemon;
+    const bool late = patience && std::chrono::steady_clock::now() - begin >= *patience;
+    if (*left > 0 && !late) {
+      std::this_thread::sleep_for(kLookEvery);
+      continue;
+    }
+    const auto text = answer.dump() + "\n";
+    print(common.json ? text : render_changed(text, "drain"));
+    if (*left == 0) return kExitDone;
+    complain(
+        fmt::format("timed out: {} sessions are left; they go on, \"weir kill --backend\" ends them", *left));
+    return kExitTimedOut;
+  }
+}
+
+}  // namespace
+
+int exit_status_of(const std::string& code) {
+  if (code == "usage") return kExitUsage;
+  if (code == "unknown") return kExitUnknownName;
+  return kExitFailed;
+}
+
+int run_status(const CommonOptions& common, const std::string& target, bool watch) {
+  std::vector<std::string> path{"status"};
+  if (const auto slash = target.find('/'); slash != std::string::npos) {
+    path.push_back(target.substr(0, slash));
+    path.push_back(target.substr(slash + 1));
+  } else if (!target.empty()) {
+    path.push_back(target);
+  }
+  const auto once = [&] {
+    const Exchange exchange(common, "GET", path);
+    const auto terminal = standard_terminal();
+    return show(common, exchange, [&](const auto& answer) {
+      const bool redraw = watch && terminal.width > 0;
+      return (redraw ? "\x1b[H\x1b[2J" : "") + render_status(answer, terminal);
+    });
+  };
+  int status = once();
+  while (watch && status == kExitDone) {
+    std::this_thread::sleep_for(kWatchEvery);
+    status = once();
+  }
+  return status;
+}
+
+int run_drain(const CommonOptions& common, const DrainOptions& options) {
+  const auto names = split_target(options.target);
+  if (!names) return not_a_target(options.target);
+  if (options.close && !options.timeout) return usage("--then close needs --timeout: when to begin closing");
+  if (options.spread && !options.close) return usage("--spread goes with --then close");
+  Json body{{"force", options.force}, {"then", options.close ? "close" : "leave"}};
+  if (options.close) {
+    body["timeout_ms"] = options.timeout->count();
+    body["spread_ms"] = options.spread.value_or(Millis(0)).count();
+  }
+  const Exchange exchange(common, "POST", {"backends", (*names)[0], (*names)[1], "drain"}, {}, body);
+  if (!options.wait && !options.timeout)
+    return show(common, exchange, [](const auto& answer) { return render_changed(answer, "drain"); });
+  if (exchange.failed()) return exchange.exit_status();
+  for (const auto& warning : warnings_of(exchange.body())) complain(warning);
+  auto patience = options.timeout;
+  if (options.close) *patience += options.spread.value_or(Millis(0)) + kCloseMargin;
+  return wait_for_end(common, exchange.body(), patience);
+}
+
+int run_disable(const CommonOptions& common, const std::string& target, bool force) {
+  return change(common, target, "disable", {{"force", force}});
+}
+
+int run_enable(const CommonOptions& common, const std::string& target) {
+  return change(common, target, "enable", Json::object());
+}
+
+int run_weight(const CommonOptions& common, const std::string& target, const std::string& weight) {
+  return change(common, target, "weight", {{"weight", weight}});
+}
+
+int run_add(const CommonOptions& common, const std::string& pool, const std::string& name,
+            const std::string& address, std::uint32_t weight, bool backup) {
+  const Exchange exchange(common, "POST", {"pools", pool, "backends"}, {},
+                          {{"name", name}, {"address", address}, {"weight", weight}, {"backup", backup}});
+  return show(common, exchange, [](const auto& answer) { return render_changed(answer, "add"); });
+}
+
+int run_remove(const CommonOptions& common, const std::string& target, bool force) {
+  const auto names = split_target(target);
+  if (!names) return not_a_target(target);
+  const Exchange exchange(common, "DELETE", {"backends", (*names)[0], (*names)[1]},
+                          {{"force", force ? "true" : "false"}});
+  return show(common, exchange, [](const auto& answer) { return render_changed(answer, "remove"); });
+}
+
+int run_sessions(const CommonOptions& common, const FilterOptions& filter) {
+  return show(common, Exchange(common, "GET", {"sessions"}, query_of(filter)),
+              [](const auto& answer) { return render_sessions(answer, standard_terminal()); });
+}
+
+int run_kill(const CommonOptions& common, const FilterOptions& filter) {
+  Json body = Json::object();
+  if (!filter.ids.empty()) body["ids"] = filter.ids;
+  for (const auto& [name, value] : query_of(filter)) body[name] = value;
+  if (body.empty())
+    return usage("say which sessions: IDs (weir sessions lists them), --pool, --backend or --client");
+  return show(common, Exchange(common, "POST", {"sessions", "kill"}, {}, body), render_killed);
+}
+
+int run_explain(const CommonOptions& common, const std::string& pool, const std::string& client) {
+  return show(common, Exchange(common, "GET", {"explain"}, {{"pool", pool}, {"client", client}}),
+              render_explanation);
+}
+
+int run_reload(const CommonOptions& common) {
+  return show(common, Exchange(common, "POST", {"reload"}), render_reload);
+}
+
+int run_upgrade(const CommonOptions& common) {
+  return show(common, Exchange(common, "POST", {"upgrade"}), [](const auto& answer) { return answer; });
+}
+
+}  // namespace weir

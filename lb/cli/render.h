@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weir {
+
+struct Terminal {
+  std::size_t width = 0;  ///< 0: not a terminal, nothing is cut
+  bool colour = false;
+};
+
+/// Of standard output: NO_COLOR, TERM and COLUMNS are heeded.
+Terminal standard_terminal();
+
+/// What the admin API answered, for people. Fields that are missing (an older or a newer daemon) show as
+/// nothing.
+std::string render_status(std::string_view json, const Terminal& terminal);
+std::string render_sessions(std::string_view json, const Terminal& terminal);
+/// One line for each backend: "web/web1: drained, 37 sessions left". `verb` as in `Verb` of commands.cpp.
+std::string render_changed(std::string_view json, std::string_view verb);
+std::string render_killed(std::string_view json);
+std::string render_explanation(std::string_view json);
+std::string render_reload(std::string_view json);
+std::string render_version(std::string_view json);
+
+/// The warnings and notes of an answer, for stderr.
+std::vector<std::string> warnings_of(std::string_view json);
+
+}  // namespace weir

@@ -1,0 +1,170 @@
+#include "lb/control/admin_json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "lb/base/log.h"
+
+namespace weir {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json json_of(const BackendStatus& backend) {
+  Json out{{"name", backend.name},
+           {"address", backend.address},
+           {"weight", backend.weight},
+           {"configured_weight", backend.configured_weight},
+           {"share_percent", backend.share_percent},
+           {"backup", backend.backup},
+           {"admin", to_string(backend.admin)},
+           {"admin_by", backend.admin_by_operator ? "operator" : "file"},
+           {"health", to_string(backend.health)},
+           {"eligible", backend.eligible},
+           {"reason", backend.reason},
+           {"since", format_time(backend.since)},
+           {"active", backend.active},
+           {"total", backend.total},
+           {"connect_failures", backend.connect_failures},
+           {"bytes_to_backend", backend.bytes_to_backend},
+           {"bytes_to_client", backend.bytes_to_client}};
+  if (!backend.resolved.empty()) out["resolved"] = backend.resolved;
+  if (backend.added) out["added"] = true;
+  if (backend.removed) out["removed"] = true;
+  return out;
+}
+
+Json json_of(const PoolStatus& pool) {
+  Json backends = Json::array();
+  for (const auto& backend : pool.backends) backends.push_back(json_of(backend));
+  Json out{{"name", pool.name}, {"balance", pool.balance}, {"backends", std::move(backends)}};
+  if (pool.removed) out["removed"] = true;
+  return out;
+}
+
+Json json_of(const ListenerStatus& listener) {
+  return {{"name", listener.name},     {"bind", listener.bind},
+          {"pool", listener.pool},     {"max_connections", listener.max_connections},
+          {"active", listener.active}, {"total", listener.total}};
+}
+
+double seconds(Millis millis) {
+  return static_cast<double>(millis.count()) / 1000;
+}
+
+Json json_of(const SessionInfo& session) {
+  return {{"id", session.id.to_string()},
+          {"listener", session.listener},
+          {"client", session.client.to_string()},
+          {"pool", session.pool},
+          {"backend", session.backend.empty() ? Json() : Json(session.backend)},
+          {"state", session.state},
+          {"age_seconds", seconds(session.age)},
+          {"idle_seconds", seconds(session.idle)},
+          {"bytes_to_backend", session.bytes_to_backend},
+          {"bytes_to_client", session.bytes_to_client}};
+}
+
+std::optional<std::string> scalar(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_boolean() || value.is_number()) return value.dump();
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string to_json(const Status& status, const ProcessFacts& facts, double uptime_seconds) {
+  Json listeners = Json::array(), pools = Json::array();
+  for (const auto& listener : status.listeners) listeners.push_back(json_of(listener));
+  for (const auto& pool : status.pools) pools.push_back(json_of(pool));
+  return text_of(
+      {{"version", facts.version},
+       {"generation", status.generation},
+       {"uptime_seconds", uptime_seconds},
+       {"workers", facts.workers},
+       {"sessions", {{"active", status.active}, {"total", status.total}, {"max", facts.max_sessions}}},
+       {"listeners", std::move(listeners)},
+       {"pools", std::move(pools)}});
+}
+
+std::string to_json(const Change& change, const std::vector<std::string>& warnings) {
+  Json changed = Json::array();
+  for (const auto& one : change.backends) {
+    Json item{{"backend", one.load->pool + "/" + one.load->name},
+              {"admin", to_string(one.admin)},
+              {"weight", one.weight},
+              {"sessions", one.load->active.load(std::memory_order_relaxed)}};
+    if (one.removed) item["removed"] = true;
+    changed.push_back(std::move(item));
+  }
+  Json out{{"changed", std::move(changed)}, {"generation", change.generation}};
+  if (!warnings.empty()) out["warnings"] = warnings;
+  return text_of(out);
+}
+
+std::string to_json(const std::vector<SessionInfo>& sessions, std::uint64_t found) {
+  Json list = Json::array();
+  for (const auto& session : sessions) list.push_back(json_of(session));
+  Json out{{"sessions", std::move(list)}};
+  if (found > sessions.size()) out["left_out"] = found - sessions.size();
+  return text_of(out);
+}
+
+std::string to_json(const Explanation& explanation) {
+  Json excluded = Json::array();
+  for (const auto& [backend, reason] : explanation.excluded)
+    excluded.push_back({{"backend", backend}, {"reason", reason}});
+  return text_of({{"pool", explanation.pool},
+                  {"client", explanation.client},
+                  {"backend", explanation.backend ? Json(*explanation.backend) : Json()},
+                  {"because", explanation.because},
+                  {"excluded", std::move(excluded)}});
+}
+
+std::string to_json(const ReloadReport& report) {
+  return text_of({{"generation", report.generation},
+                  {"changes", report.applied.changes},
+                  {"notes", report.applied.notes}});
+}
+
+std::string to_json(const ProcessFacts& facts) {
+  return text_of({{"version", facts.version}, {"features", facts.features}});
+}
+
+std::string killed_json(std::uint64_t killed) {
+  return text_of({{"killed", killed}});
+}
+
+std::string error_json(std::string_view code, std::string_view message,
+                       const std::vector<std::string>& faults) {
+  Json error{{"code", code}, {"message", message}};
+  if (!faults.empty()) error["faults"] = faults;
+  return text_of({{"error", std::move(error)}});
+}
+
+std::optional<std::map<std::string, std::string, std::less<>>> parameters_of(const HttpRequest& request) {
+  auto out = request.query;
+  if (request.body.empty()) return out;
+  const auto body = Json::parse(request.body, nullptr, false);
+  if (!body.is_object()) return std::nullopt;
+  for (const auto& [name, value] : body.items()) {
+    std::optional<std::string> text = scalar(value);
+    if (value.is_array()) {
+      text = "";
+      for (const auto& element : value) {
+        const auto one = scalar(element);
+        if (!one) return std::nullopt;
+        *text += (text->empty() ? "" : ",") + *one;
+      }
+    }
+    if (!text) return std::nullopt;
+    out[name] = std::move(*text);
+  }
+  return out;
+}
+
+}  // namespace weir

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lb/base/error.h"
+#include "lb/base/fd.h"
+#include "lb/net/loop.h"
+
+namespace weir {
+
+/// A request to the admin API, bounded and decoded. Text is as the caller sent it: any bytes.
+struct HttpRequest {
+  std::string method;
+  std::vector<std::string> path;  ///< "/v1/pools/a%2Fb" is {"v1", "pools", "a/b"}
+  std::map<std::string, std::string, std::less<>> query;
+  std::string body;
+  std::string caller;  ///< "uid 1000, pid 4711" by SO_PEERCRED, for the log
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::string body;  ///< JSON
+};
+
+/// Serves HTTP/1.1 on a listening socket from a Loop: libmicrohttpd with its epoll set watched by ours, so
+/// that no thread is added. The loop's thread only.
+///
+/// Bounded: 64 connections, 64 KiB of body, 32 KiB for a request's head, 10 s of idling.
+class HttpServer {
+ public:
+  /// Answers once, now or later, on the loop's thread; not after the server is gone.
+  using Answer = std::function<void(HttpResponse)>;
+  using Handler = std::function<void(HttpRequest request, Answer answer)>;
+
+  static constexpr unsigned kConnections = 64;
+  static constexpr std::size_t kMostBodyBytes = 64 * 1024;
+
+  static Result<std::unique_ptr<HttpServer>> create(Loop& loop, Fd listening, Handler handler);
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+ private:
+  struct State;
+  explicit HttpServer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// "%41" is "A"; a broken escape stays as it is.
+std::string percent_decode(std::string_view text);
+
+}  // namespace weir

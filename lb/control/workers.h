@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "lb/balance/session_info.h"
+
+namespace weir {
+
+/// What the control room asks of the workers; the daemon's wiring implements it with posts to each of them.
+/// Control thread: callbacks come on it, later, each exactly once, and none after the Workers object is gone.
+class Workers {
+ public:
+  virtual ~Workers() = default;
+
+  /// At most `limit` sessions, in no order; `found` counts those beyond it too.
+  using Listed = std::function<void(std::vector<SessionInfo> sessions, std::uint64_t found)>;
+  virtual void list_sessions(const SessionFilter& filter, std::size_t limit, Listed done) = 0;
+
+  /// Ends at most `limit` sessions (over all workers) with End::Killed and says how many.
+  using Killed = std::function<void(std::uint64_t killed)>;
+  virtual void kill_sessions(const SessionFilter& filter, std::uint64_t limit, Killed done) = 0;
+};
+
+}  // namespace weir

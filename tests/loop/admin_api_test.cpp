@@ -1,0 +1,364 @@
+#include "lb/control/admin_api.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <future>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "lb/base/log.h"
+#include "lb/net/socket.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/timing.h"
+#include "tests/unit/control/registry_fixture.h"
+
+using namespace weir;
+using namespace weir::test;
+using Json = nlohmann::json;
+
+namespace {
+
+constexpr int kPatienceSeconds = 20;
+
+/// One session on web1, one on web2; killing takes the lease away.
+class FakeWorkers final : public Workers {
+ public:
+  std::vector<SessionInfo> infos;
+  std::vector<Lease> leases;
+
+  void list_sessions(const SessionFilter& filter, std::size_t limit, Listed done) override {
+    std::vector<SessionInfo> out;
+    for (std::size_t i = 0; i < infos.size(); ++i)
+      if (leases[i] && filter.matches(infos[i].id, infos[i].pool, leases[i].get(), infos[i].client))
+        out.push_back(infos[i]);
+    const auto found = out.size();
+    out.resize(std::min(limit, found));
+    done(out, found);
+  }
+  void kill_sessions(const SessionFilter& filter, std::uint64_t limit, Killed done) override {
+    std::uint64_t killed = 0;
+    for (std::size_t i = 0; i < infos.size() && killed < limit; ++i) {
+      if (!leases[i] || !filter.matches(infos[i].id, infos[i].pool, leases[i].get(), infos[i].client))
+        continue;
+      leases[i].release();
+      ++killed;
+    }
+    done(killed);
+  }
+};
+
+class FakeSteps final : public ReloadSteps {
+ public:
+  bool refuse = false;
+  int commits = 0;
+  Result<void> prepare(const Config&) override {
+    if (refuse) return fail("listener front: 0.0.0.0:80: Address already in use");
+    return {};
+  }
+  void commit(const Config&) override { ++commits; }
+};
+
+struct HttpReply {
+  int status = 0;
+  Json json;
+  std::string raw;
+};
+
+/// The admin API on a control loop of its own, with one worker that adopts at once or when it is told to.
+class Api {
+ public:
+  Api() {
+    daemon_log().set_level(spdlog::level::off);
+    registry.apply(Fixture::three());
+    for (const auto* name : {"web1", "web2", "web3"})
+      registry.set_health(find(name).id(), Health::Up, "probe passed");
+    next = Fixture::three();
+    add_session(1, "web1", "203.0.113.9");
+    add_session(2, "web2", "198.51.100.1");
+    AdminConfig config;
+    config.socket = socket;
+    config.socket_given = true;
+    config.mode = 0640;
+    auto fd = AdminApi::bind(config);
+    REQUIRE(fd);
+    REQUIRE(api->serve(std::move(*fd), socket));
+    thread = std::thread([this] { loop->run(); });
+  }
+  ~Api() {
+    loop->post([this] {
+      api.reset();
+      loop->stop();
+    });
+    thread.join();
+  }
+
+  /// Runs on the control loop and waits.
+  template <class Task>
+  auto on_loop(Task task) {
+    std::packaged_task<decltype(task())()> packaged(std::move(task));
+    auto result = packaged.get_future();
+    loop->post([&packaged] { packaged(); });
+    return result.get();
+  }
+  const Backend& find(const std::string& name) { return *registry.table()->find("web")->find(name); }
+
+  Fd connect() const {
+    auto started = start_connect(Address::unix_path(socket).value());
+    REQUIRE(started);
+    const int flags = ::fcntl(started->fd.get(), F_GETFL);
+    ::fcntl(started->fd.get(), F_SETFL, flags & ~O_NONBLOCK);
+    timeval limit{kPatienceSeconds, 0};
+    ::setsockopt(started->fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    return std::move(started->fd);
+  }
+  static HttpReply read_reply(const Fd& fd) {
+    HttpReply out;
+    char buffer[4096];
+    for (;;) {
+      const auto got = ::recv(fd.get(), buffer, sizeof buffer, 0);
+      if (got <= 0) break;
+      out.raw.append(buffer, static_cast<std::size_t>(got));
+    }
+    if (out.raw.size() > 12) out.status = std::atoi(out.raw.c_str() + 9);
+    if (const auto body = out.raw.find("\r\n\r\n"); body != std::string::npos)
+      out.json = Json::parse(out.raw.substr(body + 4), nullptr, false);
+    return out;
+  }
+  static void send_all(const Fd& fd, std::string_view text) {
+    while (!text.empty()) {
+      const auto put = ::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
+      if (put <= 0) return;
+      text.remove_prefix(static_cast<std::size_t>(put));
+    }
+  }
+  Fd send(const std::string& method, const std::string& target, const std::string& body = "") const {
+    Fd fd = connect();
+    send_all(fd, method + " " + target + " HTTP/1.1\r\nHost: weir\r\nConnection: close\r\nContent-Length: " +
+                     std::to_string(body.size()) + "\r\n\r\n" + body);
+    return fd;
+  }
+  HttpReply ask(const std::string& method, const std::string& target, const std::string& body = "") const {
+    return read_reply(send(method, target, body));
+  }
+
+  TempDir dir;
+  std::string socket = dir.file("weir.sock");
+  std::unique_ptr<Loop> loop = Loop::create().value();
+  Adoption adoption{1};
+  bool adopt_at_once = true;
+  Registry registry{1, [this](auto table) {
+                      if (adopt_at_once) adoption.adopted(0, table->generation);
+                    }};
+  FakeWorkers workers;
+  StateFile state_file{dir.file("state.json")};
+  FakeSteps steps;
+  std::shared_ptr<Config> next;
+  std::vector<Fault> faults;
+  Reload reload{registry, steps, state_file, [this] {
+                  if (!faults.empty()) return LoadResult{nullptr, faults};
+                  next->state_file = state_file.path();
+                  return LoadResult{next, {}};
+                }};
+  std::unique_ptr<AdminApi> api =
+      std::make_unique<AdminApi>(AdminParts{*loop, registry, workers, adoption, state_file, reload, [] {
+                                              return ProcessFacts{"0.1.0", {"splice"}, 1, 8000};
+                                            }});
+  std::thread thread;
+
+ private:
+  void add_session(std::uint64_t number, const std::string& backend_name, const std::string& client) {
+    SessionInfo info;
+    info.id = {1, number};
+    info.pool = "web";
+    info.backend = backend_name;
+    info.client = ClientAddress::parse_ip(client).value();
+    info.state = "relaying";
+    workers.infos.push_back(info);
+    workers.leases.emplace_back(find(backend_name).load);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("status has the fields that are promised") {
+  Api api;
+  const auto reply = api.ask("GET", "/v1/status");
+  REQUIRE(reply.status == 200);
+  CHECK(reply.json["version"] == "0.1.0");
+  CHECK(reply.json["sessions"]["max"] == 8000);
+  CHECK(reply.json["listeners"][0]["bind"][0] == "0.0.0.0:8080");
+  const auto& backend = reply.json["pools"][0]["backends"][0];
+  for (const auto* field :
+       {"name", "address", "weight", "configured_weight", "backup", "admin", "health", "eligible", "reason",
+        "since", "active", "total", "connect_failures", "bytes_to_backend", "bytes_to_client"})
+    CHECK(backend.contains(field));
+  CHECK(backend["active"] == 1);
+  CHECK(api.ask("GET", "/v1/status/web/web%32").json["pools"][0]["backends"].size() == 1);
+  CHECK(api.ask("GET", "/v1/status/nope").status == 404);
+}
+
+TEST_CASE("a drain is answered only when every worker works by it") {
+  Api api;
+  api.on_loop([&] { api.adopt_at_once = false; });
+  const Fd waiting = api.send("POST", "/v1/backends/web/web1/drain");
+  // The daemon still serves others while that answer is held back.
+  const auto generation = [&] {
+    return api.ask("GET", "/v1/status").json["generation"].get<std::uint64_t>();
+  };
+  const auto before = api.on_loop([&] { return api.adoption.everywhere(); });
+  REQUIRE(eventually([&] { return !(generation() == before); }));
+  CHECK(::recv(waiting.get(), std::string(1, ' ').data(), 1, MSG_PEEK | MSG_DONTWAIT) < 0);
+  api.on_loop([&] { api.adoption.adopted(0, api.registry.table()->generation); });
+  const auto reply = Api::read_reply(waiting);
+  CHECK(reply.status == 200);
+  CHECK(reply.json["changed"] ==
+        Json::parse(R"([{"backend":"web/web1","admin":"drained","weight":1,"sessions":1}])"));
+}
+
+TEST_CASE("an override is in the state file before it is answered for") {
+  Api api;
+  CHECK(api.ask("POST", "/v1/backends/web/web1/weight", R"({"weight": 9})").json["changed"][0]["weight"] ==
+        9);
+  CHECK(StateFile(api.state_file.path()).load()->overrides.at({"web", "web1"}).weight == 9);
+  CHECK(api.ask("POST", "/v1/backends/web/web1/weight?weight=default").status == 200);
+  CHECK(StateFile(api.state_file.path()).load()->overrides.empty());
+}
+
+TEST_CASE("an override that cannot be saved says that it will not survive") {
+  Api api;
+  api.on_loop([&] { api.state_file = StateFile(api.dir.file("missing/state.json")); });
+  const auto reply = api.ask("POST", "/v1/backends/web/web1/drain");
+  CHECK(reply.status == 200);
+  CHECK(reply.json["warnings"].size() == 1);
+}
+
+TEST_CASE("what is wrong with a request is named") {
+  Api api;
+  const auto code = [&](const std::string& method, const std::string& target, const std::string& body = "") {
+    const auto reply = api.ask(method, target, body);
+    return std::to_string(reply.status) + " " + reply.json["error"].value("code", "");
+  };
+  CHECK(code("POST", "/v1/backends/web/nope/drain") == "404 unknown");
+  CHECK(code("POST", "/v1/backends/web/web*/drain") == "409 refused");
+  CHECK(code("POST", "/v1/backends/web/web1/weight", R"({"weight": 0})") == "400 usage");
+  CHECK(code("POST", "/v1/backends/web/web1/weight") == "400 usage");
+  CHECK(code("POST", "/v1/backends/web/web1/drain", R"({"then": "close"})") == "400 usage");
+  CHECK(code("POST", "/v1/backends/web/web1/drain", R"({"froce": true})") == "400 usage");
+  CHECK(code("POST", "/v1/backends/web/web1/drain", "[1, 2") == "400 usage");
+  CHECK(code("POST", "/v1/backends/web/web1/fly") == "400 usage");
+  CHECK(code("POST", "/v1/sessions/kill") == "400 usage");
+  CHECK(code("GET", "/v1/sessions?backend=web1") == "400 usage");
+  CHECK(code("GET", "/v1/sessions?client=10.0.0.0%2F33") == "400 usage");
+  CHECK(code("GET", "/v1/sessions?pool=nope") == "404 unknown");
+  CHECK(code("GET", "/v1/explain?pool=web") == "400 usage");
+  CHECK(code("GET", "/v2/status") == "404 no_such_request");
+  CHECK(code("DELETE", "/v1/status") == "404 no_such_request");
+  CHECK(code("POST", "/v1/upgrade") == "501 not_implemented");
+}
+
+TEST_CASE("sessions are listed and killed by any part of what is known of them") {
+  Api api;
+  CHECK(api.ask("GET", "/v1/sessions").json["sessions"].size() == 2);
+  CHECK(api.ask("GET", "/v1/sessions?limit=1").json["left_out"] == 1);
+  CHECK(api.ask("GET", "/v1/sessions?client=203.0.113.0%2F24").json["sessions"][0]["id"] == "1-1");
+  CHECK(api.ask("GET", "/v1/sessions?backend=web%2Fweb2").json["sessions"][0]["id"] == "1-2");
+  CHECK(api.ask("POST", "/v1/sessions/kill", R"({"ids": ["1-2", "1-ff"]})").json["killed"] == 1);
+  CHECK(api.ask("POST", "/v1/sessions/kill", R"({"pool": "web"})").json["killed"] == 1);
+  CHECK(api.ask("GET", "/v1/sessions").json["sessions"].empty());
+}
+
+TEST_CASE("a drain with then=close closes what is left by itself, unless it is taken back") {
+  Api api;
+  SECTION("closed") {
+    api.ask("POST", "/v1/backends/web/web1/drain?then=close&timeout_ms=20");
+    REQUIRE(
+        eventually([&] { return !(api.on_loop([&] { return api.workers.leases[0].get() != nullptr; })); }));
+    CHECK(api.on_loop([&] { return api.workers.leases[1].get() != nullptr; }));
+  }
+  SECTION("taken back") {
+    api.ask("POST", "/v1/backends/web/web1/drain?then=close&timeout_ms=300");
+    api.ask("POST", "/v1/backends/web/web1/enable");
+    api.ask("POST", "/v1/backends/web/web2/drain?then=close&timeout_ms=301");
+    REQUIRE(
+        eventually([&] { return !(api.on_loop([&] { return api.workers.leases[1].get() != nullptr; })); }));
+    CHECK(api.on_loop([&] { return api.workers.leases[0].get() != nullptr; }));
+  }
+}
+
+TEST_CASE("members come and go") {
+  Api api;
+  CHECK(api.ask("POST", "/v1/pools/web/backends", R"({"name":"[::1]:80","address":"[::1]:80","weight":2})")
+            .status == 200);
+  CHECK(api.ask("GET", "/v1/status/web/%5B::1%5D:80").json["pools"][0]["backends"][0]["added"] == true);
+  CHECK(api.ask("DELETE", "/v1/backends/web/%5B%3A%3A1%5D%3A80").json["changed"][0]["removed"] == true);
+  CHECK(api.ask("GET", "/v1/explain?pool=web&client=2001:db8::1").json["excluded"].is_array());
+}
+
+TEST_CASE("a reload is all or nothing, and its faults reach the caller") {
+  Api api;
+  SECTION("a good one") {
+    api.on_loop([&] { api.next->pools[0].backends.pop_back(); });
+    const auto reply = api.ask("POST", "/v1/reload");
+    CHECK(reply.status == 200);
+    CHECK(reply.json["changes"] == Json::parse(R"(["- web/web3"])"));
+    CHECK(api.on_loop([&] { return api.steps.commits; }) == 1);
+  }
+  SECTION("a bad file") {
+    api.on_loop([&] { api.faults = {{3, 7, "weight is 0"}, {9, 1, "no such key"}}; });
+    const auto reply = api.ask("POST", "/v1/reload");
+    CHECK(reply.status == 422);
+    CHECK(reply.json["error"]["faults"].size() == 2);
+    CHECK(api.on_loop([&] { return api.steps.commits; }) == 0);
+  }
+  SECTION("an address that cannot be had") {
+    api.on_loop([&] { api.steps.refuse = true; });
+    api.on_loop([&] { api.next->pools[0].backends.pop_back(); });
+    CHECK(api.ask("POST", "/v1/reload").status == 409);
+    CHECK(api.ask("GET", "/v1/status/web/web3").status == 200);
+  }
+  SECTION("what takes a restart") {
+    api.on_loop([&] { api.next->workers = 7; });
+    CHECK(api.ask("POST", "/v1/reload").json["error"]["message"].get<std::string>().find("workers") == 0);
+    CHECK(api.on_loop([&] { return api.steps.commits; }) == 0);
+  }
+}
+
+TEST_CASE(
+    "the socket has its mode from birth, a live one is refused, a stale one replaced, and none is left "
+    "behind") {
+  std::string path;
+  {
+    Api api;
+    path = api.socket;
+    struct stat info {};
+    REQUIRE(::stat(path.c_str(), &info) == 0);
+    CHECK((info.st_mode & 0777) == 0640);
+    AdminConfig again;
+    again.socket = path;
+    again.socket_given = true;
+    const auto refused = AdminApi::bind(again);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message.find(path) != std::string::npos);
+    api.on_loop([&] { api.api.reset(); });
+    CHECK(::access(path.c_str(), F_OK) != 0);
+  }
+}
+
+TEST_CASE("garbage, huge requests and a crowd of idle callers do no harm") {
+  Api api;
+  std::vector<Fd> idle;
+  for (int i = 0; i < 60; ++i) idle.push_back(api.connect());
+  const Fd line = api.connect();
+  Api::send_all(line, std::string(1 << 20, 'x'));
+  const Fd nuls = api.connect();
+  Api::send_all(nuls, std::string("GET /v1/\0status\0 HTTP/1.1\r\n\r\n", 30));
+  CHECK(api.ask("POST", "/v1/backends/web/web1/drain", std::string(65 * 1024, ' ')).status == 413);
+  CHECK(api.ask("POST", "/v1/backends/web/%00%ff%0a/drain").status == 404);
+  CHECK(api.ask("POST", "/v1/pools/web/backends", "{\"name\":\"\xff\",\"address\":\"10.0.0.1:1\"}").status ==
+        400);
+  CHECK(api.ask("GET", "/v1/status").status == 200);
+}

@@ -1,0 +1,77 @@
+#include "lb/cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <catch2/catch.hpp>
+
+#include "lb/cli/client.h"
+#include "lb/cli/exit_status.h"
+
+using namespace weir;
+
+namespace {
+
+/// The exit status of a command line that talks to nobody: 5 when it would have.
+int run(std::vector<std::string> words) {
+  CLI::App app("weir");
+  app.require_subcommand(1);
+  const CommandLine commands(app);
+  if (!words.empty() && words[0] != "completion" && words[0] != "man")
+    words.insert(words.begin() + 1, {"--socket", "/nonexistent/weir.sock"});
+  std::reverse(words.begin(), words.end());
+  try {
+    app.parse(words);
+  } catch (const CLI::ParseError&) {
+    return kExitUsage;
+  }
+  return commands.chosen() ? commands.run() : -1;
+}
+
+}  // namespace
+
+TEST_CASE("a command that finds no daemon exits 5") {
+  const auto words =
+      GENERATE(std::vector<std::string>{"status"}, std::vector<std::string>{"drain", "web/web1"},
+               std::vector<std::string>{"drain", "web/web1", "--timeout", "3s", "--then", "close"},
+               std::vector<std::string>{"weight", "web/web1", "5"},
+               std::vector<std::string>{"add", "web", "a", "10.0.0.1:80", "--backup"},
+               std::vector<std::string>{"remove", "web/a"}, std::vector<std::string>{"kill", "1-1"},
+               std::vector<std::string>{"kill", "--client", "10.0.0.0/8"},
+               std::vector<std::string>{"explain", "web", "10.0.0.1"},
+               std::vector<std::string>{"reload", "-o", "json"}, std::vector<std::string>{"upgrade"});
+  CAPTURE(words);
+  CHECK(run(words) == kExitNoDaemon);
+}
+
+TEST_CASE("a command line that makes no sense exits 2") {
+  const auto words = GENERATE(
+      std::vector<std::string>{}, std::vector<std::string>{"statsu"}, std::vector<std::string>{"drain"},
+      std::vector<std::string>{"drain", "web1"}, std::vector<std::string>{"drain", "web/"},
+      std::vector<std::string>{"drain", "web/web1", "--then", "close"},
+      std::vector<std::string>{"drain", "web/web1", "--timeout", "3"},
+      std::vector<std::string>{"drain", "web/web1", "--wait", "--spread", "3s"},
+      std::vector<std::string>{"drain", "web/web1", "--then", "explode"}, std::vector<std::string>{"kill"},
+      std::vector<std::string>{"status", "-o", "yaml"}, std::vector<std::string>{"add", "web", "a"},
+      std::vector<std::string>{"add", "web", "a", "10.0.0.1:80", "--weight", "0"},
+      std::vector<std::string>{"completion", "tcsh"});
+  CAPTURE(words);
+  CHECK(run(words) == kExitUsage);
+}
+
+TEST_CASE("completions and the manual page know every command and hide the hidden one") {
+  CLI::App app("weir");
+  const CommandLine commands(app);
+  const auto text = GENERATE_COPY(shell_completion(app, "bash"), shell_completion(app, "zsh"),
+                                  shell_completion(app, "fish"), man_page(app, "0.1.0"));
+  for (const auto* word : {"status", "drain", "kill", "explain", "spread"})
+    CHECK(text.find(word) != std::string::npos);
+  CHECK(text.find("roff") == std::string::npos);
+}
+
+TEST_CASE("the socket is the one given, else the environment's, else the default") {
+  ::unsetenv("WEIR_SOCKET");
+  CHECK(admin_socket("") == "/run/weir/weir.sock");
+  ::setenv("WEIR_SOCKET", "/tmp/x.sock", 1);
+  CHECK(admin_socket("") == "/tmp/x.sock");
+  CHECK(admin_socket("/tmp/y.sock") == "/tmp/y.sock");
+  ::unsetenv("WEIR_SOCKET");
+}

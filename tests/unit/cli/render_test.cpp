@@ -1,0 +1,107 @@
+#include "lb/cli/render.h"
+
+#include <catch2/catch.hpp>
+#include <sstream>
+
+#include "lb/cli/commands.h"
+#include "lb/cli/table.h"
+
+using namespace weir;
+
+namespace {
+
+constexpr auto kStatus = R"({"version": "0.1.0", "generation": 7, "uptime_seconds": 12.5, "workers": 2,
+ "sessions": {"active": 3, "total": 1200, "max": 8000},
+ "listeners": [{"name": "web", "bind": ["0.0.0.0:8080"], "pool": "web", "active": 3, "total": 1200}],
+ "pools": [{"name": "web", "balance": "round_robin", "backends": [
+   {"name": "web1", "address": "10.0.0.11:80", "weight": 1, "configured_weight": 1, "share_percent": 100,
+    "backup": false, "admin": "enabled", "health": "up", "eligible": true,
+    "reason": "probe passed (tcp, 0.4 ms)",
+               "since" : "2026-01-31T10:00:00Z",
+               "active" : 3,
+               "total" : 61234,
+               "connect_failures" : 0,
+               "bytes_to_backend" : 1,
+               "bytes_to_client" : 2
+},
+   {"name": "web2", "address": "10.0.0.12:80", "weight": 5, "configured_weight": 1, "share_percent": 50,
+    "backup": true, "admin": "drained", "health": "down", "eligible": false,
+    "reason": "connection refused, again and again, for such a long time that this line is too long",
+    "active": 0, "total": 0},
+   {"name": "web3", "address": "10.0.0.13:80", "weight": 1, "configured_weight": 1, "removed": true,
+    "admin": "enabled", "health": "up", "reason": "\u001b[31mred", "active": 1, "total": 5}]
+}]
+})";
+
+std::size_t longest_line(const std::string& text) {
+  std::istringstream in(text);
+  std::size_t longest = 0;
+  for (std::string line; std::getline(in, line);) longest = std::max(longest, columns_of(line));
+  return longest;
+}
+
+}  // namespace
+
+TEST_CASE("status fits a terminal of 80 columns and cuts nothing for a pipe") {
+  CHECK(longest_line(render_status(kStatus, {80, false})) <= 80);
+  const auto whole = render_status(kStatus, {0, false});
+  CHECK(whole.find("this line is too long") != std::string::npos);
+  CHECK(whole.find("drained, down, backup") != std::string::npos);
+  CHECK(whole.find("5 (file 1) at 50%") != std::string::npos);
+  CHECK(whole.find("removed") != std::string::npos);
+  CHECK(whole.find("61.2k") != std::string::npos);
+}
+
+TEST_CASE("colour is used only where it is wanted, and what the daemon says brings none of its own") {
+  CHECK(render_status(kStatus, {80, false}).find('\x1b') == std::string::npos);
+  const auto coloured = render_status(kStatus, {80, true});
+  CHECK(coloured.find("\x1b[32mup\x1b[0m") != std::string::npos);
+  CHECK(coloured.find("\x1b[31mred") == std::string::npos);
+}
+
+TEST_CASE("a change is said in one line for each backend") {
+  CHECK(render_changed(R"({"changed":[{"backend":"web/web1","admin":"drained","weight":1,"sessions":37}]})",
+                       "drain") == "web/web1: drained, 37 sessions left\n");
+  CHECK(render_changed(R"({"changed":[{"backend":"web/web1","admin":"disabled","weight":1,"sessions":1}]})",
+                       "disable") == "web/web1: disabled, 1 session left\n");
+  CHECK(render_changed(R"({"changed":[{"backend":"web/web1","admin":"enabled","weight":5,"sessions":0}]})",
+                       "weight") == "web/web1: weight 5\n");
+}
+
+TEST_CASE("an answer that is no JSON, or of other types, shows as nothing and breaks nothing") {
+  const std::string json =
+      GENERATE("", "[]", "{\"pools\": 3}", "{\"pools\": [1, {\"backends\": [null]}]}",
+               "{\"changed\": {}, \"sessions\": [3], \"excluded\": [[]], \"because\": 1}");
+  render_status(json, {80, true});
+  render_sessions(json, {80, true});
+  render_changed(json, "drain");
+  render_explanation(json);
+  render_reload(json);
+  render_version(json);
+  CHECK(warnings_of(json).empty());
+}
+
+TEST_CASE("numbers, sizes and times are short") {
+  CHECK(short_number(0) == "0");
+  CHECK(short_number(999) == "999");
+  CHECK(short_number(12'345) == "12.3k");
+  CHECK(short_number(4'500'000) == "4.5M");
+  CHECK(short_bytes(1536) == "1.5 KiB");
+  CHECK(short_duration(0.25) == "0.2 s");
+  CHECK(short_duration(303) == "5 m 3 s");
+  CHECK(short_duration(90'061) == "1 d 1 h");
+}
+
+TEST_CASE("text is cut between code points") {
+  CHECK(fitted("äöü", 3) == "äöü");
+  CHECK(fitted("äöüß", 3) == "äö…");
+  CHECK(fitted("a\nb", 3) == "a?b");
+}
+
+TEST_CASE("an error's code decides the exit status") {
+  CHECK(exit_status_of("usage") == 2);
+  CHECK(exit_status_of("unknown") == 3);
+  CHECK(exit_status_of("refused") == 1);
+  CHECK(exit_status_of("bad_config") == 1);
+  CHECK(exit_status_of("no_such_request") == 1);
+}

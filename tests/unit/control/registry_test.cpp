@@ -1,0 +1,211 @@
+#include "lb/control/registry.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/unit/control/registry_fixture.h"
+
+using namespace weir;
+using namespace weir::test;
+
+TEST_CASE("a new backend is unknown and not eligible until its first probe passes") {
+  Fixture f;
+  f.registry.apply(Fixture::three());
+  CHECK(f.at("web", "web1").health == Health::Unknown);
+  CHECK(f.at("web", "web1").reason == "no probe has finished yet");
+  CHECK_FALSE(f.at("web", "web1").eligible());
+  f.up("web", "web1");
+  CHECK(f.at("web", "web1").eligible());
+  CHECK(f.status("web", "web1").reason == "probe passed");
+}
+
+TEST_CASE("without probes a backend is up from the start") {
+  Fixture f;
+  f.registry.apply(Fixture::three("none"));
+  CHECK(f.at("web", "web2").eligible());
+  CHECK(f.at("web", "web2").reason == "not probed");
+}
+
+TEST_CASE("each Table that is published is one generation on, and what changes nothing publishes none") {
+  Fixture f;
+  f.registry.apply(Fixture::three());
+  f.up("web", "web1");
+  f.up("web", "web1");
+  f.registry.apply(Fixture::three());
+  REQUIRE(f.published.size() == 3);
+  CHECK(f.published[0]->generation == 1);
+  CHECK(f.published[2]->generation == 3);
+}
+
+TEST_CASE("a pool that a change does not touch stays the very same object") {
+  Fixture f;
+  const auto file = [] {
+    return config({pool("web", {backend("a", "10.0.0.1:80")}), pool("db", {backend("a", "10.0.0.1:99")})});
+  };
+  f.registry.apply(file());
+  const auto db = f.registry.table()->pools[1];
+  f.up("web", "a");
+  f.registry.apply(file());
+  CHECK(f.registry.table()->pools[1] == db);
+}
+
+TEST_CASE("a reload keeps identity, health and counters of what did not change") {
+  Fixture f;
+  f.registry.apply(Fixture::three());
+  f.up("web", "web1");
+  const auto load = f.at("web", "web1").load;
+  auto next = Fixture::three();
+  next->pools[0].backends[0].weight = 5;
+  next->pools[0].idle_timeout = 1s;
+  const auto report = f.registry.apply(next);
+  CHECK(f.at("web", "web1").load == load);
+  CHECK(f.at("web", "web1").health == Health::Up);
+  CHECK(f.at("web", "web1").weight == 5);
+  CHECK(report.changes == std::vector<std::string>{"~ pool web: idle_timeout", "~ web/web1 weight 1→5"});
+}
+
+TEST_CASE("a backend whose address changes is another backend") {
+  Fixture f;
+  f.registry.apply(Fixture::three());
+  f.up("web", "web1");
+  const auto id = f.at("web", "web1").id();
+  auto next = Fixture::three();
+  next->pools[0].backends[0] = backend("web1", "10.0.0.9:80");
+  f.registry.apply(next);
+  CHECK(f.at("web", "web1").id() != id);
+  CHECK(f.at("web", "web1").health == Health::Unknown);
+  f.registry.set_health(id, Health::Up, "late verdict about the old one");
+  CHECK(f.at("web", "web1").health == Health::Unknown);
+}
+
+TEST_CASE("a removed backend stays in view until its last session has ended") {
+  Fixture f;
+  f.registry.apply(Fixture::three());
+  Lease session(f.at("web", "web3").load);
+  auto next = Fixture::three();
+  next->pools[0].backends.pop_back();
+  const auto report = f.registry.apply(next);
+  CHECK(report.changes == std::vector<std::string>{"- web/web3 (1 sessions go on)"});
+  CHECK(f.registry.table()->find("web")->find("web3") == nullptr);
+  CHECK(f.status("web", "web3").removed);
+  SECTION("and is the same backend when it comes back meanwhile") {
+    const auto* load = session.get();
+    f.registry.apply(Fixture::three());
+    CHECK(f.at("web", "web3").load.get() == load);
+    CHECK_FALSE(f.status("web", "web3").removed);
+  }
+  session.release();
+  if (f.registry.table()->find("web")->find("web3") == nullptr) CHECK_FALSE(f.registry.status("web", "web3"));
+}
+
+TEST_CASE("sessions of a pool that is gone stay in view") {
+  Fixture f;
+  f.registry.apply(
+      config({pool("web", {backend("a", "10.0.0.1:80")}), pool("db", {backend("a", "10.0.0.1:99")})}));
+  Lease session(f.at("db", "a").load);
+  f.registry.apply(config({pool("web", {backend("a", "10.0.0.1:80")})}));
+  CHECK(f.registry.status("db").value().pools.at(0).removed);
+  CHECK(f.registry.status().value().pools.size() == 2);
+  session.release();
+  CHECK(f.registry.status("db").error().kind == CommandError::Kind::Unknown);
+}
+
+TEST_CASE("no probe result undoes a drain, and no enable makes a dead backend eligible") {
+  Fixture f;
+  f.registry.apply(Fixture::three());
+  f.up("web", "web1");
+  f.up("web", "web2");
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Drained));
+  f.down("web", "web1");
+  f.up("web", "web1");
+  CHECK_FALSE(f.at("web", "web1").eligible());
+  f.down("web", "web1");
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Enabled));
+  CHECK_FALSE(f.at("web", "web1").eligible());
+}
+
+TEST_CASE("disable forgets a backend's health, and a late verdict does not bring it back") {
+  Fixture f;
+  f.registry.apply(Fixture::three());
+  f.up("web", "web1");
+  f.up("web", "web2");
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Disabled));
+  CHECK(f.at("web", "web1").health == Health::Unknown);
+  f.up("web", "web1");
+  CHECK(f.at("web", "web1").health == Health::Unknown);
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Enabled));
+  CHECK(f.status("web", "web1").reason == "no probe has finished yet");
+  f.up("web", "web1");
+  CHECK(f.at("web", "web1").eligible());
+}
+
+TEST_CASE("a name that does not resolve makes its backend unknown, and says why") {
+  Fixture f;
+  f.registry.apply(config({pool("web", {backend("a", "web1.internal:80")})}));
+  const auto id = f.at("web", "a").id();
+  f.registry.set_addresses(id, {}, "Name or service not known");
+  CHECK(f.status("web", "a").reason == "web1.internal does not resolve: Name or service not known");
+  f.registry.set_health(id, Health::Up, "impossible");
+  CHECK(f.at("web", "a").health == Health::Unknown);
+  const std::vector addresses{Address::parse_ip_port("10.0.0.1:80").value()};
+  f.registry.set_addresses(id, addresses, "");
+  CHECK(f.status("web", "a").reason == "no probe has finished yet");
+  f.up("web", "a");
+  f.registry.set_addresses(id, {}, "Temporary failure");
+  CHECK(f.at("web", "a").addresses == addresses);
+  CHECK(f.at("web", "a").eligible());
+}
+
+TEST_CASE("a recovered backend's share grows from 10 to 100 percent over slow_start") {
+  Fixture f;
+  auto file = Fixture::three();
+  file->pools[0].slow_start = 9s;
+  f.registry.apply(file);
+  f.up("web", "web1");
+  CHECK(f.at("web", "web1").share_percent == 100);
+  CHECK_FALSE(f.registry.next_step());
+  f.down("web", "web1");
+  f.up("web", "web1");
+  CHECK(f.at("web", "web1").share_percent == 10);
+  CHECK(f.registry.next_step() == 1000ms);
+  f.now += 4500ms;
+  f.registry.tick();
+  CHECK(f.at("web", "web1").share_percent == 50);
+  CHECK(f.registry.next_step() == 500ms);
+  const auto tables = f.published.size();
+  f.registry.tick();
+  CHECK(f.published.size() == tables);
+  f.now += 4500ms;
+  f.registry.tick();
+  CHECK(f.at("web", "web1").share_percent == 100);
+  CHECK_FALSE(f.registry.next_step());
+}
+
+TEST_CASE("a short slow start makes no more than ten Tables a second") {
+  Fixture f;
+  auto file = Fixture::three();
+  file->pools[0].slow_start = 250ms;
+  f.registry.apply(file);
+  f.down("web", "web1");
+  f.up("web", "web1");
+  int tables = 0;
+  while (const auto wait = f.registry.next_step()) {
+    f.now += *wait;
+    f.registry.tick();
+    REQUIRE(++tables <= 3);
+  }
+  CHECK(f.at("web", "web1").share_percent == 100);
+}
+
+TEST_CASE("a backend on trial grows only when its trial is over") {
+  Fixture f;
+  auto file = Fixture::three("none");
+  file->pools[0].slow_start = 10s;
+  f.registry.apply(file);
+  const auto id = f.at("web", "web1").id();
+  f.registry.set_health(id, Health::Down, "3 connects failed");
+  f.registry.set_health(id, Health::Up, "on trial", true);
+  CHECK(f.at("web", "web1").on_trial);
+  CHECK(f.at("web", "web1").share_percent == 100);
+  f.registry.set_health(id, Health::Up, "connected");
+  CHECK(f.at("web", "web1").share_percent == 10);
+}

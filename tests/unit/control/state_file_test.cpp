@@ -1,0 +1,105 @@
+#include "lb/control/state_file.h"
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+using namespace weir;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct TemporaryDirectory {
+  fs::path path;
+  TemporaryDirectory() {
+    std::string name = (fs::temp_directory_path() / "weir-state-XXXXXX").string();
+    path = ::mkdtemp(name.data());
+  }
+  ~TemporaryDirectory() { fs::remove_all(path); }
+  std::string file() const { return (path / "state.json").string(); }
+  void write(const std::string& text) const { std::ofstream(file()) << text; }
+  std::string read() const {
+    std::stringstream out;
+    out << std::ifstream(file()).rdbuf();
+    return out.str();
+  }
+  std::size_t files() const {
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(path), fs::directory_iterator()));
+  }
+};
+
+Overrides some() {
+  Overrides out;
+  out[{"web", "web1"}] = {.admin = Admin::Drained, .weight = {}, .file_address = "10.0.0.1:80"};
+  out[{"web", "[::1]:80"}] = {.admin = Admin::Enabled,
+                              .weight = 9,
+                              .file_admin = Admin::Disabled,
+                              .file_weight = 3,
+                              .file_address = "[::1]:80"};
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("what was saved is loaded, and nothing else is left in the directory") {
+  const TemporaryDirectory dir;
+  const StateFile state(dir.file());
+  REQUIRE(state.save(some()));
+  REQUIRE(state.save(some()));
+  CHECK(state.load()->overrides == some());
+  CHECK(dir.files() == 1);
+}
+
+TEST_CASE("no file, an empty file and no path mean no overrides") {
+  const TemporaryDirectory dir;
+  CHECK(StateFile(dir.file()).load()->overrides.empty());
+  dir.write("");
+  CHECK(StateFile(dir.file()).load()->overrides.empty());
+  CHECK(StateFile("").load()->overrides.empty());
+  CHECK(StateFile("").save(some()));
+}
+
+TEST_CASE("a state file cut anywhere is never half read, and is kept aside") {
+  const auto whole = format_state(some());
+  const auto size = GENERATE_COPY(range<std::size_t>(1, format_state(some()).size() - 1, 7));
+  const TemporaryDirectory dir;
+  dir.write(whole.substr(0, size));
+  const auto loaded = StateFile(dir.file()).load();
+  REQUIRE(loaded);
+  CHECK(loaded->overrides.empty());
+  CHECK_FALSE(loaded->warning.empty());
+  CHECK_FALSE(fs::exists(dir.file()));
+  CHECK(dir.files() == 1);
+}
+
+TEST_CASE("a file that is not Weir's is neither read nor moved") {
+  const TemporaryDirectory dir;
+  const std::string foreign = GENERATE("root:x:0:0::/root:/bin/sh\n", "{\"overrides\": []}",
+                                       "\x7f"
+                                       "ELF");
+  dir.write(foreign);
+  CHECK_FALSE(StateFile(dir.file()).load());
+  CHECK(dir.read() == foreign);
+}
+
+TEST_CASE("a newer version, or values that make no sense, are refused") {
+  const std::string text = GENERATE(
+      R"({"weir_state":2,"overrides":[]})", R"({"weir_state":1})", R"({"weir_state":1,"overrides":[1]})",
+      R"({"weir_state":1,"overrides":[{"pool":"a","backend":"b"}]})",
+      R"({"weir_state":1,"overrides":[{"pool":"a","backend":"b","weight":0,)"
+      R"("file":{"admin":"enabled","weight":1,"address":"x"}}]})",
+      R"({"weir_state":1,"overrides":[{"pool":"a","backend":"b","admin":"gone",)"
+      R"("file":{"admin":"enabled","weight":1,"address":"x"}}]})");
+  CHECK_FALSE(parse_state(text));
+}
+
+TEST_CASE("whether the file can be written is known beforehand") {
+  const TemporaryDirectory dir;
+  CHECK(StateFile(dir.file()).check_writable(false));
+  const StateFile deeper((dir.path / "sub" / "state.json").string());
+  CHECK_FALSE(deeper.check_writable(false));
+  CHECK(deeper.check_writable(true));
+  CHECK(deeper.save(some()));
+}
