@@ -1,23 +1,28 @@
 #include "lb/daemon.h"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 #include <csignal>
 
 #include "lb/base/log.h"
-#include "lb/net/socket.h"
 
 namespace weir {
 namespace {
 
-/// Unresolved names do not keep Weir from starting, but are given this long first.
-constexpr Millis kNamesAtStart{3'000};
+/// How long a start waits for names to resolve and for first probes to end: those that do not by then cost
+/// the sessions of their backends only. Clients wait in the kernel's queue meanwhile.
+constexpr Millis kStartPatience{3'000};
 /// How often a shutdown looks whether the last session has ended.
 constexpr Millis kShutdownStep{20};
-/// Of a listener on a unix path: whoever may enter its directory may connect, as with a TCP port.
-constexpr std::uint32_t kUnixListenerMode = 0666;
+
+std::uint64_t session_limit(const Config& config, std::uint32_t workers, std::uint64_t descriptor_limit) {
+  return config.max_connections.value_or(sessions_that_fit(config, workers, descriptor_limit));
+}
+
+spdlog::level::level_enum level_of(LogLevel level) {
+  return static_cast<spdlog::level::level_enum>(level);
+}
 
 }  // namespace
 
@@ -30,118 +35,176 @@ std::uint64_t raise_descriptor_limit() {
   return limit.rlim_cur;
 }
 
-std::uint64_t session_limit(const Config& config, std::uint32_t workers, std::uint64_t descriptor_limit) {
-  return config.max_connections.value_or(sessions_that_fit(config, workers, descriptor_limit));
-}
-
 Result<std::unique_ptr<Daemon>> Daemon::create(std::shared_ptr<const Config> config, LoadOptions options) {
   auto loop = Loop::create();
   if (!loop) return tl::unexpected(loop.error());
-  ignore_sigpipe();
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), std::move(options), std::move(*loop)));
-  if (auto bound = daemon->bind_all(); !bound) return tl::unexpected(bound.error());
-  Loop& control = *daemon->loop_;
-  auto log =
-      AccessLog::open(daemon->config_->log.access, daemon->worker_count_, [&control](std::string complaint) {
-        control.post([complaint = std::move(complaint)] { daemon_log().warn("{}", complaint); });
-      });
-  if (!log) return tl::unexpected(log.error());
-  daemon->access_log_ = std::move(*log);
-  if (auto made = daemon->make_workers(); !made) return tl::unexpected(made.error());
+  if (auto taken = daemon->take_resources(); !taken) return tl::unexpected(taken.error());
   return daemon;
 }
 
 Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, std::unique_ptr<Loop> loop)
-    : config_(std::move(config)),
+    : first_config_(std::move(config)),
       options_(std::move(options)),
-      worker_count_(resolved_workers(*config_)),
+      worker_count_(resolved_workers(*first_config_)),
       loop_(std::move(loop)),
-      gate_(session_limit(*config_, worker_count_, options_.descriptor_limit)),
-      registry_(worker_count_, [this](std::shared_ptr<const Table> table) { publish(std::move(table)); }),
-      resolution_(*loop_, registry_),
+      gate_(session_limit(*first_config_, worker_count_, options_.descriptor_limit)),
+      state_file_(first_config_->state_file),
+      registry_(worker_count_, [this](const std::shared_ptr<const Table>& table) { on_table(table); }),
+      adoption_(worker_count_),
+      names_(*loop_, registry_),
+      listening_(worker_count_),
+      reload_(registry_, *this, state_file_,
+              [path = first_config_->file, options = options_] { return load_config(path, options); }),
+      start_timer_(*loop_, [this] { open_listeners(); }),
+      slow_start_timer_(*loop_, [this] { registry_.tick(); }),
       shutdown_timer_(*loop_, [this] { shutdown_step(); }) {}
 
-Daemon::~Daemon() {
-  workers_.clear();
-  access_log_.reset();
-  for (const std::string& path : unix_paths_) ::unlink(path.c_str());
-}
+Daemon::~Daemon() = default;
 
-Result<void> Daemon::bind_all() {
-  for (const ListenerConfig& listener : config_->listeners) {
-    for (const Address& address : listener.bind) {
-      BoundAddress bound{listener.name, listener.pool, address, {}};
-      const std::uint32_t sockets = address.is_unix() ? 1 : worker_count_;
-      for (std::uint32_t i = 0; i < sockets; ++i) {
-        auto fd = address.is_unix() ? listen_unix(address, kUnixListenerMode) : listen_tcp(address, i == 0);
-        if (!fd) return fail(fmt::format("listener {}: {}", listener.name, fd.error().message));
-        bound.sockets.push_back(std::move(*fd));
-      }
-      if (address.is_unix()) unix_paths_.emplace_back(address.path());
-      bound_.push_back(std::move(bound));
-    }
-  }
+/// The order is that of the harm an error would leave: nothing is written before everything is bound.
+Result<void> Daemon::take_resources() {
+  if (auto bound = listening_.prepare(*first_config_); !bound) return bound;
+  auto admin = AdminApi::bind(first_config_->admin);
+  if (!admin) return tl::unexpected(admin.error());
+  admin_socket_ = std::move(*admin);
+  if (auto state = open_state_file(); !state) return state;
+  auto target = AccessLog::open(first_config_->log.access);
+  if (!target) return tl::unexpected(target.error());
+  access_log_ = std::make_unique<AccessLog>(std::move(*target), worker_count_, [this](std::string complaint) {
+    loop_->post([complaint = std::move(complaint)] { daemon_log().warn("{}", complaint); });
+  });
+  auto checker = Checker::create([this](HealthReport report) {
+    loop_->post([this, report = std::move(report)] { on_health(report); });
+  });
+  if (!checker) return tl::unexpected(checker.error());
+  checker_ = std::move(*checker);
+  auto fleet = Fleet::create(*loop_, shared_with_workers());
+  if (!fleet) return tl::unexpected(fleet.error());
+  fleet_ = std::move(*fleet);
   return {};
 }
 
-Result<void> Daemon::make_workers() {
-  shared_ = std::make_unique<WorkerShared>(WorkerShared{
-      .gate = gate_,
-      .access_log = *access_log_,
-      .workers = worker_count_,
-      .on_connects_changed = [](const std::shared_ptr<BackendLoad>& load) { load->report_pending = false; },
-      .on_trouble =
-          [this](std::uint32_t worker, Trouble trouble) {
-            loop_->post([worker, trouble] {
-              daemon_log().warn("worker {}: {}, a trouble of this host's, not of a backend's", worker + 1,
-                                fail_errno(trouble.doing, trouble.error).value().message);
-            });
-          },
-      .wake_all =
-          [this] {
-            for (auto& worker : workers_) worker->resume_listeners();
-          }});
-  for (std::uint32_t i = 0; i < worker_count_; ++i) {
-    auto worker = Worker::create(i, *shared_);
-    if (!worker) return tl::unexpected(worker.error());
-    workers_.push_back(std::move(*worker));
+Result<void> Daemon::open_state_file() {
+  if (state_file_.off()) return {};
+  if (auto writable = state_file_.check_writable(!first_config_->state_file_given); !writable) {
+    if (first_config_->state_file_given) return fail("state_file: " + writable.error().message);
+    daemon_log().warn("operator overrides will not survive a restart: {}", writable.error().message);
+    state_file_ = StateFile("");
+    return {};
   }
+  auto loaded = state_file_.load();
+  if (!loaded) return tl::unexpected(loaded.error());
+  if (!loaded->warning.empty()) daemon_log().warn("{}", loaded->warning);
+  registry_.restore(std::move(loaded->overrides));
   return {};
 }
 
-void Daemon::publish(std::shared_ptr<const Table> table) {
-  for (auto& worker : workers_) worker->adopt(table, nullptr);
-  loop_->post([this] { resolution_.update(); });
+WorkerShared Daemon::shared_with_workers() {
+  return {.gate = gate_,
+          .access_log = *access_log_,
+          .workers = worker_count_,
+          .on_connects_changed =
+              [this](const std::shared_ptr<BackendLoad>& load) { checker_->connects_changed(load); },
+          .on_trouble =
+              [this](std::uint32_t worker, Trouble trouble) {
+                loop_->post([worker, trouble] {
+                  daemon_log().warn("worker {}: {} (this host's trouble, not a backend's)", worker + 1,
+                                    fail_errno(trouble.doing, trouble.error).value().message);
+                });
+              },
+          .wake_all = nullptr};
+}
+
+void Daemon::on_table(const std::shared_ptr<const Table>& table) {
+  fleet_->adopt(table, [this, generation = table->generation](std::uint32_t worker) {
+    adoption_.adopted(worker, generation);
+  });
+  if (const auto step = registry_.next_step()) slow_start_timer_.start(*step);
+  // Once for all the changes of this turn.
+  if (std::exchange(targets_stale_, true)) return;
+  loop_->post([this] {
+    targets_stale_ = false;
+    names_.update();
+    hand_targets_to_checker();
+  });
+}
+
+void Daemon::hand_targets_to_checker() {
+  std::vector<ProbeTarget> targets;
+  for (const auto& pool : registry_.table()->pools) {
+    const ProbeConfig* const probe = registry_.probe(pool->settings().name);
+    if (probe == nullptr) continue;
+    for (const Backend& backend : pool->backends())
+      targets.push_back({.id = backend.id(),
+                         .pool = pool->settings().name,
+                         .name = backend.name,
+                         .addresses = backend.addresses,
+                         .probe = *probe,
+                         .probing = backend.admin != Admin::Disabled,
+                         .load = backend.load});
+  }
+  checker_->set_targets(std::move(targets));
+}
+
+void Daemon::on_health(const HealthReport& report) {
+  registry_.set_health(report.id, report.health, report.reason, report.on_trial);
+  if (awaited_.erase(report.id) > 0) open_if_ready();
+  if (!report.transition || report.health != Health::Down) return;
+  for (const auto& pool : registry_.table()->pools) {
+    if (!pool->settings().close_sessions_when_down || pool->find(report.id) == nullptr) continue;
+    SessionFilter filter;
+    filter.backend_ids = {report.id};
+    fleet_->kill_sessions(filter, UINT64_MAX, [id = report.id](std::uint64_t killed) {
+      if (killed > 0) daemon_log().info("backend {} is down: {} of its sessions were closed", id, killed);
+    });
+  }
+}
+
+void Daemon::await_first_verdicts() {
+  for (const auto& pool : registry_.table()->pools) {
+    const ProbeConfig* const probe = registry_.probe(pool->settings().name);
+    if (probe == nullptr || probe->kind == "none") continue;
+    for (const Backend& backend : pool->backends())
+      if (backend.admin != Admin::Disabled && !backend.addresses.empty() && backend.health == Health::Unknown)
+        awaited_.insert(backend.id());
+  }
+}
+
+void Daemon::open_if_ready() {
+  if (names_answered_ && awaited_.empty()) open_listeners();
 }
 
 void Daemon::open_listeners() {
-  for (const ListenerConfig& listener : config_->listeners)
-    registry_.listener_load(listener.name, listener.pool).max_connections = listener.max_connections;
-  for (BoundAddress& bound : bound_) {
-    ListenerLoad& load = registry_.listener_load(bound.listener, bound.pool);
-    const bool shared = bound.sockets.size() < workers_.size();
-    for (std::size_t i = 0; i < workers_.size(); ++i) {
-      Fd fd = shared && i + 1 < workers_.size() ? Fd(::dup(bound.sockets[0].get()))
-                                                : std::move(bound.sockets[shared ? 0 : i]);
-      workers_[i]->add_listener(load, std::move(fd), shared && workers_.size() > 1,
-                                [](const Result<void>& opened) {
-                                  if (!opened) daemon_log().error("{}", opened.error().message);
-                                });
-    }
-  }
-  bound_.clear();
-  // Posted behind the listeners: true when it is said.
-  auto open = std::make_shared<std::atomic<std::size_t>>(workers_.size());
-  for (auto& worker : workers_) {
-    worker->post([this, open] {
-      if (open->fetch_sub(1) == 1)
-        loop_->post([this] {
-          daemon_log().info("weir " WEIR_VERSION
-                            " ready: {} listeners, {} pools, {} workers, at most {} sessions",
-                            config_->listeners.size(), config_->pools.size(), worker_count_, gate_.max());
-        });
-    });
-  }
+  if (open_ || shutting_down_) return;
+  open_ = true;
+  start_timer_.stop();
+  listening_.commit(*registry_.config(), registry_, *fleet_);
+  open_admin_api();
+  fleet_->when_settled([this] {
+    const Config& config = *registry_.config();
+    daemon_log().info("weir " WEIR_VERSION " ready: {} listeners, {} pools, {} workers, at most {} sessions",
+                      config.listeners.size(), config.pools.size(), worker_count_, gate_.max());
+  });
+}
+
+void Daemon::open_admin_api() {
+  if (!admin_socket_) return;
+  admin_api_ = std::make_unique<AdminApi>(AdminParts{.loop = *loop_,
+                                                     .registry = registry_,
+                                                     .workers = *fleet_,
+                                                     .adoption = adoption_,
+                                                     .state_file = state_file_,
+                                                     .reload = reload_,
+                                                     .facts = [this] {
+                                                       ProcessFacts facts;
+                                                       facts.version = WEIR_VERSION;
+                                                       facts.workers = worker_count_;
+                                                       facts.max_sessions = gate_.max();
+                                                       return facts;
+                                                     }});
+  if (auto served = admin_api_->serve(std::move(admin_socket_), registry_.config()->admin.socket); !served)
+    daemon_log().error("no admin API: {}", served.error().message);
 }
 
 void Daemon::watch_signals() {
@@ -150,6 +213,7 @@ void Daemon::watch_signals() {
   };
   on(SIGTERM, [this] { begin_shutdown("SIGTERM"); });
   on(SIGINT, [this] { begin_shutdown("SIGINT"); });
+  on(SIGHUP, [this] { reload_.run(); });
   on(SIGUSR1, [this] {
     access_log_->reopen();
     daemon_log().info("SIGUSR1: logs reopened");
@@ -157,55 +221,72 @@ void Daemon::watch_signals() {
 }
 
 int Daemon::run() {
+  ignore_sigpipe();
   watch_signals();
-  for (auto& worker : workers_) worker->start();
-  const ApplyReport report = registry_.apply(config_);
+  fleet_->start();
+  checker_->start();
+  const ApplyReport report = registry_.apply(first_config_);
   for (const std::string& note : report.notes) daemon_log().warn("{}", note);
-  resolution_.update();
-  Timer patience(*loop_, [this] {
-    if (!bound_.empty()) open_listeners();
-  });
-  patience.start(kNamesAtStart);
-  resolution_.when_answered([this, &patience] {
-    patience.stop();
-    if (!bound_.empty() && !shutting_down_) open_listeners();
+  if (!report.notes.empty() && !state_file_.off()) {
+    if (auto saved = state_file_.save(registry_.overrides()); !saved)
+      daemon_log().warn("operator overrides will not survive a restart: {}", saved.error().message);
+  }
+  start_timer_.start(kStartPatience);
+  names_.update();
+  names_.when_answered([this] {
+    names_answered_ = true;
+    await_first_verdicts();
+    open_if_ready();
   });
   loop_->run();
+  // The workers first: they report to everybody else. What they had in hand ends as `shutdown`.
+  admin_api_.reset();
+  fleet_.reset();
+  checker_.reset();
+  access_log_.reset();
   return exit_status_;
+}
+
+Result<void> Daemon::prepare(const Config& next) {
+  if (auto bound = listening_.prepare(next); !bound) return bound;
+  next_log_target_.reset();
+  if (next.log.access == registry_.config()->log.access) return {};
+  auto target = AccessLog::open(next.log.access);
+  if (!target) return tl::unexpected(target.error());
+  next_log_target_ = std::move(*target);
+  return {};
+}
+
+void Daemon::commit(const Config& next) {
+  gate_.set_max(session_limit(next, worker_count_, options_.descriptor_limit));
+  if (next_log_target_) access_log_->redirect(std::move(*std::exchange(next_log_target_, std::nullopt)));
+  daemon_log().set_level(level_of(next.log.level));
+  if (open_) listening_.commit(next, registry_, *fleet_);
 }
 
 void Daemon::begin_shutdown(const char* why) {
   if (shutting_down_) {
-    daemon_log().warn("{} again: ending now, {} sessions are cut", why, active_sessions());
-    if (active_sessions() > 0) exit_status_ = 1;
-    return end_now();
+    daemon_log().warn("{} again: ending now, {} sessions are cut", why, gate_.active());
+    if (gate_.active() > 0) exit_status_ = 1;
+    return loop_->stop();
   }
   shutting_down_ = true;
-  daemon_log().info("{}: no new sessions; {} have {} to finish", why, active_sessions(),
-                    format_duration(config_->shutdown_grace));
-  shutdown_deadline_ = loop_->refresh_now() + config_->shutdown_grace;
-  auto closing = std::make_shared<std::atomic<std::size_t>>(workers_.size());
-  for (auto& worker : workers_)
-    worker->close_listeners([](const ListenerLoad&) { return true; },
-                            [this, closing] {
-                              if (closing->fetch_sub(1) == 1) loop_->post([this] { shutdown_step(); });
-                            });
+  const Millis grace = registry_.config()->shutdown_grace;
+  daemon_log().info("{}: no new sessions; {} have {} to finish", why, gate_.active(), format_duration(grace));
+  shutdown_deadline_ = loop_->refresh_now() + grace;
+  fleet_->close_listeners([this] { shutdown_step(); });
 }
 
 void Daemon::shutdown_step() {
-  if (active_sessions() == 0) {
+  if (gate_.active() == 0) {
     daemon_log().info("every session has ended: bye");
     return loop_->stop();
   }
   if (loop_->refresh_now() >= shutdown_deadline_) {
-    daemon_log().warn("shutdown_grace is over: ending {} sessions", active_sessions());
-    return end_now();
+    daemon_log().warn("shutdown_grace is over: {} sessions are cut", gate_.active());
+    return loop_->stop();
   }
   shutdown_timer_.start(kShutdownStep);
-}
-
-void Daemon::end_now() {
-  loop_->stop();
 }
 
 }  // namespace weir

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "health/probe.h"
 #include "lb/balance/balancer.h"
 #include "lb/base/log.h"
 #include "lb/config/load.h"
@@ -24,7 +25,7 @@ std::uint64_t hard_descriptor_limit() {
 LoadOptions load_options() {
   LoadOptions options;
   for (const BalancerKind& kind : balancer_kinds()) options.kinds.balancers.push_back(kind.name);
-  options.kinds.probes = {"tcp", "http", "expect", "exec", "none"};
+  for (const ProbeKind& kind : probe_kinds()) options.kinds.probes.push_back(kind.name);
   options.descriptor_limit = hard_descriptor_limit();
   options.environment = [](std::string_view name) -> std::optional<std::string> {
     const char* const value = std::getenv(std::string(name).c_str());
@@ -37,6 +38,8 @@ LoadOptions load_options() {
 LoadResult load_or_complain(const std::string& path, const LoadOptions& options) {
   LoadResult result = load_config(path, options);
   for (const Fault& fault : result.faults) std::fprintf(stderr, "%s\n", fault.to_string(path).c_str());
+  for (const Fault& warning : result.warnings)
+    std::fprintf(stderr, "%s (warning)\n", warning.to_string(path).c_str());
   return result;
 }
 

@@ -67,24 +67,23 @@ struct AccessLog::Queues {
   std::array<AccessRecord, kDrainRecords> batch;
 };
 
-AccessLog::AccessLog(std::string target, std::uint32_t workers, std::function<void(std::string)> complain)
-    : target_(std::move(target)),
-      enabled_(target_ != "off"),
-      complain_(std::move(complain)),
-      queues_(std::make_unique<Queues>(enabled_ ? workers : 0)) {}
+AccessLog::AccessLog(Target target, std::uint32_t workers, std::function<void(std::string)> complain)
+    : complain_(std::move(complain)),
+      queues_(std::make_unique<Queues>(workers)),
+      enabled_(target.name != "off"),
+      target_(std::move(target)) {
+  thread_ = std::thread([this] { run(); });
+}
 
-Result<std::unique_ptr<AccessLog>> AccessLog::open(const std::string& target, std::uint32_t workers,
-                                                   std::function<void(std::string)> complain) {
-  std::unique_ptr<AccessLog> log(new AccessLog(target, workers, std::move(complain)));
-  if (!log->enabled_) return log;
-  if (target == "stdout") {
-    log->file_ = Fd(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
-  } else {
-    log->file_ = Fd(::open(target.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
-  }
-  if (!log->file_) return fail_errno(fmt::format("cannot open the access log {}", target), errno);
-  log->thread_ = std::thread([raw = log.get()] { raw->run(); });
-  return log;
+Result<AccessLog::Target> AccessLog::open(const std::string& name) {
+  Target target{name, {}};
+  if (name == "off") return target;
+  if (name == "stdout")
+    target.file = Fd(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
+  else
+    target.file = Fd(::open(name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  if (!target.file) return fail_errno(fmt::format("cannot open the access log {}", name), errno);
+  return target;
 }
 
 AccessLog::~AccessLog() {
@@ -107,7 +106,17 @@ void AccessLog::write(std::uint32_t worker, AccessRecord&& record) {
 }
 
 void AccessLog::reopen() {
+  const std::lock_guard lock(orders_mutex_);
   reopen_ = true;
+  ordered_ = true;
+  wake();
+}
+
+void AccessLog::redirect(Target target) {
+  const std::lock_guard lock(orders_mutex_);
+  enabled_ = target.name != "off";
+  redirect_ = std::move(target);
+  ordered_ = true;
   wake();
 }
 
@@ -120,7 +129,7 @@ void AccessLog::wake() {
 void AccessLog::run() {
   while (true) {
     const bool stopping = stopping_;
-    if (reopen_.exchange(false)) open_again();
+    if (ordered_) follow_orders();
     std::size_t written = 0;
     while (const std::size_t records = drain()) written += records;
     say_dropped();
@@ -134,7 +143,7 @@ void AccessLog::run() {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     const bool empty = std::all_of(queues_->of_worker.begin(), queues_->of_worker.end(),
                                    [](const auto& own) { return own.queue.size_approx() == 0; });
-    if (empty && !reopen_ && !stopping_) wake_.wait(seen);
+    if (empty && !ordered_ && !stopping_) wake_.wait(seen);
     asleep_.store(false);
   }
 }
@@ -155,18 +164,19 @@ std::size_t AccessLog::drain() {
 }
 
 void AccessLog::flush() {
+  if (lines_.empty() || !target_.file) return lines_.clear();
   struct stat status {};
-  const bool regular = fstat(file_.get(), &status) == 0 && S_ISREG(status.st_mode);
+  const bool regular = fstat(target_.file.get(), &status) == 0 && S_ISREG(status.st_mode);
   std::string_view rest = lines_;
   int error = 0;
   while (!rest.empty() && error == 0) {
-    pollfd ready{file_.get(), POLLOUT, 0};
+    pollfd ready{target_.file.get(), POLLOUT, 0};
     if (!regular && poll(&ready, 1, static_cast<int>(kWritePatience.count())) == 0) {
       error = ETIMEDOUT;
       break;
     }
-    const ssize_t wrote =
-        ::write(file_.get(), rest.data(), regular ? rest.size() : std::min(rest.size(), kPipeWriteBytes));
+    const ssize_t wrote = ::write(target_.file.get(), rest.data(),
+                                  regular ? rest.size() : std::min(rest.size(), kPipeWriteBytes));
     if (wrote >= 0)
       rest.remove_prefix(static_cast<std::size_t>(wrote));
     else if (errno != EINTR && errno != EAGAIN)
@@ -174,25 +184,32 @@ void AccessLog::flush() {
   }
   if (error != 0) {
     if (unwritten_ == 0)
-      complain_(fail_errno(fmt::format("cannot write the access log {}", target_), error).value().message);
+      complain_(
+          fail_errno(fmt::format("cannot write the access log {}", target_.name), error).value().message);
     unwritten_ += static_cast<std::uint64_t>(std::count(rest.begin(), rest.end(), '\n'));
   } else if (unwritten_ > 0 && !lines_.empty()) {
-    complain_(fmt::format("access log {}: writing again, {} lines were lost", target_, unwritten_));
+    complain_(fmt::format("access log {}: writing again, {} lines were lost", target_.name, unwritten_));
     unwritten_ = 0;
   }
   lines_.clear();
 }
 
-void AccessLog::open_again() {
-  if (target_ == "stdout") return;
-  Fd again(::open(target_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+void AccessLog::follow_orders() {
+  // What is queued belongs to the old file.
+  while (drain() > 0) {
+  }
+  const std::lock_guard lock(orders_mutex_);
+  ordered_ = false;
+  if (redirect_) target_ = std::move(*redirect_);
+  const bool reopen = reopen_ && !redirect_ && target_.name != "stdout" && target_.name != "off";
+  redirect_.reset();
+  reopen_ = false;
+  if (!reopen) return;
+  auto again = open(target_.name);
   if (again)
-    file_ = std::move(again);
+    target_ = std::move(*again);
   else
-    complain_(
-        fail_errno(fmt::format("cannot reopen the access log {}, writing to the old file", target_), errno)
-            .value()
-            .message);
+    complain_(again.error().message + ": writing to the old file");
 }
 
 void AccessLog::say_dropped() {
@@ -200,8 +217,8 @@ void AccessLog::say_dropped() {
     auto& own = queues_->of_worker[worker];
     const std::uint64_t dropped = own.dropped.load(std::memory_order_relaxed);
     if (dropped == own.dropped_said) continue;
-    complain_(fmt::format("access log {}: {} lines of worker {} were dropped, its queue was full", target_,
-                          dropped - own.dropped_said, worker + 1));
+    complain_(fmt::format("access log {}: {} lines of worker {} were dropped, its queue was full",
+                          target_.name, dropped - own.dropped_said, worker + 1));
     own.dropped_said = dropped;
   }
 }

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -42,40 +44,48 @@ class AccessLog {
   /// Records that one worker may be ahead of the log thread: 20 ms at 400,000 sessions a second.
   static constexpr std::size_t kQueueRecords = 8192;
 
-  /// `target`: "off", "stdout" or a path, opened for appending. `complain` is called on the log's thread with
-  /// what an operator has to know.
-  static Result<std::unique_ptr<AccessLog>> open(const std::string& target, std::uint32_t workers,
-                                                 std::function<void(std::string)> complain);
+  /// Where lines go: "off", "stdout" or a path, opened for appending.
+  struct Target {
+    std::string name = "off";
+    Fd file;  ///< none for "off"
+  };
+  static Result<Target> open(const std::string& name);
+
+  /// `complain` is called on the log's thread with what an operator has to know.
+  AccessLog(Target target, std::uint32_t workers, std::function<void(std::string)> complain);
   /// Writes what is queued, for a second at most if nobody takes it.
   ~AccessLog();
 
-  bool enabled() const { return enabled_; }
+  bool enabled() const { return enabled_.load(std::memory_order_relaxed); }
   /// That worker's thread only.
   void write(std::uint32_t worker, AccessRecord&& record);
-  /// Closes and opens the path again, soon. Any thread.
+  /// Closes and opens the path again, soon. Any thread but the workers'.
   void reopen();
+  /// Writes elsewhere, soon. Any thread but the workers'.
+  void redirect(Target target);
 
  private:
   struct Queues;
 
-  AccessLog(std::string target, std::uint32_t workers, std::function<void(std::string)> complain);
   void run();
   std::size_t drain();
   void flush();
-  void open_again();
+  void follow_orders();
   void say_dropped();
   void wake();
 
-  const std::string target_;
-  const bool enabled_;
   const std::function<void(std::string)> complain_;
   std::unique_ptr<Queues> queues_;
-  Fd file_;                      // the log's thread only, from its start
-  std::string lines_;            // the same
-  std::uint64_t unwritten_ = 0;  // records dropped because the file took none; the same
+  std::atomic<bool> enabled_;
+  Target target_;  // the log's thread only, from its start, like the next two
+  std::string lines_;
+  std::uint64_t unwritten_ = 0;  // lines dropped because the file took none
+  std::mutex orders_mutex_;      // between the control and the log's thread; no worker takes it
+  bool reopen_ = false;
+  std::optional<Target> redirect_;
+  std::atomic<bool> ordered_{false};
   std::atomic<std::uint32_t> wake_{0};
   std::atomic<bool> asleep_{false};
-  std::atomic<bool> reopen_{false};
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

@@ -19,15 +19,20 @@ bool out_of_resources(int error) {
 
 }  // namespace
 
-Listener::Listener(Worker& worker, ListenerLoad& load, Fd fd, bool shared)
-    : worker_(worker), load_(load), fd_(std::move(fd)), shared_(shared) {}
+Listener::Listener(Worker& worker, std::uint32_t id, ListenerLoad& load, Fd fd, bool shared)
+    : worker_(worker), id_(id), load_(load), fd_(std::move(fd)), shared_(shared) {}
 
 std::uint32_t Listener::interest() const {
   return events::kReadable | (shared_ ? events::kExclusive : 0);
 }
 
-Result<void> Listener::open() {
-  return worker_.loop().watch(fd_.get(), *this, interest());
+void Listener::open() {
+  const auto watched = worker_.loop().watch(fd_.get(), *this, interest());
+  paused_ = !watched;
+  if (!watched) {
+    worker_.on_trouble({"accept", watched.error().code});
+    worker_.retry_listeners_later();
+  }
 }
 
 void Listener::on_events(std::uint32_t) {
@@ -84,12 +89,13 @@ void Listener::pause() {
 }
 
 void Listener::resume() {
-  if (!paused_ || !fd_) return;
+  if (paused_ && fd_) open();
+}
+
+Fd Listener::release() {
+  if (!paused_) worker_.loop().unwatch(fd_.get());
   paused_ = false;
-  if (!open()) {
-    paused_ = true;
-    worker_.retry_listeners_later();
-  }
+  return std::move(fd_);
 }
 
 void Listener::close() {

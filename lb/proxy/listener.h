@@ -17,16 +17,21 @@ class Worker;
 class Listener final : private Watcher {
  public:
   /// `shared`: other workers hold the same socket (unix paths); then the kernel wakes one of them.
-  Listener(Worker& worker, ListenerLoad& load, Fd fd, bool shared);
+  Listener(Worker& worker, std::uint32_t id, ListenerLoad& load, Fd fd, bool shared);
 
-  Result<void> open();
+  /// Begins to accept; retried shortly where the kernel has no room for it.
+  void open();
   /// Accepts on after a pause.
   void resume();
   /// Serves whoever is in the kernel's queue and closes the socket. Existing sessions go on.
   void close();
 
+  /// Gives the socket up to another Listener of this worker, without closing it.
+  [[nodiscard]] Fd release();
+
+  std::uint32_t id() const { return id_; }
+  bool is_shared() const { return shared_; }
   bool is_open() const { return static_cast<bool>(fd_); }
-  bool paused() const { return paused_; }
   ListenerLoad& load() const { return load_; }
   /// The pool it feeds, of the worker's current Table; null when there is none of that name.
   const Pool* pool() const { return pool_; }
@@ -43,6 +48,7 @@ class Listener final : private Watcher {
   std::uint32_t interest() const;
 
   Worker& worker_;
+  const std::uint32_t id_;  ///< of the socket; the same for every worker and through move_listener()
   ListenerLoad& load_;
   Fd fd_;
   const Pool* pool_ = nullptr;

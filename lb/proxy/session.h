@@ -51,6 +51,7 @@ class Session final : private Deadline {
 
   bool over() const { return phase_ == Phase::Over; }
   bool connecting() const { return phase_ == Phase::Connecting || phase_ == Phase::Waiting; }
+  bool closing() const { return phase_ == Phase::Resetting || phase_ == Phase::Finishing; }
   std::uint64_t number() const { return number_; }
   const ClientAddress& client_address() const { return client_address_; }
   Listener& listener() const { return listener_; }

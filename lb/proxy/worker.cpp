@@ -26,10 +26,7 @@ Worker::Worker(std::uint32_t index, WorkerShared& shared, std::unique_ptr<Loop> 
 }
 
 Worker::~Worker() {
-  if (thread_.joinable()) {
-    loop_->stop();
-    thread_.join();
-  }
+  stop();
   deadlines_.for_each([](Deadline& deadline) { Session::of(deadline).abort(End::Shutdown); });
   dispose_of_ended();
 }
@@ -39,64 +36,67 @@ void Worker::start() {
   pthread_setname_np(thread_.native_handle(), fmt::format("weir-worker-{}", index_ + 1).c_str());
 }
 
+void Worker::stop() {
+  if (!thread_.joinable()) return;
+  loop_->stop();
+  thread_.join();
+}
+
 std::uint64_t Worker::now_ms() const {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<Millis>(loop_->now()).count());
 }
 
-void Worker::adopt(std::shared_ptr<const Table> table, std::function<void()> adopted) {
-  post([this, table = std::move(table), adopted = std::move(adopted)]() mutable {
-    if (table->generation >= table_->generation) table_ = std::move(table);
-    for (auto& listener : listeners_) listener->set_pool(table_->find(listener->load().pool));
-    if (adopted) adopted();
-  });
+void Worker::adopt(std::shared_ptr<const Table> table) {
+  if (table->generation >= table_->generation) table_ = std::move(table);
+  for (auto& listener : listeners_) listener->set_pool(table_->find(listener->load().pool));
 }
 
-void Worker::add_listener(ListenerLoad& load, Fd fd, bool shared, std::function<void(Result<void>)> done) {
-  post([this, &load, holder = std::make_shared<Fd>(std::move(fd)), shared, done = std::move(done)] {
-    auto listener = std::make_unique<Listener>(*this, load, std::move(*holder), shared);
-    listener->set_pool(table_->find(load.pool));
-    const auto opened = listener->open();
-    if (opened) listeners_.push_back(std::move(listener));
-    done(opened);
-  });
+Listener* Worker::find_listener(std::uint32_t id) {
+  for (auto& listener : listeners_)
+    if (listener->id() == id && listener->is_open()) return listener.get();
+  return nullptr;
 }
 
-void Worker::close_listeners(std::function<bool(const ListenerLoad&)> which, std::function<void()> done) {
-  post([this, which = std::move(which), done = std::move(done)] {
-    for (auto& listener : listeners_)
-      if (which(listener->load())) listener->close();
-    done();
-  });
+void Worker::add_listener(std::uint32_t id, ListenerLoad& load, Fd fd, bool shared) {
+  auto& listener =
+      listeners_.emplace_back(std::make_unique<Listener>(*this, id, load, std::move(fd), shared));
+  listener->set_pool(table_->find(load.pool));
+  listener->open();
 }
 
-void Worker::abort_sessions(std::function<bool(const Session&)> which, End end,
-                            std::function<void(std::size_t)> done) {
-  post([this, which = std::move(which), end, done = std::move(done)] {
-    std::size_t aborted = 0;
-    deadlines_.for_each([&](Deadline& deadline) {
-      Session& session = Session::of(deadline);
-      if (!which(session)) return;
-      session.abort(end);
-      ++aborted;
-    });
-    done(aborted);
-  });
+void Worker::move_listener(std::uint32_t id, ListenerLoad& load) {
+  Listener* const from = find_listener(id);
+  if (from == nullptr) return;
+  const bool shared = from->is_shared();
+  add_listener(id, load, from->release(), shared);
 }
 
-void Worker::visit_sessions(std::function<void(const Session&)> visit, std::function<void()> done) {
-  post([this, visit = std::move(visit), done = std::move(done)] {
-    deadlines_.for_each([&](Deadline& deadline) { visit(Session::of(deadline)); });
-    done();
-  });
+void Worker::close_listener(std::uint32_t id) {
+  if (Listener* const listener = find_listener(id)) listener->close();
+}
+
+void Worker::close_all_listeners() {
+  for (auto& listener : listeners_) listener->close();
 }
 
 void Worker::resume_listeners() {
-  post([this] { resume_listeners_here(); });
-}
-
-void Worker::resume_listeners_here() {
   retry_listeners_ms_ = 0;
   for (auto& listener : listeners_) listener->resume();
+}
+
+std::size_t Worker::abort_sessions(const std::function<bool(const Session&)>& which, End how) {
+  std::size_t aborted = 0;
+  deadlines_.for_each([&](Deadline& deadline) {
+    Session& session = Session::of(deadline);
+    if (!which(session)) return;
+    session.abort(how);
+    ++aborted;
+  });
+  return aborted;
+}
+
+void Worker::visit_sessions(const std::function<void(const Session&)>& visit) {
+  deadlines_.for_each([&](Deadline& deadline) { visit(Session::of(deadline)); });
 }
 
 void Worker::start_session(Listener& listener, Fd client, const ClientAddress& address) {
@@ -142,10 +142,10 @@ Millis Worker::on_turn_end() {
   while (Deadline* const deadline = deadlines_.expire_one(now_ms())) Session::of(*deadline).on_deadline();
   if (!ended_.empty()) {
     if (shared_.gate.take_waiting()) shared_.wake_all();
-    if (retry_listeners_ms_ != 0) resume_listeners_here();
+    if (retry_listeners_ms_ != 0) resume_listeners();
     dispose_of_ended();
   }
-  if (retry_listeners_ms_ != 0 && now_ms() >= retry_listeners_ms_) resume_listeners_here();
+  if (retry_listeners_ms_ != 0 && now_ms() >= retry_listeners_ms_) resume_listeners();
   if (!run_again_.empty()) return Millis(0);
   auto next = deadlines_.next_ms();
   if (retry_listeners_ms_ != 0) next = std::min(next.value_or(retry_listeners_ms_), retry_listeners_ms_);

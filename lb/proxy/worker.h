@@ -50,20 +50,30 @@ class Worker final : private LoopTurn {
   /// Joins the thread; sessions that are left end as `shutdown`.
   ~Worker();
 
-  // For other threads; each is carried out on the worker's own, in the order of the calls.
-
   void start();
-  void adopt(std::shared_ptr<const Table> table, std::function<void()> adopted);
-  void add_listener(ListenerLoad& load, Fd fd, bool shared, std::function<void(Result<void>)> done);
-  /// Serves what is in the kernel's queues and closes these listeners' sockets.
-  void close_listeners(std::function<bool(const ListenerLoad&)> which, std::function<void()> done);
-  void abort_sessions(std::function<bool(const Session&)> which, End end,
-                      std::function<void(std::size_t)> done);
-  void visit_sessions(std::function<void(const Session&)> visit, std::function<void()> done);
-  void resume_listeners();
+  /// Ends and joins the thread. What is posted before still runs.
+  void stop();
+  /// Runs `task` on the worker's thread, in the order of the posts. Any thread.
   void post(std::function<void()> task) { loop_->post(std::move(task)); }
 
-  // For this room, on the worker's thread.
+  // All that follows: on the worker's thread.
+
+  /// From now on sessions are served by this Table, unless a newer one is in use already.
+  void adopt(std::shared_ptr<const Table> table);
+  /// Accepts on `fd`. `shared`: other workers accept on the same socket.
+  void add_listener(std::uint32_t id, ListenerLoad& load, Fd fd, bool shared);
+  /// The socket goes on under another name or for another pool; sessions that it has brought stay with the
+  /// old one.
+  void move_listener(std::uint32_t id, ListenerLoad& load);
+  /// Serves whoever is in the kernel's queue, then closes the socket.
+  void close_listener(std::uint32_t id);
+  void close_all_listeners();
+  /// Accepts on where a limit or a shortage had stopped it.
+  void resume_listeners();
+  std::size_t abort_sessions(const std::function<bool(const Session&)>& which, End how);
+  void visit_sessions(const std::function<void(const Session&)>& visit);
+
+  // For this room.
 
   Loop& loop() { return *loop_; }
   WorkerShared& shared() { return shared_; }
@@ -89,7 +99,7 @@ class Worker final : private LoopTurn {
   Worker(std::uint32_t index, WorkerShared& shared, std::unique_ptr<Loop> loop);
   Millis on_turn_end() override;
   void dispose_of_ended();
-  void resume_listeners_here();
+  Listener* find_listener(std::uint32_t id);
 
   const std::uint32_t index_;
   WorkerShared& shared_;
