@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "health/probe_slots.h"
 #include "health/shared_probe.h"
@@ -150,10 +151,10 @@ void Checker::Core::update(Entry& entry, ProbeTarget target) {
 
 void Checker::Core::set_targets(std::vector<ProbeTarget> targets) {
   if (stopping_) return;
-  std::unordered_map<BackendId, bool> wanted;
+  std::unordered_set<BackendId> wanted;
   for (ProbeTarget& target : targets) {
     const BackendId id = target.id;
-    wanted[id] = true;
+    wanted.insert(id);
     if (const auto found = entries_.find(id); found != entries_.end()) {
       update(found->second, std::move(target));
       continue;
@@ -163,11 +164,10 @@ void Checker::Core::set_targets(std::vector<ProbeTarget> targets) {
     if (!entry.target.probing) reporter_.transition({id, Health::Unknown, "not probed while disabled"});
     attach(entry, Health::Unknown);
   }
-  std::erase_if(entries_, [&](auto& pair) {
-    if (wanted.contains(pair.first)) return false;
-    detach(pair.second);
-    return true;
-  });
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    if (!wanted.contains(it->first)) detach(it->second);
+    it = wanted.contains(it->first) ? std::next(it) : entries_.erase(it);
+  }
 }
 
 void Checker::Core::connects_changed(BackendLoad& load) {
@@ -183,6 +183,7 @@ void Checker::Core::connects_changed(BackendLoad& load) {
 
 void Checker::Core::begin_stop() {
   stopping_ = true;
+  for (auto& [name, slots] : slots_) slots.close();
   entries_.clear();
   probes_.clear();
   reap_until_ = loop_.read_clock() + kReapPatience;

@@ -58,6 +58,7 @@ nanoseconds ProbeLoop::longest_sleep() const {
 Millis ProbeLoop::on_turn_end() {
   const nanoseconds begin = read_clock();
   attendance_.wake(begin);
+  graveyard_.clear();
   ring_due();
   graveyard_.clear();
   // What our own callbacks took is absence too, as far as it is more than usual.

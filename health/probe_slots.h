@@ -34,17 +34,25 @@ class ProbeSlots {
   }
   /// Gives the slot to the next one.
   void leave() {
+    if (closed_) return;
     ++free_;
     if (waiting_.empty()) return;
     User& next = *waiting_.front();
     waiting_.pop_front();
     enter(next);
   }
+  /// Nobody gets a slot any more.
+  void close() {
+    free_ = 0;
+    waiting_.clear();
+    closed_ = true;
+  }
   void withdraw(User& user) { std::erase(waiting_, &user); }
 
  private:
   std::unique_ptr<ProbeFactory> factory_;
   std::size_t free_;
+  bool closed_ = false;
   std::deque<User*> waiting_;
 };
 
