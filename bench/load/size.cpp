@@ -28,7 +28,8 @@ Result<double> parse_size(std::string_view text) {
   const double factor = factor_of({rest, static_cast<std::size_t>(end - rest)});
   const double size = number * factor;
   constexpr double kMost = 1125899906842624;  // 2^50
-  if (error != std::errc() || factor == 0 || size < 1 || size > kMost)
+  // Written so that "nan", which from_chars knows, fails too.
+  if (error != std::errc() || factor == 0 || !(size >= 1 && size <= kMost))
     return fail(fmt::format("\"{}\" is not a size (a number, and perhaps one of k M G Ki Mi Gi)", text));
   return size;
 }
