@@ -181,6 +181,9 @@ void Daemon::open_listeners() {
   start_timer_.stop();
   listening_.commit(*registry_.config(), registry_, *fleet_);
   open_admin_api();
+  for (const ListenerConfig& listener : registry_.config()->listeners)
+    for (const Address& address : listener.bind)
+      daemon_log().info("listener {} on {} for pool {}", listener.name, address.to_string(), listener.pool);
   fleet_->when_settled([this] {
     const Config& config = *registry_.config();
     daemon_log().info("weir " WEIR_VERSION " ready: {} listeners, {} pools, {} workers, at most {} sessions",

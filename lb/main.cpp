@@ -38,6 +38,7 @@ LoadOptions load_options() {
 LoadResult load_or_complain(const std::string& path, const LoadOptions& options) {
   LoadResult result = load_config(path, options);
   for (const Fault& fault : result.faults) std::fprintf(stderr, "%s\n", fault.to_string(path).c_str());
+  if (!result.config) return result;
   for (const Fault& warning : result.warnings)
     std::fprintf(stderr, "%s (warning)\n", warning.to_string(path).c_str());
   return result;
