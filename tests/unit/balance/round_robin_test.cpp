@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <mutex>
 #include <random>
 #include <thread>
 
@@ -135,22 +136,28 @@ TEST_CASE("round robin is exact over threads that pick at once") {
   CHECK(sum == std::array<int, 4>{20'000, 4'000, 4'000, 12'000});
 }
 
-TEST_CASE("versions built while other threads pick lose no backend and no proportion") {
+TEST_CASE("a version that replaces another while other threads pick always has somebody to pick") {
   Group group("round_robin", {{"a", 1}, {"b", 1}, {"c", 1}});
   group.build();
-  std::atomic<std::shared_ptr<const Pool>> current{group.pool};
+  std::mutex mutex;
+  std::shared_ptr<const Pool> current = group.pool;
+  const auto adopt = [&] {
+    const std::lock_guard lock(mutex);
+    return current;
+  };
   std::atomic<bool> stop{false};
   std::atomic<int> missed{0};
   {
     std::vector<std::jthread> threads;
     for (int i = 0; i < 2; ++i) {
       threads.emplace_back([&] {
-        while (!stop.load()) missed += current.load()->pick({}) == nullptr ? 1 : 0;
+        while (!stop.load()) missed += adopt()->pick({}) == nullptr ? 1 : 0;
       });
     }
     for (int i = 0; i < 500; ++i) {
       group.set("b", i % 2 == 0 ? Health::Down : Health::Up);
-      current.store(group.pool);
+      const std::lock_guard lock(mutex);
+      current = group.pool;
     }
     stop = true;
   }
