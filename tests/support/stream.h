@@ -74,6 +74,7 @@ class Stream {
   Ending recv_piece(std::string& buffer, Clock::time_point end);
 
   Fd fd_;
+  bool reset_seen_ = false;  ///< the kernel has already told, and tells only once
 };
 
 /// Why a connection attempt fails; empty when it succeeds (and is closed at once).
