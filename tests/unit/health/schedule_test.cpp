@@ -37,7 +37,8 @@ TEST_CASE("probes that all begin at once are spread over the interval from the s
   CAPTURE(count, begin.count());
   std::vector<nanoseconds> starts;
   for (Schedule& schedule : schedules(count, 1s))
-    for (nanoseconds at = schedule.next(begin); at < begin + 20s; at = schedule.next(at)) starts.push_back(at);
+    for (nanoseconds at = schedule.next(begin); at < begin + 20s; at = schedule.next(at))
+      starts.push_back(at);
   CHECK(starts.size() >= count * 18);
   CHECK(most_in_a_window(starts, 50ms) <= std::max<std::size_t>(count / 4, 2));
 }

@@ -15,7 +15,9 @@ int add_all(Verdict& verdict, std::string_view results) {
   return changes;
 }
 
-Verdict up_verdict() { return Verdict(2, 3, Health::Up); }
+Verdict up_verdict() {
+  return Verdict(2, 3, Health::Up);
+}
 
 }  // namespace
 

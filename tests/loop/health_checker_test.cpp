@@ -1,0 +1,204 @@
+#include <atomic>
+#include <catch2/catch.hpp>
+
+#include "tests/loop/health_bench.h"
+
+using namespace weir;
+using namespace weir::test;
+
+TEST_CASE("a backend that accepts is up after one probe, and down after fall failures") {
+  FakeBackend backend;
+  HealthBench bench;
+  bench.checker().set_targets({HealthBench::target(1, backend.address(), HealthBench::probe("tcp"))});
+  const auto up = bench.wait_for(1, Health::Up);
+  REQUIRE(up);
+  CHECK_THAT(up->reason, Catch::Matches("probe passed \\(tcp, [0-9.]+ ms\\)"));
+  backend.stop_listening();
+  const auto down = bench.wait_for(1, Health::Down);
+  REQUIRE(down);
+  CHECK(down->reason == "probe failed 3 times (tcp): connection refused");
+  backend.listen_again();
+  REQUIRE(bench.wait_for(1, Health::Up));
+  CHECK(bench.transitions(1).size() == 3);
+}
+
+TEST_CASE("a backend that refuses is down after one probe, and every probe ends in a reset") {
+  const RefusingPort refusing;
+  FakeBackend backend({.greeting = "a"});
+  HealthBench bench;
+  bench.checker().set_targets({HealthBench::target(1, refusing.address(), HealthBench::probe("tcp")),
+                               HealthBench::target(2, backend.address(), HealthBench::probe("tcp"))});
+  const auto down = bench.wait_for(1, Health::Down);
+  REQUIRE(down);
+  CHECK(down->reason == "probe failed (tcp): connection refused");
+  CHECK(eventually([&] { return backend.resets() >= 2; }));
+  CHECK(backend.finished() == 0);
+}
+
+TEST_CASE("a silent address times out, is told from a refusing one, and delays nobody") {
+  const BlackHole silent;
+  FakeBackend backend;
+  HealthBench bench;
+  auto probe = HealthBench::probe("tcp");
+  probe.timeout = Millis(300);
+  bench.checker().set_targets({HealthBench::target(1, silent.address(), probe),
+                               HealthBench::target(2, backend.address(), HealthBench::probe("tcp"))});
+  REQUIRE(bench.wait_for(2, Health::Up));
+  CHECK(bench.transitions(1).empty());
+  const auto down = bench.wait_for(1, Health::Down);
+  REQUIRE(down);
+  CHECK(down->reason == "probe failed (tcp): timed out after 300ms");
+}
+
+TEST_CASE("of several addresses the next is tried when one refuses or is silent") {
+  const RefusingPort refusing;
+  const BlackHole silent;
+  FakeBackend backend;
+  HealthBench bench;
+  auto target = HealthBench::target(1, refusing.address(), HealthBench::probe("tcp"));
+  target.addresses.push_back(to_address(silent.address()));
+  target.addresses.push_back(to_address(backend.address()));
+  bench.checker().set_targets({target});
+  CHECK(bench.wait_for(1, Health::Up));
+}
+
+TEST_CASE("the probe's own port is probed instead of the backend's") {
+  const RefusingPort refusing;
+  FakeBackend backend;
+  HealthBench bench;
+  auto probe = HealthBench::probe("tcp");
+  probe.port = backend.port();
+  bench.checker().set_targets({HealthBench::target(1, refusing.address(), probe)});
+  CHECK(bench.wait_for(1, Health::Up));
+}
+
+TEST_CASE("a disabled backend is forgotten, and unknown until a probe has passed after it is enabled") {
+  FakeBackend backend;
+  HealthBench bench;
+  auto target = HealthBench::target(1, backend.address(), HealthBench::probe("tcp"));
+  bench.checker().set_targets({target});
+  REQUIRE(bench.wait_for(1, Health::Up));
+  target.probing = false;
+  bench.checker().set_targets({target});
+  const auto unknown = bench.wait_for(1, Health::Unknown);
+  REQUIRE(unknown);
+  CHECK(unknown->reason == "not probed while disabled");
+  backend.stop_listening();
+  target.probing = true;
+  bench.checker().set_targets({target});
+  REQUIRE(bench.wait_for(1, Health::Down));
+  const auto all = bench.transitions(1);
+  REQUIRE(all.size() == 4);
+  CHECK(all[2].health == Health::Unknown);
+  CHECK(all[2].reason == "no probe has finished yet");
+}
+
+TEST_CASE("a new set of the same targets changes nothing, another interval keeps the health") {
+  FakeBackend backend;
+  HealthBench bench;
+  auto target = HealthBench::target(1, backend.address(), HealthBench::probe("tcp"));
+  bench.checker().set_targets({target});
+  REQUIRE(bench.wait_for(1, Health::Up));
+  const std::size_t before = backend.accepted();
+  target.probe.interval = Millis(50);
+  for (int i = 0; i < 5; ++i) bench.checker().set_targets({target});
+  CHECK(eventually([&] { return backend.accepted() >= before + 5; }));
+  CHECK(bench.transitions(1).size() == 1);
+}
+
+TEST_CASE("two pools with the same backend and the same probe share it, and both are told") {
+  FakeBackend backend;
+  HealthBench bench;
+  auto probe = HealthBench::probe("tcp");
+  probe.interval = Millis(3'600'000);
+  auto other = probe;
+  other.fall = 5;
+  bench.checker().set_targets({HealthBench::target(1, backend.address(), probe, "web"),
+                               HealthBench::target(2, backend.address(), probe, "api"),
+                               HealthBench::target(3, backend.address(), other, "api")});
+  for (const BackendId id : {1u, 2u, 3u}) CHECK(bench.wait_for(id, Health::Up));
+  CHECK(backend.accepted() == 2);
+}
+
+TEST_CASE("three failed connects of sessions bring a probe before its time") {
+  FakeBackend backend;
+  HealthBench bench;
+  auto probe = HealthBench::probe("tcp");
+  probe.interval = Millis(3'600'000);
+  const auto target = HealthBench::target(1, backend.address(), probe);
+  bench.checker().set_targets({target});
+  REQUIRE(bench.wait_for(1, Health::Up));
+  backend.stop_listening();
+  target.load->failures_in_a_row = 2;
+  target.load->report_pending = true;
+  bench.checker().connects_changed(target.load);
+  CHECK(eventually([&] { return !target.load->report_pending.load(); }));
+  target.load->failures_in_a_row = 3;
+  target.load->report_pending = true;
+  bench.checker().connects_changed(target.load);
+  CHECK(bench.wait_for(1, Health::Down));
+  CHECK_FALSE(target.load->report_pending.load());
+}
+
+TEST_CASE("an unprobed backend is up at once, out after three failed connects, and then on trial") {
+  HealthBench bench;
+  const auto target = HealthBench::target(1, "127.0.0.1:1", HealthBench::probe("none"));
+  bench.checker().set_targets({target});
+  REQUIRE(bench.wait_for(1, Health::Up));
+  target.load->failures_in_a_row = 3;
+  target.load->trial_taken = true;
+  bench.checker().connects_changed(target.load);
+  const auto down = bench.wait_for(1, Health::Down);
+  REQUIRE(down);
+  CHECK(down->reason == "connect failed 3 times in a row: out of rotation for 1s");
+  const auto trial = bench.wait_for(1, Health::Up);
+  REQUIRE(trial);
+  CHECK(trial->on_trial);
+  CHECK_FALSE(target.load->trial_taken.load());
+  target.load->failures_in_a_row = 0;
+  bench.checker().connects_changed(target.load);
+  CHECK(bench.wait_for_reason(1, "connect worked"));
+}
+
+TEST_CASE("a verdict that is being confirmed is told, without a transition") {
+  std::atomic<bool> answers{true};
+  FakeBackend backend({.script = [&](Stream& stream) { stream.send_all(answers ? "yes" : "no!"); }});
+  HealthBench bench;
+  auto probe = HealthBench::probe("expect");
+  probe.expect = "yes";
+  probe.fall = 1000;
+  bench.checker().set_targets({HealthBench::target(1, backend.address(), probe)});
+  REQUIRE(bench.wait_for(1, Health::Up));
+  answers = false;
+  CHECK(
+      bench.wait_for_reason(1, "of 1000 probes failed (expect): closed by the backend without yes, got no!"));
+  answers = true;
+  CHECK(eventually([&] { return backend.accepted() > 5; }));
+  CHECK(bench.transitions(1).size() == 1);
+}
+
+TEST_CASE("stopping with probes under way leaves no descriptor and no thread") {
+  const BlackHole silent;
+  FakeBackend mute({.then = Then::Stall});
+  const std::size_t before = own_descriptors();
+  {
+    HealthBench bench;
+    auto probe = HealthBench::probe("expect");
+    probe.expect = "never";
+    probe.timeout = Millis(60'000);
+    auto http = HealthBench::probe("http");
+    http.timeout = Millis(60'000);
+    auto tcp = HealthBench::probe("tcp");
+    tcp.timeout = Millis(60'000);
+    bench.checker().set_targets({HealthBench::target(1, mute.address(), probe),
+                                 HealthBench::target(2, mute.address(), http),
+                                 HealthBench::target(3, silent.address(), tcp)});
+    REQUIRE(eventually([&] { return mute.open() >= 2; }));
+    const auto start = Clock::now();
+    bench.checker().set_targets({HealthBench::target(3, silent.address(), tcp)});
+    CHECK(eventually([&] { return mute.open() == 0; }));
+    bench.checker().stop();
+    CHECK(since(start) < kPatience);
+  }
+  CHECK(own_descriptors() <= before);
+}
