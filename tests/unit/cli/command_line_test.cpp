@@ -60,8 +60,8 @@ TEST_CASE("a command line that makes no sense exits 2") {
 TEST_CASE("completions and the manual page know every command and hide the hidden one") {
   CLI::App app("weir");
   const CommandLine commands(app);
-  const auto text = GENERATE_COPY(shell_completion(app, "bash"), shell_completion(app, "zsh"),
-                                  shell_completion(app, "fish"), man_page(app, "0.1.0"));
+  const std::string what = GENERATE("bash", "zsh", "fish", "man");
+  const auto text = what == "man" ? man_page(app, "0.1.0") : shell_completion(app, what);
   for (const auto* word : {"status", "drain", "kill", "explain", "spread"})
     CHECK(text.find(word) != std::string::npos);
   CHECK(text.find("roff") == std::string::npos);
