@@ -57,7 +57,12 @@ Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, std::u
       reload_(registry_, *this, state_file_,
               [path = first_config_->file, options = options_] { return load_config(path, options); }),
       start_timer_(*loop_, [this] { open_listeners(); }),
-      slow_start_timer_(*loop_, [this] { registry_.tick(); }),
+      slow_start_timer_(*loop_,
+                        [this] {
+                          registry_.tick();
+                          // A timer may be a little early, and then no Table came of it.
+                          if (const auto step = registry_.next_step()) slow_start_timer_.start(*step);
+                        }),
       shutdown_timer_(*loop_, [this] { shutdown_step(); }) {}
 
 Daemon::~Daemon() = default;
@@ -89,8 +94,8 @@ Result<void> Daemon::open_state_file() {
   if (state_file_.off()) return {};
   if (auto writable = state_file_.check_writable(!first_config_->state_file_given); !writable) {
     if (first_config_->state_file_given) return fail("state_file: " + writable.error().message);
+    // It stays as it is: each override then finds out, and says so to the operator.
     daemon_log().warn("operator overrides will not survive a restart: {}", writable.error().message);
-    state_file_ = StateFile("");
     return {};
   }
   auto loaded = state_file_.load();

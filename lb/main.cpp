@@ -8,13 +8,13 @@
 #include "health/probe.h"
 #include "lb/balance/balancer.h"
 #include "lb/base/log.h"
+#include "lb/cli/command_line.h"
+#include "lb/cli/exit_status.h"
 #include "lb/config/load.h"
 #include "lb/daemon.h"
 
 namespace weir {
 namespace {
-
-enum ExitStatus : int { kDone = 0, kFailed = 1, kUsage = 2 };
 
 std::uint64_t hard_descriptor_limit() {
   rlimit limit{};
@@ -46,24 +46,24 @@ LoadResult load_or_complain(const std::string& path, const LoadOptions& options)
 
 int check(const std::string& path) {
   const LoadResult result = load_or_complain(path, load_options());
-  if (!result.config) return kFailed;
+  if (!result.config) return kExitFailed;
   std::size_t backends = 0;
   for (const PoolConfig& pool : result.config->pools) backends += pool.backends.size();
   std::printf("%s: fine: %zu listeners, %zu pools, %zu backends\n", path.c_str(),
               result.config->listeners.size(), result.config->pools.size(), backends);
-  return kDone;
+  return kExitDone;
 }
 
 int run(const std::string& path) {
   LoadOptions options = load_options();
   const LoadResult result = load_or_complain(path, options);
-  if (!result.config) return kFailed;
+  if (!result.config) return kExitFailed;
   options.descriptor_limit = raise_descriptor_limit();
   init_daemon_log(static_cast<spdlog::level::level_enum>(result.config->log.level));
   auto daemon = Daemon::create(result.config, std::move(options));
   if (!daemon) {
     std::fprintf(stderr, "weir: %s\n", daemon.error().message.c_str());
-    return kFailed;
+    return kExitFailed;
   }
   return (*daemon)->run();
 }
@@ -77,16 +77,15 @@ int main_with(int argc, char** argv) {
   auto* const check_command =
       app.add_subcommand("check", "read and validate a configuration; touches no socket");
   check_command->add_option("-c,--config", config, "the configuration file")->capture_default_str();
-  auto* const version_command = app.add_subcommand("version", "version and features");
+  const CommandLine commands(app, WEIR_VERSION);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
+    return app.exit(error) == 0 ? kExitDone : kExitUsage;
   }
   if (run_command->parsed()) return run(config);
   if (check_command->parsed()) return check(config);
-  if (version_command->parsed()) std::printf("weir %s\n", WEIR_VERSION);
-  return kDone;
+  return commands.run();
 }
 
 }  // namespace

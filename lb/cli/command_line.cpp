@@ -10,11 +10,12 @@
 namespace weir {
 
 struct CommandLine::State {
-  explicit State(CLI::App& to) : app(to) {}
+  State(CLI::App& to, std::string own_version) : app(to), version(std::move(own_version)) {}
 
   /// A command of the daemon's: with --socket and -o, an example, and what it does.
   CLI::App* add(const std::string& name, const std::string& what, const std::string& examples,
                 std::function<int()> act);
+  void add_output(CLI::App* command);
   void add_status();
   void add_drain();
   void add_changes();
@@ -24,6 +25,7 @@ struct CommandLine::State {
   void add_descriptions();
 
   CLI::App& app;
+  const std::string version;
   CommonOptions common;
   std::string target, second, third;
   DrainOptions drain;
@@ -59,14 +61,18 @@ CLI::App* CommandLine::State::add(const std::string& name, const std::string& wh
       ->add_option("--socket", common.socket,
                    "the daemon's admin socket (default: WEIR_SOCKET, else /run/weir/weir.sock)")
       ->type_name("PATH");
+  add_output(command);
+  command->callback([this, act = std::move(act)] { chosen = act; });
+  return command;
+}
+
+void CommandLine::State::add_output(CLI::App* command) {
   command
       ->add_option_function<std::string>(
           "-o,--output", [this](const std::string& format) { common.json = format == "json"; },
           "table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->type_name("FORMAT");
-  command->callback([this, act = std::move(act)] { chosen = act; });
-  return command;
 }
 
 void CommandLine::State::add_status() {
@@ -162,6 +168,9 @@ void CommandLine::State::add_others() {
 }
 
 void CommandLine::State::add_descriptions() {
+  auto* about = app.add_subcommand("version", "version and features");
+  add_output(about);
+  about->callback([this] { chosen = [this] { return run_version(common, version); }; });
   auto* completion = app.add_subcommand("completion", "print completions for a shell");
   completion->add_option("shell", target, "bash, zsh or fish")
       ->required()
@@ -175,10 +184,11 @@ void CommandLine::State::add_descriptions() {
   completion->callback([this, say] { chosen = [this, say] { return say(shell_completion(app, target)); }; });
   auto* man = app.add_subcommand("man", "print the manual page (roff)");
   man->group("");
-  man->callback([this, say] { chosen = [this, say] { return say(man_page(app, "")); }; });
+  man->callback([this, say] { chosen = [this, say] { return say(man_page(app, version)); }; });
 }
 
-CommandLine::CommandLine(CLI::App& app) : state_(std::make_unique<State>(app)) {
+CommandLine::CommandLine(CLI::App& app, std::string version)
+    : state_(std::make_unique<State>(app, std::move(version))) {
   state_->add_status();
   state_->add_drain();
   state_->add_changes();

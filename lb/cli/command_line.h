@@ -9,11 +9,11 @@ class App;
 
 namespace weir {
 
-/// The commands that talk to a running Weir, and those that describe the command line itself (completion,
-/// man). Keep it alive until app.parse() has returned; `run`, `check` and `version` are the caller's.
+/// All commands but the daemon's own (`run`, `check`): those that talk to a running Weir, and those that
+/// describe the program (version, completion, man). Outlives app.parse().
 class CommandLine {
  public:
-  explicit CommandLine(CLI::App& app);
+  CommandLine(CLI::App& app, std::string version);
   ~CommandLine();
 
   /// Whether the command that was parsed is one of these: then `run` it.

@@ -268,4 +268,10 @@ int run_upgrade(const CommonOptions& common) {
   return show(common, Exchange(common, "POST", {"upgrade"}), [](const auto& answer) { return answer; });
 }
 
+int run_version(const CommonOptions& common, const std::string& version) {
+  const Json about{{"version", version}, {"features", {"splice", "ipv6", "unix sockets", "https probes"}}};
+  print(common.json ? about.dump() + "\n" : render_version(about.dump()));
+  return kExitDone;
+}
+
 }  // namespace weir

@@ -45,6 +45,8 @@ int run_kill(const CommonOptions& common, const FilterOptions& filter);
 int run_explain(const CommonOptions& common, const std::string& pool, const std::string& client);
 int run_reload(const CommonOptions& common);
 int run_upgrade(const CommonOptions& common);
+/// Of this binary; asks nobody.
+int run_version(const CommonOptions& common, const std::string& version);
 
 /// The exit status of an error that the daemon answered with, by its code: "usage", "unknown", …
 int exit_status_of(const std::string& code);

@@ -76,8 +76,7 @@ struct AdminApi::State {
   explicit State(AdminParts given)
       : parts(std::move(given)),
         closer([this](const BackendLoad& backend, std::uint64_t count) { close_some(backend, count); }),
-        closer_timer(parts.loop, [this] { run_closer(); }),
-        saved(parts.registry.overrides()) {}
+        closer_timer(parts.loop, [this] { run_closer(); }) {}
 
   void handle(HttpRequest& request, const Answer& answer);
   void status(const HttpRequest& request, const Answer& answer);
@@ -102,7 +101,6 @@ struct AdminApi::State {
   const std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   DrainCloser closer;
   Timer closer_timer;
-  Overrides saved;
   std::string socket_path;
   ino_t inode = 0;
   std::unique_ptr<HttpServer> server;
@@ -328,21 +326,16 @@ void AdminApi::State::reload(const Answer& answer) {
     return answer(
         {report.faults.empty() ? 409 : 422,
          error_json(report.faults.empty() ? "refused" : "bad_config", report.error, report.faults)});
-  saved = parts.registry.overrides();
   const auto generation = report.generation;
   parts.adoption.when(generation, [answer, text = to_json(report)] { answer({200, text}); });
 }
 
 std::vector<std::string> AdminApi::State::save() {
-  const auto& overrides = parts.registry.overrides();
-  if (overrides == saved) return {};
-  if (const auto done = parts.state_file.save(overrides); !done) {
-    const auto warning = fmt::format("this will not survive a restart: {}", done.error().message);
-    daemon_log().warn("{}", warning);
-    return {warning};
-  }
-  saved = overrides;
-  return {};
+  const auto saved = parts.state_file.save(parts.registry.overrides());
+  if (saved) return {};
+  auto warning = fmt::format("this will not survive a restart: {}", saved.error().message);
+  daemon_log().warn("{}", warning);
+  return {std::move(warning)};
 }
 
 void AdminApi::State::finish(const CommandResult<Change>& result, const Answer& answer) {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "lb/base/log.h"
 #include "lb/control/registry_state.h"
 
 namespace weir {
@@ -66,7 +65,6 @@ ApplyReport Registry::apply(std::shared_ptr<const Config> config) {
   state_->apply_listeners(*config, report);
   state_->config = std::move(config);
   if (first) report.changes.clear();
-  for (const auto& note : report.notes) daemon_log().warn("{}", note);
   state_->refresh(true);
   return report;
 }

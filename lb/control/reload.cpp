@@ -36,6 +36,7 @@ ReloadReport Reload::run() {
   }
   daemon_log().info("reloaded: {} changes, generation {}", report.applied.changes.size(), report.generation);
   for (const auto& change : report.applied.changes) daemon_log().info("reload: {}", change);
+  for (const auto& note : report.applied.notes) daemon_log().warn("reload: {}", note);
   return report;
 }
 
@@ -52,7 +53,8 @@ ReloadReport Reload::attempt() {
   report.error = fixed_difference(*now, next);
   if (!report.error.empty()) return report;
 
-  const StateFile next_state(next.state_file);
+  for (const auto& warning : loaded.warnings) report.applied.notes.push_back(warning.to_string(next.file));
+  StateFile next_state(next.state_file);
   const bool state_moves = next.state_file != state_file_.path();
   if (state_moves) {
     const auto writable = next_state.check_writable(!next.state_file_given);
@@ -66,14 +68,11 @@ ReloadReport Reload::attempt() {
     report.error = fmt::format("{}; nothing was changed", prepared.error().message);
     return report;
   }
-  const auto before = registry_.overrides();
   auto applied = registry_.apply(loaded.config);
   steps_.commit(next);
-  state_file_ = next_state;
-  if (state_moves || registry_.overrides() != before) {
-    if (const auto saved = state_file_.save(registry_.overrides()); !saved)
-      applied.notes.push_back("overrides will not survive: " + saved.error().message);
-  }
+  if (state_moves) state_file_ = std::move(next_state);
+  if (const auto saved = state_file_.save(registry_.overrides()); !saved)
+    applied.notes.push_back("overrides will not survive: " + saved.error().message);
   applied.notes.insert(applied.notes.begin(), report.applied.notes.begin(), report.applied.notes.end());
   report.applied = std::move(applied);
   report.generation = registry_.table()->generation;

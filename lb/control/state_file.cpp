@@ -138,7 +138,7 @@ Result<Overrides> parse_state(std::string_view text) {
   return out;
 }
 
-Result<StateFile::Loaded> StateFile::load() const {
+Result<StateFile::Loaded> StateFile::load() {
   if (off()) return Loaded{};
   const auto text = read_all(path_);
   if (!text && text.error().code == ENOENT) return Loaded{};
@@ -148,7 +148,10 @@ Result<StateFile::Loaded> StateFile::load() const {
     return fail(
         fmt::format("{} is not a state file of Weir; it is left alone, name another as state_file", path_));
   auto overrides = parse_state(*text);
-  if (overrides) return Loaded{std::move(*overrides), ""};
+  if (overrides) {
+    on_disk_ = *overrides;
+    return Loaded{std::move(*overrides), ""};
+  }
   const auto aside = fmt::format("{}.bad-{}", path_, std::time(nullptr));
   if (::rename(path_.c_str(), aside.c_str()) != 0) return fail_errno(path_, errno);
   return Loaded{{},
@@ -156,8 +159,9 @@ Result<StateFile::Loaded> StateFile::load() const {
                             overrides.error().message, aside)};
 }
 
-Result<void> StateFile::save(const Overrides& overrides) const {
-  if (off()) return {};
+Result<void> StateFile::save(const Overrides& overrides) {
+  if (off() || on_disk_ == overrides) return {};
+  on_disk_.reset();
   const auto temporary = path_ + ".tmp";
   if (auto written = write_synced(temporary, format_state(overrides)); !written) {
     ::unlink(temporary.c_str());
@@ -167,6 +171,7 @@ Result<void> StateFile::save(const Overrides& overrides) const {
   const auto directory = directory_of(path_);
   const Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd || ::fsync(fd.get()) != 0) return fail_errno(directory, errno);
+  on_disk_ = overrides;
   return {};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,9 +24,10 @@ class StateFile {
   /// A missing or empty file means no overrides. A damaged state file of Weir's is kept aside as
   /// "PATH.bad-TIME", and its overrides are lost. Anything else at that path is an error: it is somebody's,
   /// and is neither read nor replaced.
-  Result<Loaded> load() const;
+  Result<Loaded> load();
 
-  Result<void> save(const Overrides& overrides) const;
+  /// Writes nothing when that is what was loaded or saved last.
+  Result<void> save(const Overrides& overrides);
 
   /// Whether save() can be expected to work. `create_directory`: makes the last directory of the path when it
   /// is missing.
@@ -36,6 +38,7 @@ class StateFile {
 
  private:
   std::string path_;
+  std::optional<Overrides> on_disk_;
 };
 
 /// The file's text and back; what is refused says why.

@@ -159,9 +159,9 @@ class Api {
   std::shared_ptr<Config> next;
   std::vector<Fault> faults;
   Reload reload{registry, steps, state_file, [this] {
-                  if (!faults.empty()) return LoadResult{nullptr, faults};
+                  if (!faults.empty()) return LoadResult{.config = nullptr, .faults = faults, .warnings = {}};
                   next->state_file = state_file.path();
-                  return LoadResult{next, {}};
+                  return LoadResult{.config = next, .faults = {}, .warnings = {}};
                 }};
   std::unique_ptr<AdminApi> api =
       std::make_unique<AdminApi>(AdminParts{*loop, registry, workers, adoption, state_file, reload, [] {

@@ -10,7 +10,7 @@ using namespace weir;
 
 namespace {
 
-constexpr auto kStatus = R"({"version": "0.1.0", "generation": 7, "uptime_seconds": 12.5, "workers": 2,
+constexpr auto kStatus = R"json({"version": "0.1.0", "generation": 7, "uptime_seconds": 12.5, "workers": 2,
  "sessions": {"active": 3, "total": 1200, "max": 8000},
  "listeners": [{"name": "web", "bind": ["0.0.0.0:8080"], "pool": "web", "active": 3, "total": 1200}],
  "pools": [{"name": "web", "balance": "round_robin", "backends": [

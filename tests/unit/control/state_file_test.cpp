@@ -45,11 +45,25 @@ Overrides some() {
 
 TEST_CASE("what was saved is loaded, and nothing else is left in the directory") {
   const TemporaryDirectory dir;
-  const StateFile state(dir.file());
+  StateFile state(dir.file());
   REQUIRE(state.save(some()));
   REQUIRE(state.save(some()));
   CHECK(state.load()->overrides == some());
   CHECK(dir.files() == 1);
+}
+
+TEST_CASE("what is on disk already is not written again, unless the last write failed") {
+  const TemporaryDirectory dir;
+  StateFile state(dir.file());
+  REQUIRE(state.save(some()));
+  fs::remove(dir.file());
+  REQUIRE(state.save(some()));
+  CHECK_FALSE(fs::exists(dir.file()));
+  fs::create_directory(dir.file());
+  CHECK_FALSE(state.save({}));
+  fs::remove(dir.file());
+  REQUIRE(state.save({}));
+  CHECK(fs::exists(dir.file()));
 }
 
 TEST_CASE("no file, an empty file and no path mean no overrides") {
@@ -98,7 +112,7 @@ TEST_CASE("a newer version, or values that make no sense, are refused") {
 TEST_CASE("whether the file can be written is known beforehand") {
   const TemporaryDirectory dir;
   CHECK(StateFile(dir.file()).check_writable(false));
-  const StateFile deeper((dir.path / "sub" / "state.json").string());
+  StateFile deeper((dir.path / "sub" / "state.json").string());
   CHECK_FALSE(deeper.check_writable(false));
   CHECK(deeper.check_writable(true));
   CHECK(deeper.save(some()));
