@@ -63,6 +63,12 @@ ReloadReport Reload::attempt() {
       return report;
     }
     if (!writable) report.applied.notes.push_back("overrides will not survive: " + writable.error().message);
+    // Only to see that it is no file of somebody else's: what is said now counts, not what was said in it
+    // once.
+    if (const auto foreign = next_state.load(); writable && !foreign) {
+      report.error = fmt::format("state_file: {}; nothing was changed", foreign.error().message);
+      return report;
+    }
   }
   if (const auto prepared = steps_.prepare(next); !prepared) {
     report.error = fmt::format("{}; nothing was changed", prepared.error().message);

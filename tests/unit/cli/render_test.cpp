@@ -29,9 +29,7 @@ constexpr auto kStatus = R"json({"version": "0.1.0", "generation": 7, "uptime_se
     "reason": "connection refused, again and again, for such a long time that this line is too long",
     "active": 0, "total": 0},
    {"name": "web3", "address": "10.0.0.13:80", "weight": 1, "configured_weight": 1, "removed": true,
-    "admin": "enabled", "health": "up", "reason": "\u001b[31mred", "active": 1, "total": 5}]
-}]
-})";
+    "admin": "enabled", "health": "up", "reason": "\u001b[31mred", "active": 1, "total": 5}]}]})json";
 
 std::size_t longest_line(const std::string& text) {
   std::istringstream in(text);
