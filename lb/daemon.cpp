@@ -36,6 +36,8 @@ std::uint64_t raise_descriptor_limit() {
 }
 
 Result<std::unique_ptr<Daemon>> Daemon::create(std::shared_ptr<const Config> config, LoadOptions options) {
+  block_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
+  ignore_sigpipe();
   auto loop = Loop::create();
   if (!loop) return tl::unexpected(loop.error());
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), std::move(options), std::move(*loop)));
@@ -229,7 +231,6 @@ void Daemon::watch_signals() {
 }
 
 int Daemon::run() {
-  ignore_sigpipe();
   watch_signals();
   fleet_->start();
   checker_->start();

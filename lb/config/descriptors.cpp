@@ -10,9 +10,10 @@
 namespace weir {
 namespace {
 
-/// stdin, stdout, stderr; the access log; the state file and its directory while written; libuv's pipe for
-/// signals (2, one pair for the process); the notify socket; two for whatever a library opens for a moment.
-constexpr std::uint64_t kProcess = 11;
+/// stdin, stdout, stderr; the access log; the state file and its directory while written; a signalfd for each
+/// of four signals; libuv's pipe for SIGCHLD (2, one pair for the process); the notify socket; two for whatever
+/// a library opens for a moment.
+constexpr std::uint64_t kProcess = 15;
 
 /// Each loop: Weir's epoll set, libuv's epoll, its eventfd and its pipe for signals (counted in libuv 1.44:
 /// 4).

@@ -91,7 +91,7 @@ void Pump::on_read_failure(int error) {
   if (error == EAGAIN)
     readable_ = read_to_end_ = false;
   else
-    source_error_ = error;
+    source_error_ = static_cast<std::int16_t>(error);
 }
 
 void Pump::copy(int source, int sink, PumpContext& context, std::size_t& budget) {
@@ -158,7 +158,7 @@ void Pump::flush(int sink, PumpContext& context) {
       if (errno == EAGAIN)
         writable_ = false;
       else
-        sink_error_ = errno;
+        fail_sink(errno);
       return;
     }
     pipe_->bytes -= static_cast<std::size_t>(sent);
@@ -179,7 +179,7 @@ std::size_t Pump::write(int sink, std::span<const std::byte> bytes, PumpContext&
       if (errno == EAGAIN)
         writable_ = false;
       else
-        sink_error_ = errno;
+        fail_sink(errno);
       break;
     }
     written += static_cast<std::size_t>(sent);

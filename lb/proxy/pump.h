@@ -55,7 +55,7 @@ class Pump {
   /// From now on reads and drops: the sink is gone, and the source is to be heard out.
   void discard(PipePool& pipes);
   /// Records that the sink is gone, learnt elsewhere.
-  void fail_sink(int error) { sink_error_ = error; }
+  void fail_sink(int error) { sink_error_ = static_cast<std::int16_t>(error); }
 
   /// Moves what can be moved within the budget.
   Outcome run(int source, int sink, PumpContext& context);
@@ -86,8 +86,8 @@ class Pump {
   std::uint64_t delivered_bytes_ = 0;
   std::unique_ptr<Stash> stash_;  ///< what was read and could not be written at once
   std::unique_ptr<Pipe> pipe_;
-  int source_error_ = 0;
-  int sink_error_ = 0;
+  std::int16_t source_error_ = 0;  ///< an errno; Linux has none above 4095
+  std::int16_t sink_error_ = 0;
   std::uint8_t full_reads_ = 0;  ///< in a row, while copying; small reads in a row, while splicing
   bool readable_ : 1 = false;
   bool writable_ : 1 = false;

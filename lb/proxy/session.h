@@ -18,6 +18,17 @@ namespace weir {
 class Listener;
 class Worker;
 
+class Session;
+
+/// One of a session's two sockets, as the loop sees it: a base of the Session, so that neither needs a
+/// pointer to it.
+struct ClientSide : Watcher {
+  void on_events(std::uint32_t seen) final;
+};
+struct BackendSide : Watcher {
+  void on_events(std::uint32_t seen) final;
+};
+
 /// One client connection and the backend connection that serves it, from accept to the line in the access
 /// log. Lives on its worker's thread, owned by that Worker, which disposes of it after the batch of events in
 /// which it ended.
@@ -29,7 +40,7 @@ class Worker;
 ///                the client is heard out
 ///
 /// An idle session is this object and its two sockets: no buffer, no pipe, no timer of its own.
-class Session final : private Deadline {
+class Session final : private Deadline, private ClientSide, private BackendSide {
  public:
   struct Times {
     std::chrono::nanoseconds accepted;  ///< by the monotonic clock
@@ -63,19 +74,9 @@ class Session final : private Deadline {
   bool queued = false;  ///< in the worker's list of those to resume
 
  private:
+  friend struct ClientSide;
+  friend struct BackendSide;
   enum class Phase : std::uint8_t { Connecting, Waiting, Relaying, Resetting, Finishing, Over };
-
-  /// One of the two sockets, as the loop sees it.
-  class Side final : public Watcher {
-   public:
-    Side(Session& session, bool is_client) : session_(session), is_client_(is_client) {}
-    void on_events(std::uint32_t seen) override;
-    Fd fd;
-
-   private:
-    Session& session_;
-    const bool is_client_;
-  };
 
   /// What only a session that is looking for a backend needs.
   struct Attempt {
@@ -104,7 +105,7 @@ class Session final : private Deadline {
   void on_backend_events(std::uint32_t seen);
   void relay();
   void settle(Pump::Outcome to_backend, Pump::Outcome to_client);
-  void reset_after_delivery(Side& target, Side& lost, End how);
+  void reset_after_delivery(End how);
   void finish_after_answer();
   void poll_delivery();
   void arm();
@@ -115,8 +116,8 @@ class Session final : private Deadline {
 
   Worker& worker_;
   Listener& listener_;
-  Side client_;
-  Side backend_;
+  Fd client_;
+  Fd backend_;
   Pump to_backend_;
   Pump to_client_;
   Lease lease_;

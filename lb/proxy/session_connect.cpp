@@ -69,9 +69,9 @@ bool Session::connect_to(const Backend& backend, const PoolSettings& settings) {
       attempt().addresses_tried = at + 1;
       continue;
     }
-    backend_.fd = std::move(connecting->fd);
+    backend_ = std::move(connecting->fd);
     phase_ = Phase::Connecting;
-    if (!worker_.loop().watch(backend_.fd.get(), backend_, events::kStream))
+    if (!worker_.loop().watch(backend_.get(), static_cast<BackendSide&>(*this), events::kStream))
       return on_start_failed(ENOMEM, settings);
     worker_.deadlines().set(*this,
                             worker_.now_ms() + static_cast<std::uint64_t>(settings.connect_timeout.count()));
@@ -86,7 +86,7 @@ bool Session::connect_to(const Backend& backend, const PoolSettings& settings) {
 /// passes, so this backend is tried again shortly, within its connect_timeout; without a source port left for
 /// it, another one is.
 bool Session::on_start_failed(int error, const PoolSettings& settings) {
-  backend_.fd.reset();
+  backend_.reset();
   if (error != EAGAIN) worker_.on_trouble({"connect", error});
   if (error == EADDRNOTAVAIL) {
     if (trial_) lease_.get()->trial_taken.store(false);
@@ -122,7 +122,7 @@ void Session::on_connect_event(std::uint32_t seen) {
     if ((seen & events::kWritable) != 0) on_connected();
     return;
   }
-  const int fd = backend_.fd.get();
+  const int fd = backend_.get();
   const int error = take_socket_error(fd);
   // It had accepted, and answered or finished, before it reset: what it sent is an answer. EPIPE: the reset
   // came after a FIN.
@@ -154,7 +154,7 @@ void Session::on_connected() {
 }
 
 void Session::on_address_failed(int) {
-  backend_.fd.reset();
+  backend_.reset();
   const Pool* const pool = listener_.pool();
   const BackendId id = lease_.get()->id;
   const Backend* const backend = pool != nullptr ? pool->find(id) : nullptr;
