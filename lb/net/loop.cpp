@@ -67,9 +67,16 @@ Loop::~Loop() {
   uv_loop_t* const loop = &uv_->loop;
   if (loop->data != nullptr) {
     if (uv_->wake.type == UV_ASYNC) uv_close(reinterpret_cast<uv_handle_t*>(&uv_->wake), nullptr);
+    uv_walk(
+        loop,
+        [](uv_handle_t* handle, void*) {
+          if (handle->type == UV_PROCESS && uv_has_ref(handle) == 0 && uv_is_closing(handle) == 0)
+            close_orphan(reinterpret_cast<uv_process_t*>(handle));
+        },
+        nullptr);
     // Runs the close callbacks of the handles whose owners have gone; whatever is still open has an owner
     // that is not.
-    while (uv_run(loop, UV_RUN_NOWAIT) != 0 && uv_loop_alive(loop) != 0) {
+    while (uv_run(loop, UV_RUN_ONCE) != 0 && uv_loop_alive(loop) != 0) {
     }
     WEIR_CHECK(uv_loop_close(loop) == 0);
   }
