@@ -19,6 +19,8 @@ namespace {
 
 /// Events taken by one epoll_wait. More would only delay the end of the turn.
 constexpr int kBatch = 256;
+/// How often the posts are looked through after stop().
+constexpr int kLastRounds = 8;
 
 }  // namespace
 
@@ -26,6 +28,9 @@ struct Loop::Uv {
   uv_loop_t loop{};
   uv_async_t wake{};
   int active_timers = 0;
+  /// A wake-up is under way. Of our own, since libuv's looks whether it is pending without ordering that
+  /// look behind what was posted before it: a post could stay behind.
+  std::atomic<bool> waking{false};
   moodycamel::ConcurrentQueue<std::function<void()>> posts;
 };
 
@@ -85,12 +90,18 @@ Loop::~Loop() {
 
 void Loop::post(std::function<void()> task) {
   uv_->posts.enqueue(std::move(task));
-  uv_async_send(&uv_->wake);
+  wake();
+}
+
+void Loop::wake() {
+  if (!uv_->waking.exchange(true)) uv_async_send(&uv_->wake);
 }
 
 void Loop::drain_posts() {
+  uv_->waking.exchange(false);
   std::function<void()> task;
-  while (uv_->posts.try_dequeue(task)) {
+  // What these tasks post in their turn waits behind the descriptors that are ready.
+  for (std::size_t left = uv_->posts.size_approx(); left > 0 && uv_->posts.try_dequeue(task); --left) {
     task();
     task = nullptr;
   }
@@ -98,7 +109,7 @@ void Loop::drain_posts() {
 
 void Loop::stop() {
   stopping_.store(true, std::memory_order_release);
-  uv_async_send(&uv_->wake);
+  wake();
 }
 
 Result<void> Loop::watch(int fd, Watcher& watcher, std::uint32_t interest) {
@@ -159,7 +170,9 @@ void Loop::run() {
     if (uv_due) run_uv();
     turn_sleep_ = turn_ != nullptr ? turn_->on_turn_end() : Millis(-1);
     if (stopping_.load(std::memory_order_acquire)) {
-      drain_posts();
+      // A post that comes in meanwhile may be taken before an older one, hence the rounds; a task that posts
+      // itself again is not waited for.
+      for (int round = 0; round < kLastRounds && uv_->posts.size_approx() > 0; ++round) drain_posts();
       return;
     }
   }
