@@ -41,11 +41,17 @@ void Listener::on_events(std::uint32_t) {
   while (last_burst_ < limit && accept_one() == Accepted::One) ++last_burst_;
 }
 
+bool Listener::enter_gate() {
+  const Gate::Entry entry = worker_.shared().gate.enter(load_);
+  if (entry == Gate::Entry::GaveBack && worker_.shared().gate.take_waiting()) worker_.shared().wake_all();
+  return entry == Gate::Entry::Counted;
+}
+
 Listener::Accepted Listener::accept_one() {
   Gate& gate = worker_.shared().gate;
-  if (!gate.enter(load_)) {
+  if (!enter_gate()) {
     gate.wait();
-    if (!gate.enter(load_)) {
+    if (!enter_gate()) {
       pause();
       return Accepted::Blocked;
     }
