@@ -62,6 +62,7 @@ Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, std::u
       shutdown_timer_(*loop_, [this] { shutdown_step(); }) {}
 
 Daemon::~Daemon() {
+  for (auto& worker : workers_) worker->halt();
   workers_.clear();
   access_log_.reset();
   for (const std::string& path : unix_paths_) ::unlink(path.c_str());

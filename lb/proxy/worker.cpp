@@ -25,11 +25,14 @@ Worker::Worker(std::uint32_t index, WorkerShared& shared, std::unique_ptr<Loop> 
   loop_->set_turn(this);
 }
 
+void Worker::halt() {
+  if (!thread_.joinable()) return;
+  loop_->stop();
+  thread_.join();
+}
+
 Worker::~Worker() {
-  if (thread_.joinable()) {
-    loop_->stop();
-    thread_.join();
-  }
+  halt();
   deadlines_.for_each([](Deadline& deadline) { Session::of(deadline).abort(End::Shutdown); });
   dispose_of_ended();
 }

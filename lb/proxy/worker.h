@@ -47,8 +47,11 @@ struct WorkerShared {
 class Worker final : private LoopTurn {
  public:
   static Result<std::unique_ptr<Worker>> create(std::uint32_t index, WorkerShared& shared);
-  /// Joins the thread; sessions that are left end as `shutdown`.
+  /// Sessions that are left end as `shutdown`.
   ~Worker();
+  /// Stops the thread and joins it. Every worker before the first one is destroyed: any of them may still
+  /// wake all the others.
+  void halt();
 
   // For other threads; each is carried out on the worker's own, in the order of the calls.
 
