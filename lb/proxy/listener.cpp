@@ -13,8 +13,13 @@ namespace {
 /// it.
 constexpr std::uint32_t kAcceptsPerTurn = 32;
 
-bool out_of_resources(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+/// The client has given up already, or its network has: accept(2) says to treat these like EAGAIN and try
+/// the next.
+bool is_of_one_client(int error) {
+  return error == ECONNABORTED || error == ECONNRESET || error == ETIMEDOUT || error == EPERM ||
+         error == EPROTO || error == ENOPROTOOPT || error == EOPNOTSUPP || error == ENETDOWN ||
+         error == ENETUNREACH || error == EHOSTDOWN || error == EHOSTUNREACH || error == ENONET ||
+         error == EINTR;
 }
 
 }  // namespace
@@ -74,9 +79,7 @@ Listener::Accepted Listener::accept_one() {
   // The place was held in vain: somebody may have paused for it.
   if (gate.take_waiting()) worker_.shared().wake_all();
   if (error == EAGAIN) return Accepted::NoneWaiting;
-  // The client has given up already, or its network has: accept(2) says to treat these like EAGAIN and try
-  // the next.
-  if (!out_of_resources(error)) return Accepted::One;
+  if (is_of_one_client(error)) return Accepted::One;
   worker_.on_trouble({"accept", error});
   worker_.retry_listeners_later();
   pause();
