@@ -220,7 +220,7 @@ void Session::end(End how, bool reset) {
   if (over()) return;
   phase_ = Phase::Over;
   unlink();
-  if (trial_) lease_.get()->trial_taken.store(false);
+  give_up_trial();
   if (reset) {
     if (client_.fd) set_reset_on_close(client_.fd.get());
     if (backend_.fd) set_reset_on_close(backend_.fd.get());

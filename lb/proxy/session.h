@@ -97,6 +97,8 @@ class Session final : private Deadline {
   void on_connected();
   void on_address_failed(int error);
   void count_failure();
+  /// Leaves a backend on trial, of which nothing has been learnt, to the next session.
+  void give_up_trial();
 
   // session.cpp
   void on_client_events(std::uint32_t seen);
