@@ -104,6 +104,7 @@ class Session final : private Deadline {
   void on_client_events(std::uint32_t seen);
   void on_backend_events(std::uint32_t seen);
   void relay();
+  void count_bytes(std::uint64_t to_backend, std::uint64_t to_client);
   void settle(Pump::Outcome to_backend, Pump::Outcome to_client);
   void reset_after_delivery(Side& target, Side& lost, End how);
   void finish_after_answer();
