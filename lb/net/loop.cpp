@@ -19,6 +19,8 @@ namespace {
 
 /// Events taken by one epoll_wait. More would only delay the end of the turn.
 constexpr int kBatch = 256;
+/// How often the posts are looked through after stop().
+constexpr int kLastRounds = 8;
 
 }  // namespace
 
@@ -26,6 +28,9 @@ struct Loop::Uv {
   uv_loop_t loop{};
   uv_async_t wake{};
   int active_timers = 0;
+  /// A wake-up is under way. Of our own, since libuv's looks whether it is pending without ordering that
+  /// look behind what was posted before it: a post could stay behind.
+  std::atomic<bool> waking{false};
   moodycamel::ConcurrentQueue<std::function<void()>> posts;
 };
 
@@ -67,9 +72,16 @@ Loop::~Loop() {
   uv_loop_t* const loop = &uv_->loop;
   if (loop->data != nullptr) {
     if (uv_->wake.type == UV_ASYNC) uv_close(reinterpret_cast<uv_handle_t*>(&uv_->wake), nullptr);
+    uv_walk(
+        loop,
+        [](uv_handle_t* handle, void*) {
+          if (handle->type == UV_PROCESS && uv_has_ref(handle) == 0 && uv_is_closing(handle) == 0)
+            close_orphan(reinterpret_cast<uv_process_t*>(handle));
+        },
+        nullptr);
     // Runs the close callbacks of the handles whose owners have gone; whatever is still open has an owner
     // that is not.
-    while (uv_run(loop, UV_RUN_NOWAIT) != 0 && uv_loop_alive(loop) != 0) {
+    while (uv_run(loop, UV_RUN_ONCE) != 0 && uv_loop_alive(loop) != 0) {
     }
     WEIR_CHECK(uv_loop_close(loop) == 0);
   }
@@ -78,12 +90,18 @@ Loop::~Loop() {
 
 void Loop::post(std::function<void()> task) {
   uv_->posts.enqueue(std::move(task));
-  uv_async_send(&uv_->wake);
+  wake();
+}
+
+void Loop::wake() {
+  if (!uv_->waking.exchange(true)) uv_async_send(&uv_->wake);
 }
 
 void Loop::drain_posts() {
+  uv_->waking.exchange(false);
   std::function<void()> task;
-  while (uv_->posts.try_dequeue(task)) {
+  // What these tasks post in their turn waits behind the descriptors that are ready.
+  for (std::size_t left = uv_->posts.size_approx(); left > 0 && uv_->posts.try_dequeue(task); --left) {
     task();
     task = nullptr;
   }
@@ -91,7 +109,7 @@ void Loop::drain_posts() {
 
 void Loop::stop() {
   stopping_.store(true, std::memory_order_release);
-  uv_async_send(&uv_->wake);
+  wake();
 }
 
 Result<void> Loop::watch(int fd, Watcher& watcher, std::uint32_t interest) {
@@ -152,7 +170,9 @@ void Loop::run() {
     if (uv_due) run_uv();
     turn_sleep_ = turn_ != nullptr ? turn_->on_turn_end() : Millis(-1);
     if (stopping_.load(std::memory_order_acquire)) {
-      drain_posts();
+      // A post that comes in meanwhile may be taken before an older one, hence the rounds; a task that posts
+      // itself again is not waited for.
+      for (int round = 0; round < kLastRounds && uv_->posts.size_approx() > 0; ++round) drain_posts();
       return;
     }
   }

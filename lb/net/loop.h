@@ -90,6 +90,7 @@ class Loop {
   struct Uv;
 
   Loop();
+  void wake();
   void drain_posts();
   void run_uv();
   int wait_timeout_ms() const;

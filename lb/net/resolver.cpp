@@ -50,8 +50,11 @@ void resolve(Loop& loop, const std::string& host, std::uint16_t port,
   hints.ai_socktype = SOCK_STREAM;
   Request* const raw = request.release();
   if (const int error = uv_getaddrinfo(LoopAccess::uv(loop), &raw->uv, finish, host.c_str(), nullptr, &hints);
-      error != 0)
-    finish(&raw->uv, error, nullptr);
+      error != 0) {
+    // Never from within this call: the caller is not yet ready for the answer.
+    const std::unique_ptr<Request> refused(raw);
+    loop.post([answer = std::move(refused->done), error] { answer(fail(uv_strerror(error))); });
+  }
 }
 
 }  // namespace weir

@@ -28,8 +28,15 @@ Timer::~Timer() {
 
 void Timer::start(Millis delay) {
   if (!active()) ++LoopAccess::active_timers(*handle_->loop);
-  uv_update_time(LoopAccess::uv(*handle_->loop));
-  const auto millis = static_cast<std::uint64_t>(delay.count() < 0 ? 0 : delay.count());
+  uv_loop_t* const loop = LoopAccess::uv(*handle_->loop);
+  uv_update_time(loop);
+  // libuv counts from the last whole millisecond of its clock (the monotonic one, too); a busy loop would
+  // find the timer due that much too early.
+  std::uint64_t millis = 0;
+  if (delay.count() > 0) {
+    const auto due = std::chrono::ceil<Millis>(std::chrono::steady_clock::now().time_since_epoch() + delay);
+    millis = static_cast<std::uint64_t>(due.count()) - uv_now(loop);
+  }
   uv_timer_start(
       &handle_->timer,
       [](uv_timer_t* timer) {

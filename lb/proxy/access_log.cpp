@@ -131,7 +131,10 @@ void AccessLog::run() {
     const bool stopping = stopping_;
     if (ordered_) follow_orders();
     std::size_t written = 0;
-    while (const std::size_t records = drain()) written += records;
+    while (const std::size_t records = drain()) {
+      written += records;
+      if (stopping_ && unwritten_ > 0) break;  // nobody takes them: each batch would cost another second
+    }
     say_dropped();
     if (stopping) return;
     if (written > 0) {

@@ -8,6 +8,7 @@
 namespace weir {
 
 Deadlines::Deadlines(std::uint64_t now_ms) : now_ms_(now_ms) {
+  WEIR_CHECK(now_ms < kEndMs);
   for (auto& level : slots_)
     for (Deadline& head : level) head.previous = head.next = &head;
 }
@@ -20,14 +21,13 @@ Deadlines::Place Deadlines::place_of(std::uint64_t due_ms) const {
   // The level is that of the highest 6-bit digit in which due and now differ.
   const std::uint64_t differing = (due_ms ^ now_ms_) | (kSlots - 1);
   const unsigned level = (63u - static_cast<unsigned>(std::countl_zero(differing))) / kSlotBits;
-  if (level >= kLevels) return {kLevels - 1, kSlots - 1, due_ms};
   const unsigned shift = level * kSlotBits;
   return {level, static_cast<unsigned>(due_ms >> shift) & (kSlots - 1), (due_ms >> shift) << shift};
 }
 
 void Deadlines::set(Deadline& deadline, std::uint64_t due_ms) {
   deadline.unlink();
-  deadline.due_ms = std::max(due_ms, now_ms_);
+  deadline.due_ms = std::clamp(due_ms, now_ms_, kEndMs - 1);
   const Place place = place_of(deadline.due_ms);
   Deadline& head = slots_[place.level][place.slot];
   deadline.previous = head.previous;
@@ -68,12 +68,14 @@ Deadline* Deadlines::expire_one(std::uint64_t now_ms) {
   while (const auto place = first_occupied()) {
     if (place->start_ms > now_ms) break;
     now_ms_ = std::max(now_ms_, place->start_ms);
-    Deadline* const deadline = slots_[place->level][place->slot].next;
-    if (deadline->due_ms <= now_ms_) {
+    Deadline& head = slots_[place->level][place->slot];
+    if (place->level == 0) {
+      Deadline* const deadline = head.next;
       deadline->unlink();
       return deadline;
     }
-    set(*deadline, deadline->due_ms);  // one level down, at least
+    // All of them go down, one level at least: one that stayed would be passed over for later ones below.
+    while (head.next != &head) set(*head.next, head.next->due_ms);
   }
   now_ms_ = std::max(now_ms_, now_ms);
   return nullptr;

@@ -37,7 +37,8 @@ class Deadlines {
   Deadlines(const Deadlines&) = delete;
   Deadlines& operator=(const Deadlines&) = delete;
 
-  /// Comes due at `due_ms`, at the next expiry when that is past. Moves it when it is set already.
+  /// Comes due at `due_ms`, at the next expiry when that is past; 139 years after the start of the clock at
+  /// the latest. Moves it when it is set already.
   void set(Deadline& deadline, std::uint64_t due_ms);
 
   /// Takes out, one after another, what is due at `now_ms`; null when there is no more. Deadlines set
@@ -63,8 +64,10 @@ class Deadlines {
  private:
   static constexpr unsigned kSlotBits = 6;
   static constexpr unsigned kSlots = 1u << kSlotBits;
-  /// 64^6 ms = 2 years, over kMaxDuration.
-  static constexpr unsigned kLevels = 6;
+  /// 64^7 ms = 139 years of uptime: more than a due time may be away from now, since it is kept by absolute
+  /// digits, and a wheel that has to wrap around would place it wrongly for some time before.
+  static constexpr unsigned kLevels = 7;
+  static constexpr std::uint64_t kEndMs = std::uint64_t{1} << (kLevels * kSlotBits);
 
   struct Place {
     unsigned level;

@@ -13,20 +13,24 @@ namespace weir {
 /// woken by whichever worker ends a session next.
 class Gate {
  public:
+  enum class Entry : std::uint8_t {
+    Counted,
+    Full,
+    GaveBack  ///< the listener's last place went to another: see who waited for the process's, take_waiting()
+  };
+
   explicit Gate(std::uint64_t max_sessions) : max_(max_sessions) {}
 
-  /// Counts a session in, before its accept. False: a limit is reached.
-  bool enter(ListenerLoad& listener) {
-    if (active_.fetch_add(1) >= max_.load(std::memory_order_relaxed)) {
-      active_.fetch_sub(1);
-      return false;
-    }
+  /// Counts a session in, before its accept, unless a limit is reached. No count ever shows a place as taken
+  /// that no session gets, but for GaveBack: several that fail at once would take each other for sessions and
+  /// wait for an end that never comes.
+  Entry enter(ListenerLoad& listener) {
     const std::uint64_t limit = listener.max_connections.load(std::memory_order_relaxed);
-    if (listener.active.fetch_add(1) >= limit && limit != 0) {
-      leave(listener);
-      return false;
-    }
-    return true;
+    if (limit != 0 && listener.active.load() >= limit) return Entry::Full;
+    if (!take(active_, max_.load(std::memory_order_relaxed))) return Entry::Full;
+    if (take(listener.active, limit == 0 ? UINT64_MAX : limit)) return Entry::Counted;
+    active_.fetch_sub(1);
+    return Entry::GaveBack;
   }
   void leave(ListenerLoad& listener) {
     listener.active.fetch_sub(1);
@@ -44,6 +48,13 @@ class Gate {
   void set_max(std::uint64_t max_sessions) { max_.store(max_sessions); }
 
  private:
+  static bool take(std::atomic<std::uint64_t>& count, std::uint64_t limit) {
+    std::uint64_t seen = count.load();
+    while (seen < limit)
+      if (count.compare_exchange_weak(seen, seen + 1)) return true;
+    return false;
+  }
+
   alignas(64) std::atomic<std::uint64_t> active_{0};
   alignas(64) std::atomic<std::uint64_t> max_;
   std::atomic<bool> waiting_{false};

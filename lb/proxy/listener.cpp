@@ -13,8 +13,13 @@ namespace {
 /// it.
 constexpr std::uint32_t kAcceptsPerTurn = 32;
 
-bool out_of_resources(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+/// The client has given up already, or its network has: accept(2) says to treat these like EAGAIN and try
+/// the next.
+bool is_of_one_client(int error) {
+  return error == ECONNABORTED || error == ECONNRESET || error == ETIMEDOUT || error == EPERM ||
+         error == EPROTO || error == ENOPROTOOPT || error == EOPNOTSUPP || error == ENETDOWN ||
+         error == ENETUNREACH || error == EHOSTDOWN || error == EHOSTUNREACH || error == ENONET ||
+         error == EINTR;
 }
 
 }  // namespace
@@ -46,11 +51,17 @@ void Listener::on_events(std::uint32_t) {
   while (last_burst_ < limit && accept_one() == Accepted::One) ++last_burst_;
 }
 
+bool Listener::enter_gate() {
+  const Gate::Entry entry = worker_.shared().gate.enter(load_);
+  if (entry == Gate::Entry::GaveBack && worker_.shared().gate.take_waiting()) worker_.shared().wake_all();
+  return entry == Gate::Entry::Counted;
+}
+
 Listener::Accepted Listener::accept_one() {
   Gate& gate = worker_.shared().gate;
-  if (!gate.enter(load_)) {
+  if (!enter_gate()) {
     gate.wait();
-    if (!gate.enter(load_)) {
+    if (!enter_gate()) {
       pause();
       return Accepted::Blocked;
     }
@@ -73,9 +84,7 @@ Listener::Accepted Listener::accept_one() {
   // The place was held in vain: somebody may have paused for it.
   if (gate.take_waiting()) worker_.shared().wake_all();
   if (error == EAGAIN) return Accepted::NoneWaiting;
-  // The client has given up already, or its network has: accept(2) says to treat these like EAGAIN and try
-  // the next.
-  if (!out_of_resources(error)) return Accepted::One;
+  if (is_of_one_client(error)) return Accepted::One;
   worker_.on_trouble({"accept", error});
   worker_.retry_listeners_later();
   pause();

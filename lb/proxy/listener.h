@@ -43,6 +43,7 @@ class Listener final : private Watcher {
   enum class Accepted : std::uint8_t { One, NoneWaiting, Blocked };
 
   void on_events(std::uint32_t seen) override;
+  bool enter_gate();
   Accepted accept_one();
   void pause();
   std::uint32_t interest() const;

@@ -38,6 +38,7 @@ void Pump::on_source_events(std::uint32_t seen) {
   if ((seen & (events::kReadable | events::kPeerClosed | kUnusual)) == 0) return;
   readable_ = true;
   if ((seen & kUnusual) != 0) read_to_end_ = true;
+  if ((seen & events::kUrgent) != 0) urgent_ = true;
   if ((seen & events::kPeerClosed) != 0) fin_arrived_ = true;
 }
 
@@ -69,7 +70,7 @@ Pump::Outcome Pump::run(int source, int sink, PumpContext& context) {
       return Outcome::Waiting;
     }
     if (budget == 0) return Outcome::OutOfBudget;
-    if (bulk_)
+    if (bulk_ && !urgent_)
       splice_in(source, sink, context, budget);
     else
       copy(source, sink, context, budget);
@@ -89,7 +90,7 @@ void Pump::on_read(std::size_t bytes, bool full) {
 void Pump::on_read_failure(int error) {
   if (error == EINTR) return;
   if (error == EAGAIN)
-    readable_ = read_to_end_ = false;
+    readable_ = read_to_end_ = urgent_ = false;
   else
     source_error_ = static_cast<std::int16_t>(error);
 }
@@ -126,10 +127,8 @@ void Pump::splice_in(int source, int sink, PumpContext& context, std::size_t& bu
                              SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (got < 0) return on_read_failure(errno);
   const auto bytes = static_cast<std::size_t>(got);
-  if (bytes == 0) {
-    finished_ = true;
-    return;
-  }
+  // The end, or out-of-band data that arrived a moment ago, at which splice stops for good as if at the end.
+  if (bytes == 0) return copy(source, sink, context, budget);
   pipe_->bytes = bytes;
   budget -= bytes < budget ? bytes : budget;
   full_reads_ = bytes < kSmallSplice ? static_cast<std::uint8_t>(full_reads_ + 1) : 0;

@@ -92,6 +92,7 @@ class Pump {
   bool readable_ : 1 = false;
   bool writable_ : 1 = false;
   bool read_to_end_ : 1 = false;  ///< a short read does not mean empty: only EAGAIN does
+  bool urgent_ : 1 = false;       ///< out-of-band data is in the queue: splice does not get past it
   bool fin_arrived_ : 1 = false;  ///< and nothing else: a short read means the end
   bool finished_ : 1 = false;
   bool bulk_ : 1 = false;

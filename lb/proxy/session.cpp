@@ -92,8 +92,12 @@ void Session::resume() {
 
 void Session::relay() {
   if (phase_ == Phase::Resetting) {
-    (ending_ == End::ClientReset ? to_backend_ : to_client_)
-        .run(-1, (ending_ == End::ClientReset ? backend_ : client_).get(), worker_.pump_context());
+    const bool to_backend = ending_ == End::ClientReset;
+    Pump& pump = to_backend ? to_backend_ : to_client_;
+    const std::uint64_t before = pump.delivered_bytes();
+    pump.run(-1, (to_backend ? backend_ : client_).get(), worker_.pump_context());
+    const std::uint64_t moved = pump.delivered_bytes() - before;
+    count_bytes(to_backend ? moved : 0, to_backend ? 0 : moved);
     return poll_delivery();
   }
   PumpContext& context = worker_.pump_context();
@@ -104,14 +108,17 @@ void Session::relay() {
   const Pump::Outcome to_client = to_client_.run(backend_.get(), client_.get(), context);
   if (context.moved_bytes > 0) {
     last_activity_ms_ = worker_.now_ms();
-    WorkerTotals& totals = lease_.get()->per_worker[worker_.index()];
-    if (moved_to_backend > 0) WorkerTotals::add(totals.bytes_to_backend, moved_to_backend);
-    if (context.moved_bytes > moved_to_backend)
-      WorkerTotals::add(totals.bytes_to_client, context.moved_bytes - moved_to_backend);
+    count_bytes(moved_to_backend, context.moved_bytes - moved_to_backend);
   }
   if (to_backend == Pump::Outcome::OutOfBudget || to_client == Pump::Outcome::OutOfBudget)
     worker_.run_again(*this);
   settle(to_backend, to_client);
+}
+
+void Session::count_bytes(std::uint64_t to_backend, std::uint64_t to_client) {
+  WorkerTotals& totals = lease_.get()->per_worker[worker_.index()];
+  if (to_backend > 0) WorkerTotals::add(totals.bytes_to_backend, to_backend);
+  if (to_client > 0) WorkerTotals::add(totals.bytes_to_client, to_client);
 }
 
 /// What has become of the session, now that both pumps stand still. Every condition here is lasting, so that
@@ -152,6 +159,7 @@ void Session::settle(Pump::Outcome to_backend, Pump::Outcome to_client) {
   }
   if (!short_timeout_ && (half_closed() || lost_one())) {
     short_timeout_ = true;
+    last_activity_ms_ = worker_.now_ms();  // it counts from now, not from the last byte
     arm();
   }
 }
@@ -173,7 +181,10 @@ void Session::poll_delivery() {
   const Pump& pump = to_backend ? to_backend_ : to_client_;
   const int target = (to_backend ? backend_ : client_).get();
   // A close with linger 0 destroys what the kernel has queued: not before the other end has acknowledged it.
-  const bool delivered = pump.sink_error() != 0 || (!pump.holds_bytes() && unsent_bytes(target) == 0);
+  // Once that end has reset itself, nothing is acknowledged any more.
+  const bool target_lost = to_backend ? backend_lost_ : client_lost_;
+  const bool delivered =
+      target_lost || pump.sink_error() != 0 || (!pump.holds_bytes() && unsent_bytes(target) == 0);
   const std::uint64_t now_ms = worker_.now_ms();
   if (delivered || now_ms >= last_activity_ms_ + half_close_timeout_ms_) return end(ending_, true);
   worker_.deadlines().set(*this, now_ms + (std::uint64_t{1} << poll_exponent_));
@@ -224,7 +235,7 @@ void Session::end(End how, bool reset) {
   if (over()) return;
   phase_ = Phase::Over;
   unlink();
-  if (trial_) lease_.get()->trial_taken.store(false);
+  give_up_trial();
   if (reset) {
     if (client_) set_reset_on_close(client_.get());
     if (backend_) set_reset_on_close(backend_.get());

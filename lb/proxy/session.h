@@ -99,11 +99,14 @@ class Session final : private Deadline, private ClientSide, private BackendSide 
   void on_connected();
   void on_address_failed(int error);
   void count_failure();
+  /// Leaves a backend on trial, of which nothing has been learnt, to the next session.
+  void give_up_trial();
 
   // session.cpp
   void on_client_events(std::uint32_t seen);
   void on_backend_events(std::uint32_t seen);
   void relay();
+  void count_bytes(std::uint64_t to_backend, std::uint64_t to_client);
   void settle(Pump::Outcome to_backend, Pump::Outcome to_client);
   void reset_after_delivery(End how);
   void finish_after_answer();

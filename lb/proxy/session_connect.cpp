@@ -51,7 +51,10 @@ void Session::connect_next() {
     if (backend == nullptr) break;
     ++attempts_;
     lease_ = Lease(backend->load);
-    if (attempt_) attempt_->addresses_tried = 0;
+    if (attempt_) {
+      attempt_->addresses_tried = 0;
+      attempt_->give_up_ms = attempt_->wait_ms = 0;
+    }
     if (connect_to(*backend, pool->settings())) return;
     attempt().tried.push_back(backend->id());
   }
@@ -89,8 +92,7 @@ bool Session::on_start_failed(int error, const PoolSettings& settings) {
   backend_.reset();
   if (error != EAGAIN) worker_.on_trouble({"connect", error});
   if (error == EADDRNOTAVAIL) {
-    if (trial_) lease_.get()->trial_taken.store(false);
-    trial_ = false;
+    give_up_trial();
     return false;
   }
   const std::uint64_t now_ms = worker_.now_ms();
@@ -112,7 +114,7 @@ void Session::on_connect_deadline() {
   if (in_time && backend != nullptr && connect_to(*backend, pool->settings())) return;
   // A backend that kept its backlog full all the while is at fault; our own shortage is not its affair.
   if (!in_time && attempt_->backlog_full) count_failure();
-  attempt_->give_up_ms = attempt_->wait_ms = 0;
+  give_up_trial();
   attempt_->tried.push_back(lease_.get()->id);
   connect_next();
 }
@@ -165,6 +167,11 @@ void Session::on_address_failed(int) {
     return;
   attempt_->tried.push_back(id);
   connect_next();
+}
+
+void Session::give_up_trial() {
+  if (trial_) lease_.get()->trial_taken.store(false);
+  trial_ = false;
 }
 
 void Session::count_failure() {

@@ -47,11 +47,12 @@ struct WorkerShared {
 class Worker final : private LoopTurn {
  public:
   static Result<std::unique_ptr<Worker>> create(std::uint32_t index, WorkerShared& shared);
-  /// Joins the thread; sessions that are left end as `shutdown`.
+  /// Sessions that are left end as `shutdown`.
   ~Worker();
 
   void start();
-  /// Ends and joins the thread. What is posted before still runs.
+  /// Ends and joins the thread. What is posted before still runs. Every worker before the first one is destroyed: any of
+  /// them may still wake all the others.
   void stop();
   /// Runs `task` on the worker's thread, in the order of the posts. Any thread.
   void post(std::function<void()> task) { loop_->post(std::move(task)); }

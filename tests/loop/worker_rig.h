@@ -1,0 +1,195 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <future>
+#include <mutex>
+
+#include "lb/net/signals.h"
+#include "lb/net/socket.h"
+#include "lb/proxy/worker.h"
+#include "tests/support/access_log.h"
+#include "tests/support/fake_backend.h"
+#include "tests/support/port.h"
+#include "tests/support/temp_dir.h"
+
+namespace weir::test {
+
+struct WorkerRigOptions {
+  std::uint32_t workers = 1;
+  std::uint64_t max_sessions = 1'000;
+  std::uint64_t listener_max = 0;
+  PoolSettings pool = {.name = "pool", .balance = "round_robin"};
+};
+
+/// Workers with one listener and one pool, wired as the daemon wires them, without its control thread.
+class WorkerRig {
+ public:
+  explicit WorkerRig(WorkerRigOptions options = {})
+      : options_(std::move(options)), gate(options_.max_sessions), listener("web", "pool", options_.workers) {
+    ignore_sigpipe();
+    listener.max_connections = options_.listener_max;
+    auto log = AccessLog::open(log_path());
+    REQUIRE(log);
+    access_log_ = std::make_unique<AccessLog>(std::move(*log), options_.workers, [](const std::string&) {});
+    shared_.emplace(WorkerShared{.gate = gate,
+                                 .access_log = *access_log_,
+                                 .workers = options_.workers,
+                                 .on_connects_changed =
+                                     [this](const std::shared_ptr<BackendLoad>& load) {
+                                       load->report_pending = false;
+                                       ++reports;
+                                     },
+                                 .on_trouble =
+                                     [this](std::uint32_t, Trouble trouble) {
+                                       ++troubles;
+                                       last_trouble = trouble.error;
+                                     },
+                                 .wake_all =
+                                     [this] {
+                                       ++wakes;
+                                       for (auto& worker : workers) worker->resume_listeners();
+                                     }});
+    for (std::uint32_t i = 0; i < options_.workers; ++i) {
+      auto worker = Worker::create(i, *shared_);
+      REQUIRE(worker);
+      workers.push_back(std::move(*worker));
+    }
+    for (auto& worker : workers) worker->start();
+  }
+  ~WorkerRig() { end(); }
+  WorkerRig(const WorkerRig&) = delete;
+  WorkerRig& operator=(const WorkerRig&) = delete;
+
+  /// Ends the workers and with them every session.
+  void end() {
+    for (auto& worker : workers) worker->stop();
+    workers.clear();
+    access_log_.reset();
+  }
+
+  Backend backend(const std::string& name, const std::vector<std::string>& addresses) {
+    Backend backend;
+    backend.name = name;
+    backend.health = Health::Up;
+    for (const std::string& text : addresses) backend.addresses.push_back(to_address(text));
+    backend.load =
+        std::make_shared<BackendLoad>(++last_id_, "pool", name, addresses.front(), options_.workers);
+    loads.push_back(backend.load);
+    return backend;
+  }
+
+  /// Returns when every worker has adopted it.
+  void publish(std::vector<Backend> backends) {
+    pool_ = Pool::build(options_.pool, std::move(backends), pool_.get());
+    auto table = std::make_shared<Table>();
+    table->generation = ++generation_;
+    table->pools.push_back(pool_);
+    on_each_worker([&](Worker& worker) { worker.adopt(table); });
+  }
+  void serve(const std::vector<std::string>& addresses) {
+    std::vector<Backend> backends;
+    for (const std::string& text : addresses)
+      backends.push_back(backend("b" + std::to_string(backends.size() + 1), {text}));
+    publish(std::move(backends));
+    listen();
+  }
+
+  /// Opens the listener on each worker; `address` then is where.
+  void listen() {
+    const auto first = listen_tcp(to_address("127.0.0.1:0"), true);
+    REQUIRE(first);
+    sockaddr_storage storage{};
+    socklen_t size = sizeof storage;
+    auto* const generic = reinterpret_cast<sockaddr*>(&storage);
+    REQUIRE(::getsockname(first->get(), generic, &size) == 0);
+    address = Address(generic, size).to_string();
+    std::vector<Fd> sockets;
+    sockets.push_back(Fd(::dup(first->get())));
+    for (std::size_t i = 1; i < workers.size(); ++i) {
+      auto next = listen_tcp(to_address(address), false);
+      REQUIRE(next);
+      sockets.push_back(std::move(*next));
+    }
+    std::size_t i = 0;
+    on_each_worker([&](Worker& worker) { worker.add_listener(1, listener, std::move(sockets[i++]), false); });
+  }
+
+  /// Runs `action` on each worker's thread, one after another.
+  template <class Action>
+  void on_each_worker(Action action) {
+    for (auto& worker : workers) {
+      auto done = std::make_shared<std::promise<void>>();
+      worker->post([&action, &worker = *worker, done] {
+        action(worker);
+        done->set_value();
+      });
+      REQUIRE(done->get_future().wait_for(kPatience) == std::future_status::ready);
+    }
+  }
+
+  void abort_all(End how) {
+    on_each_worker([&](Worker& worker) { worker.abort_sessions([](const Session&) { return true; }, how); });
+  }
+  void close_listeners() {
+    on_each_worker([](Worker& worker) { worker.close_all_listeners(); });
+  }
+
+  /// Whether every count of sessions comes to nothing.
+  bool settles() {
+    return eventually([&] {
+      return gate.active() == 0 && listener.active == 0 &&
+             std::all_of(loads.begin(), loads.end(), [](const auto& load) { return load->active == 0; });
+    });
+  }
+
+  /// The records of the first `count` sessions to have ended.
+  std::vector<AccessLine> lines(std::size_t count) {
+    std::vector<AccessLine> seen;
+    REQUIRE(eventually([&] {
+      seen = parse_access_log(read_file(log_path()));
+      return seen.size() >= count;
+    }));
+    REQUIRE(seen.size() == count);
+    return seen;
+  }
+  std::string log_path() const { return directory_.file("access.log"); }
+
+ private:
+  TempDir directory_;
+  WorkerRigOptions options_;
+  std::unique_ptr<AccessLog> access_log_;
+  std::optional<WorkerShared> shared_;
+  std::shared_ptr<const Pool> pool_;
+  BackendId last_id_ = 0;
+  std::uint64_t generation_ = 0;
+
+ public:
+  Gate gate;
+  ListenerLoad listener;
+  std::vector<std::shared_ptr<BackendLoad>> loads;
+  std::vector<std::unique_ptr<Worker>> workers;
+  std::string address;
+  std::atomic<std::size_t> reports{0};
+  std::atomic<std::size_t> troubles{0};
+  std::atomic<int> last_trouble{0};
+  std::atomic<std::size_t> wakes{0};
+};
+
+inline std::size_t open_descriptors() {
+  std::size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
+  return count;
+}
+
+/// What the calling process has burnt on all its threads.
+inline std::chrono::nanoseconds cpu_time() {
+  timespec used{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
+}  // namespace weir::test
