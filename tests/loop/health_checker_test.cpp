@@ -117,7 +117,7 @@ TEST_CASE("two pools with the same backend and the same probe share it, and both
                                HealthBench::target(2, backend.address(), probe, "api"),
                                HealthBench::target(3, backend.address(), other, "api")});
   for (const BackendId id : {1u, 2u, 3u}) CHECK(bench.wait_for(id, Health::Up));
-  CHECK(backend.accepted() == 2);
+  CHECK(eventually([&] { return backend.accepted() == 2; }));
 }
 
 TEST_CASE("three failed connects of sessions bring a probe before its time") {
