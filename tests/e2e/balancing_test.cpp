@@ -189,7 +189,12 @@ TEST_CASE("after sessions of every ending no count is left behind", "[alone]") {
     ends_well.stream.recv_to_end();
   }
   for (Held& one : idle) CHECK(one.stream.recv_to_end().ending == Ending::Reset);
-  rig.weir().wait_for_access(idle.size() + 3 * each);
+  std::map<std::string, std::size_t> endings;
+  for (const AccessLine& line : rig.weir().wait_for_access(idle.size() + 3 * each)) ++endings[line["end"]];
+  CHECK(endings["idle"] == idle.size());
+  CHECK(endings["client_reset"] == each);
+  CHECK(endings["backend_reset"] == each);
+  CHECK(endings["done"] == each);
   std::vector<Held> held;
   for (std::size_t i = 0; i < 10; ++i) held.push_back(hold(rig, i));
   const std::string letters = letters_of(held);

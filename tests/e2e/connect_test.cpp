@@ -46,6 +46,25 @@ TEST_CASE("beside a backend that refuses every session is served by the other on
   CHECK(std::any_of(log.begin(), log.end(), [](const AccessLine& line) { return line["attempts"] == "2"; }));
 }
 
+TEST_CASE("after a refused attempt the session on the next backend is like any other") {
+  RefusingPort dead;
+  FakeBackend live(greeting("b"));
+  SimpleConfig config;
+  config.workers = GENERATE(1, 2);
+  config.backends = {{"a", dead.address()}, {"b", live.address()}};
+  Front front(config);
+  for (int i = 0; i < 4; ++i) {
+    Stream client = front.connect();
+    REQUIRE(client.recv_exact(1) == "b");
+    // Nothing of the failed attempt may end this one.
+    CHECK(client.recv_to_end(100ms).ending == Ending::Open);
+    client.send_all("question");
+    CHECK(client.recv_to_end(300ms).data == "question");
+    client.half_close();
+    CHECK(client.recv_to_end().ending == Ending::Eof);
+  }
+}
+
 TEST_CASE("beside a backend that answers nothing the first byte comes after one connect_timeout", "[alone]") {
   BlackHole hole;
   FakeBackend live(greeting("b"));

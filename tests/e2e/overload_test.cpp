@@ -48,6 +48,15 @@ void lower_descriptor_limit(const Process& process, std::size_t limit) {
   REQUIRE(::prlimit(process.pid(), RLIMIT_NOFILE, &lowered, nullptr) == 0);
 }
 
+/// Whether the backend's letter comes before an end or a long wait.
+bool greeted(Stream& client) {
+  try {
+    return client.recv_exact(1) == "a";
+  } catch (const StreamError&) {
+    return false;
+  }
+}
+
 /// One of the session endings, chosen by `n`. Answers come from a backend that resets at "r".
 void session_of_mixed_ending(const Rig& rig, std::size_t n) {
   ConnectOptions options;
@@ -191,8 +200,9 @@ TEST_CASE("running out of descriptors spins nothing and drops nothing and heals"
   if (!kSanitized) CHECK(rig.process().cpu_seconds() - before < 0.2);
   lower_descriptor_limit(rig.process(), 1000);
   std::size_t served = 0;
-  for (Stream& client : clients) served += client.recv_to_end(patient(2s)).data == "a" ? 1U : 0U;
+  for (Stream& client : clients) served += greeted(client) ? 1U : 0U;
   CHECK(served >= 90);  // what had been accepted without a descriptor left for its backend may have failed
+  CAPTURE(rig.process().out(), rig.process().err());
   CHECK(early.echoes("still alive"));
 }
 
