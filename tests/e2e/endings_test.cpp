@@ -18,7 +18,7 @@ bool delivered(const Stream& stream) {
 
 }  // namespace
 
-TEST_CASE("after the backend has finished the client goes on sending, and its end arrives last") {
+TEST_CASE("after the backend has finished the client goes on sending and its end arrives last") {
   PatternChecker checker(9);
   std::atomic<bool> ended_well{false};
   {

@@ -140,7 +140,8 @@ Process::Process(std::vector<std::string> argv, const ProcessOptions& options) {
            err.write_end.get());
   }
   pidfd_ = Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
-  out_ = std::make_unique<OutputCollector>(std::move(out.read_end));
+  out_ = std::make_unique<OutputCollector>(
+      options.broken_stdout ? Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)) : std::move(out.read_end));
   err_ = std::make_unique<OutputCollector>(std::move(err.read_end));
 }
 

@@ -22,6 +22,7 @@ struct ProcessOptions {
   std::vector<std::pair<std::string, std::string>> environment = {};  ///< added to this process's own
   std::optional<std::uint64_t> descriptor_limit = {};                 ///< soft and hard limit of open files
   std::optional<uid_t> user = {};  ///< runs as this user, without capabilities
+  bool broken_stdout = false;      ///< nobody reads its stdout: writing there fails with EPIPE
   std::string directory = {};      ///< to run in; "" = this process's own
 };
 
