@@ -223,9 +223,12 @@ void AdminApi::State::drain(const std::string& target, Parameters& parameters, c
   if (then != "close" && spread) return answer_usage(answer, "spread_ms goes with then = close");
   const auto result = parts.registry.set_admin(target, Admin::Drained, force);
   if (result && then == "close") {
-    const auto begin = std::chrono::steady_clock::now() + std::chrono::milliseconds(*timeout);
-    for (const auto& one : result->backends)
-      closer.schedule(one.load, begin, std::chrono::milliseconds(spread.value_or(0)));
+    const Millis patience(*timeout), over(spread.value_or(0));
+    for (const auto& one : result->backends) {
+      closer.schedule(one.load, std::chrono::steady_clock::now() + patience, over);
+      daemon_log().info("{}/{}: what is left in {} will be closed, over {}", one.load->pool, one.load->name,
+                        format_duration(patience), format_duration(over));
+    }
     run_closer();
   }
   finish(result, answer);
@@ -348,8 +351,9 @@ void AdminApi::State::finish(const CommandResult<Change>& result, const Answer& 
 void AdminApi::State::close_some(const BackendLoad& backend, std::uint64_t count) {
   SessionFilter all;
   all.backend_ids = {backend.id};
-  daemon_log().info("{}/{}: closing {} of {} sessions, its drain has timed out", backend.pool, backend.name,
-                    count, backend.active.load());
+  // A spread comes in many rounds: what an operator has to know was said when it was asked for.
+  daemon_log().debug("{}/{}: closing {} of {} sessions, its drain has timed out", backend.pool, backend.name,
+                     count, backend.active.load());
   parts.workers.kill_sessions(all, count, [](std::uint64_t) {});
 }
 

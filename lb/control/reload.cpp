@@ -46,7 +46,9 @@ ReloadReport Reload::attempt() {
   const auto& now = registry_.config();
   if (loaded.config == nullptr) {
     for (const auto& fault : loaded.faults) report.faults.push_back(fault.to_string(now->file));
-    report.error = fmt::format("{} has {} faults; nothing was changed", now->file, report.faults.size());
+    const auto count = report.faults.size();
+    report.error =
+        fmt::format("{} has {} fault{}; nothing was changed", now->file, count, count == 1 ? "" : "s");
     return report;
   }
   const auto& next = *loaded.config;
