@@ -57,7 +57,7 @@ TEST_CASE("every record of every worker is a line, each worker's in its order") 
   TempDir directory;
   Complaints complaints;
   const ListenerLoad listener("web", "pool", 2);
-  const std::size_t records = 2 * AccessLog::kQueueRecords;
+  const std::size_t records = AccessLog::kQueueRecords + 1'000;
   auto log = open_log(directory.file("log"), 2, complaints);
   std::vector<std::thread> workers;
   for (std::uint32_t worker = 0; worker < 2; ++worker)

@@ -1,5 +1,6 @@
 #include "lb/proxy/pump.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 
 #include <catch2/catch.hpp>
@@ -28,6 +29,11 @@ void fill_up(PumpRig& rig) {
     // Not bulk yet: its bytes are in a stash, and it must be able to go on.
     if (rig.pipes.in_use() == 0) ::recv(rig.sink.far.fd(), taken.data(), taken.size(), MSG_DONTWAIT);
   }
+}
+
+void wait_for_fin(int fd) {
+  pollfd fin{fd, POLLRDHUP, 0};
+  REQUIRE(::poll(&fin, 1, static_cast<int>(kPatience.count())) == 1);
 }
 
 struct Pace {
@@ -85,9 +91,15 @@ TEST_CASE("a FIN right behind any number of bytes overtakes none of them") {
 
 TEST_CASE("a pump is not drained while it has bytes in hand") {
   PumpRig rig(tcp_pair(), tcp_pair(kTinyBuffer, kTinyBuffer));
-  fill_up(rig);
+  const std::string block(64 * 1024, 'x');
+  while (::send(rig.sink.near.get(), block.data(), block.size(), MSG_NOSIGNAL) > 0) {
+  }
+  rig.pump.on_fresh_sink();  // it was writable when the pump last heard of it
+  rig.source.far.send_all("last words");
   rig.source.far.half_close();
+  wait_for_fin(rig.source.near.get());
   REQUIRE(rig.run_until_quiet() == Outcome::Waiting);
+  REQUIRE(rig.pump.source_finished());
   REQUIRE(rig.pump.holds_bytes());
 }
 
@@ -118,10 +130,11 @@ TEST_CASE("unix sockets are pumped alike") {
 TEST_CASE("a finished source with unread data is read to its end first") {
   PumpRig rig(tcp_pair(), tcp_pair());
   const BytePattern pattern(6);
-  rig.source.far.send_all(pattern.bytes(150'000));
-  rig.source.far.close();  // IN, RDHUP in one event
+  rig.source.far.send_all(pattern.bytes(50'000));
+  rig.source.far.close();
+  wait_for_fin(rig.source.near.get());  // IN and RDHUP in one event
   REQUIRE(rig.run_to_end() == Outcome::Drained);
-  REQUIRE(rig.sink.far.recv_exact(150'000) == pattern.bytes(150'000));
+  REQUIRE(rig.sink.far.recv_exact(50'000) == pattern.bytes(50'000));
 }
 
 TEST_CASE("what came before a reset is delivered before the source counts as failed") {

@@ -227,6 +227,37 @@ TEST_CASE("a client that resets before a backend is connected is gone") {
   REQUIRE(only_end(rig) == "client_gone");
 }
 
+TEST_CASE("a session may die of the first event of a batch while the second one is for it too") {
+  std::promise<void> go;
+  auto gone = go.get_future().share();
+  FakeBackend backend(answering("x", [gone](Stream& stream) {
+    gone.wait();
+    stream.reset();
+  }));
+  WorkerRig rig;
+  rig.serve({backend.address()});
+  std::vector<Stream> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(Stream::connect(rig.address));
+    REQUIRE(clients.back().recv_exact(1) == "x");
+  }
+  // While the worker stands still both sides of every session reset.
+  std::promise<void> standing;
+  std::promise<void> release;
+  rig.workers[0]->post([&] {
+    standing.set_value();
+    release.get_future().wait();
+  });
+  standing.get_future().wait();
+  for (Stream& client : clients) client.reset();
+  go.set_value();
+  REQUIRE(eventually([&] { return backend.open() == 0; }));
+  release.set_value();
+  REQUIRE(rig.settles());
+  for (const AccessLine& line : rig.lines(20))
+    CHECK((line["end"] == "client_reset" || line["end"] == "backend_reset"));
+}
+
 TEST_CASE("killed sessions reset both sides, at whatever stage they are") {
   FakeBackend backend;
   WorkerRig rig;

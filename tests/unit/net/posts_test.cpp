@@ -81,7 +81,7 @@ TEST_CASE("posts of many threads run once each, in the order of each thread") {
 TEST_CASE("a post to a sleeping loop always wakes it") {
   RunningLoop loop;
   std::atomic<std::size_t> ran{0};
-  const std::size_t posts = test::scaled(20'000);
+  const std::size_t posts = test::scaled(5'000);
   for (std::size_t i = 1; i <= posts; ++i) {
     loop->post([&] { ran.fetch_add(1); });
     const auto end = test::Clock::now() + kPatience;
@@ -97,7 +97,7 @@ TEST_CASE("two posters at once: neither post stays behind") {
   std::atomic<std::size_t> ran{0};
   std::atomic<std::size_t> round{0};
   std::atomic<bool> stuck{false};
-  const std::size_t rounds = test::scaled(20'000);
+  const std::size_t rounds = test::scaled(5'000);
   const auto poster = [&](bool leads) {
     for (std::size_t i = 1; i <= rounds && !stuck; ++i) {
       if (leads)
