@@ -24,9 +24,15 @@ class Session;
 /// pointer to it.
 struct ClientSide : Watcher {
   void on_events(std::uint32_t seen) final;
+
+ protected:
+  ~ClientSide() = default;
 };
 struct BackendSide : Watcher {
   void on_events(std::uint32_t seen) final;
+
+ protected:
+  ~BackendSide() = default;
 };
 
 /// One client connection and the backend connection that serves it, from accept to the line in the access
