@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 namespace weir {
 
 namespace {
 
 constexpr std::size_t kNarrowestLast = 10;
+constexpr std::size_t kNarrowest = 4;
 
 bool continues(char c) {
   return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
@@ -61,16 +63,27 @@ std::string fitted(std::string_view text, std::size_t columns) {
   return cut && columns > 0 ? out + "…" : out;
 }
 
-std::string TextTable::render(const Style& style) const {
-  std::vector<std::size_t> widths(rows_.front().size(), 0);
+std::vector<std::size_t> TextTable::columns(const Style& style) const {
+  const auto& header = rows_.front();
+  std::vector<std::size_t> out(header.size(), 0);
   for (const auto& row : rows_)
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i].text));
-  if (style.width > 0) {
-    std::size_t before = style.indent;
-    for (std::size_t i = 0; i + 1 < widths.size(); ++i) before += widths[i] + 2;
-    const std::size_t room = style.width > before ? style.width - before : 0;
-    widths.back() = std::min(widths.back(), std::max(room, kNarrowestLast));
+    for (std::size_t i = 0; i < row.size(); ++i) out[i] = std::max(out[i], columns_of(row[i].text));
+  if (style.width == 0) return out;
+  // The last column gives way first, then whichever is widest; numbers never do.
+  const std::size_t between = style.indent + 2 * (out.size() - 1);
+  for (std::size_t total = std::accumulate(out.begin(), out.end(), between); total > style.width; --total) {
+    std::size_t victim = out.size() - 1;
+    if (out[victim] <= kNarrowestLast)
+      for (std::size_t i = 0; i + 1 < out.size(); ++i)
+        if (!header[i].right && out[i] > out[victim]) victim = i;
+    if (out[victim] <= kNarrowest) break;
+    --out[victim];
   }
+  return out;
+}
+
+std::string TextTable::render(const Style& style) const {
+  const auto widths = columns(style);
   std::string out;
   for (const auto& row : rows_) {
     std::string line(style.indent, ' ');

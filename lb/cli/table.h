@@ -23,13 +23,15 @@ class TextTable {
   bool empty() const { return rows_.size() == 1; }
 
   struct Style {
-    std::size_t width = 0;  ///< columns of the terminal: the last column is cut to fit ("…"); 0 = no limit
+    std::size_t width = 0;  ///< columns of the terminal: columns are cut to fit ("…"); 0 = no limit
     bool colour = false;
     std::size_t indent = 0;
   };
   std::string render(const Style& style) const;
 
  private:
+  std::vector<std::size_t> columns(const Style& style) const;
+
   std::vector<std::vector<Cell>> rows_;
 };
 
