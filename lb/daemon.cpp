@@ -1,6 +1,7 @@
 #include "lb/daemon.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <csignal>
@@ -13,6 +14,8 @@ namespace {
 /// How long a start waits for names to resolve and for first probes to end: those that do not by then cost
 /// the sessions of their backends only. Clients wait in the kernel's queue meanwhile.
 constexpr Millis kStartPatience{3'000};
+/// How long a superseded process without sessions waits until its last answers have been taken.
+constexpr Millis kLastAnswers{2'000};
 /// How often a shutdown looks whether the last session has ended.
 constexpr Millis kShutdownStep{20};
 
@@ -35,19 +38,23 @@ std::uint64_t raise_descriptor_limit() {
   return limit.rlim_cur;
 }
 
-Result<std::unique_ptr<Daemon>> Daemon::create(std::shared_ptr<const Config> config, LoadOptions options) {
+Result<std::unique_ptr<Daemon>> Daemon::create(std::shared_ptr<const Config> config, LoadOptions options,
+                                               Origin origin) {
   block_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
   ignore_sigpipe();
   auto loop = Loop::create();
   if (!loop) return tl::unexpected(loop.error());
-  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), std::move(options), std::move(*loop)));
+  std::unique_ptr<Daemon> daemon(
+      new Daemon(std::move(config), std::move(options), std::move(origin), std::move(*loop)));
   if (auto taken = daemon->take_resources(); !taken) return tl::unexpected(taken.error());
   return daemon;
 }
 
-Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, std::unique_ptr<Loop> loop)
+Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, Origin origin,
+               std::unique_ptr<Loop> loop)
     : first_config_(std::move(config)),
       options_(std::move(options)),
+      origin_(std::move(origin)),
       worker_count_(resolved_workers(*first_config_)),
       loop_(std::move(loop)),
       gate_(session_limit(*first_config_, worker_count_, options_.descriptor_limit)),
@@ -56,8 +63,15 @@ Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, std::u
       adoption_(worker_count_),
       names_(*loop_, registry_),
       listening_(worker_count_),
+      service_(*loop_, [this](std::function<void()> done) { fleet_->when_settled(std::move(done)); }),
+      predecessors_(*loop_),
       reload_(registry_, *this, state_file_,
-              [path = first_config_->file, options = options_] { return load_config(path, options); }),
+              [this, path = first_config_->file, options = options_] {
+                service_.reloading();
+                // Once it is done, or has been refused.
+                loop_->post([this] { service_.ready(""); });
+                return load_config(path, options);
+              }),
       start_timer_(*loop_, [this] { open_listeners(); }),
       slow_start_timer_(*loop_,
                         [this] {
@@ -71,8 +85,9 @@ Daemon::~Daemon() = default;
 
 /// The order is that of the harm an error would leave: nothing is written before everything is bound.
 Result<void> Daemon::take_resources() {
+  listening_.inherit(std::move(origin_.sockets));
   if (auto bound = listening_.prepare(*first_config_); !bound) return bound;
-  auto admin = AdminApi::bind(first_config_->admin);
+  auto admin = take_admin_socket(origin_.inheritance, first_config_->admin);
   if (!admin) return tl::unexpected(admin.error());
   admin_socket_ = std::move(*admin);
   if (auto state = open_state_file(); !state) return state;
@@ -93,6 +108,11 @@ Result<void> Daemon::take_resources() {
 }
 
 Result<void> Daemon::open_state_file() {
+  if (origin_.inheritance && !origin_.inheritance->overrides.empty()) {
+    if (auto overrides = parse_state(origin_.inheritance->overrides))
+      registry_.restore(std::move(*overrides));
+    return {};
+  }
   if (state_file_.off()) return {};
   if (auto writable = state_file_.check_writable(!first_config_->state_file_given); !writable) {
     if (first_config_->state_file_given) return fail("state_file: " + writable.error().message);
@@ -142,6 +162,8 @@ void Daemon::hand_targets_to_checker() {
   for (const auto& pool : registry_.table()->pools) {
     const ProbeConfig* const probe = registry_.probe(pool->settings().name);
     if (probe == nullptr) continue;
+    // A process without new sessions only has to know when to close what is left.
+    if (upgrade_->superseded() && !pool->settings().close_sessions_when_down) continue;
     for (const Backend& backend : pool->backends())
       targets.push_back({.id = backend.id(),
                          .pool = pool->settings().name,
@@ -187,32 +209,84 @@ void Daemon::open_listeners() {
   open_ = true;
   start_timer_.stop();
   listening_.commit(*registry_.config(), registry_, *fleet_);
-  open_admin_api();
+  if (!origin_.inheritance) open_admin_api();
   for (const ListenerConfig& listener : registry_.config()->listeners)
     for (const Address& address : listener.bind)
       daemon_log().info("listener {} on {} for pool {}", listener.name, address.to_string(), listener.pool);
-  fleet_->when_settled([this] {
-    const Config& config = *registry_.config();
-    daemon_log().info("weir " WEIR_VERSION " ready: {} listeners, {} pools, {} workers, at most {} sessions",
-                      config.listeners.size(), config.pools.size(), worker_count_, gate_.max());
-  });
+  fleet_->when_settled([this] { on_settled(); });
+}
+
+void Daemon::on_settled() {
+  const Config& config = *registry_.config();
+  const std::string ready =
+      fmt::format("ready: {} listeners, {} pools, {} workers, at most {} sessions", config.listeners.size(),
+                  config.pools.size(), worker_count_, gate_.max());
+  std::vector<std::string> unused;
+  for (const InheritedSocket& socket : listening_.take_unused()) {
+    daemon_log().warn("inherited socket {} is no listener of {}: closed", socket.address.to_string(),
+                      config.file);
+    unused.push_back(socket.address.to_string());
+  }
+  service_.ready(ready);
+  if (takeover_ != nullptr) takeover_->serving(unused);
+  daemon_log().info("weir " WEIR_VERSION " {}", ready);
+}
+
+void Daemon::on_free(const std::optional<Predecessor>& predecessor) {
+  if (predecessor) predecessors_.add(*predecessor);
+  listening_.own_paths();
+  if (const std::string& path = origin_.inheritance->admin_path;
+      !path.empty() && path != registry_.config()->admin.socket)
+    ::unlink(path.c_str());
+  open_admin_api();
+}
+
+void Daemon::make_admin_api() {
+  admin_api_ = std::make_unique<AdminApi>(AdminParts{
+      .loop = *loop_,
+      .registry = registry_,
+      .workers = *fleet_,
+      .adoption = adoption_,
+      .state_file = state_file_,
+      .reload = reload_,
+      .facts =
+          [this] {
+            ProcessFacts facts;
+            facts.version = WEIR_VERSION;
+            facts.workers = worker_count_;
+            facts.max_sessions = gate_.max();
+            return facts;
+          },
+      .predecessors = &predecessors_,
+      .refusal = [this](const HttpRequest& request) { return upgrade_->refusal(request); },
+      .upgrade = [this](UpgradeOrder order,
+                        UpgradeDone done) { upgrade_->begin(std::move(order), std::move(done)); }});
+}
+
+void Daemon::make_upgrade() {
+  upgrade_ = std::make_unique<Upgrade>(
+      UpgradeParts{.loop = *loop_,
+                   .fleet = *fleet_,
+                   .listening = listening_,
+                   .registry = registry_,
+                   .state_file = state_file_,
+                   .predecessors = predecessors_,
+                   .service = service_,
+                   .admin = *admin_api_,
+                   .program = origin_.program,
+                   .ending = [this] { return shutting_down_; },
+                   .sessions = [this] { return gate_.active(); },
+                   .on_superseded = [this](const UpgradeOrder& order) { on_superseded(order); }});
+  if (!origin_.inheritance) return;
+  for (Predecessor& predecessor : origin_.inheritance->predecessors)
+    predecessors_.add(std::move(predecessor));
+  takeover_ = std::make_unique<Takeover>(
+      *loop_, std::move(origin_.inheritance->channel),
+      [this](const std::optional<Predecessor>& predecessor) { on_free(predecessor); });
 }
 
 void Daemon::open_admin_api() {
   if (!admin_socket_) return;
-  admin_api_ = std::make_unique<AdminApi>(AdminParts{.loop = *loop_,
-                                                     .registry = registry_,
-                                                     .workers = *fleet_,
-                                                     .adoption = adoption_,
-                                                     .state_file = state_file_,
-                                                     .reload = reload_,
-                                                     .facts = [this] {
-                                                       ProcessFacts facts;
-                                                       facts.version = WEIR_VERSION;
-                                                       facts.workers = worker_count_;
-                                                       facts.max_sessions = gate_.max();
-                                                       return facts;
-                                                     }});
   if (auto served = admin_api_->serve(std::move(admin_socket_), registry_.config()->admin.socket); !served)
     daemon_log().error("no admin API: {}", served.error().message);
 }
@@ -223,7 +297,7 @@ void Daemon::watch_signals() {
   };
   on(SIGTERM, [this] { begin_shutdown("SIGTERM"); });
   on(SIGINT, [this] { begin_shutdown("SIGINT"); });
-  on(SIGHUP, [this] { reload_.run(); });
+  on(SIGHUP, [this] { reload(); });
   on(SIGUSR1, [this] {
     access_log_->reopen();
     daemon_log().info("SIGUSR1: logs reopened");
@@ -232,6 +306,8 @@ void Daemon::watch_signals() {
 
 int Daemon::run() {
   watch_signals();
+  make_admin_api();
+  make_upgrade();
   fleet_->start();
   checker_->start();
   const ApplyReport report = registry_.apply(first_config_);
@@ -249,6 +325,8 @@ int Daemon::run() {
   });
   loop_->run();
   // The workers first: they report to everybody else. What they had in hand ends as `shutdown`.
+  takeover_.reset();
+  upgrade_.reset();
   admin_api_.reset();
   fleet_.reset();
   checker_.reset();
@@ -273,6 +351,21 @@ void Daemon::commit(const Config& next) {
   if (open_) listening_.commit(next, registry_, *fleet_);
 }
 
+void Daemon::reload() {
+  if (const std::string refusal = upgrade_->reload_refusal(); !refusal.empty())
+    return daemon_log().error("reload refused: {}", refusal);
+  reload_.run();
+}
+
+void Daemon::on_superseded(const UpgradeOrder& order) {
+  hand_targets_to_checker();
+  const auto now = loop_->refresh_now();
+  answers_deadline_ = now + kLastAnswers;
+  if (shutting_down_) return;
+  shutdown_deadline_ = order.max_age ? now + *order.max_age : std::chrono::nanoseconds::max();
+  shutdown_step();
+}
+
 void Daemon::begin_shutdown(const char* why) {
   if (shutting_down_) {
     daemon_log().warn("{} again: ending now, {} sessions are cut", why, gate_.active());
@@ -280,6 +373,8 @@ void Daemon::begin_shutdown(const char* why) {
     return loop_->stop();
   }
   shutting_down_ = true;
+  upgrade_->abandon();
+  if (!upgrade_->superseded()) service_.stopping();
   const Millis grace = registry_.config()->shutdown_grace;
   daemon_log().info("{}: no new sessions; {} have {} to finish", why, gate_.active(), format_duration(grace));
   shutdown_deadline_ = loop_->refresh_now() + grace;
@@ -287,12 +382,15 @@ void Daemon::begin_shutdown(const char* why) {
 }
 
 void Daemon::shutdown_step() {
-  if (gate_.active() == 0) {
+  const bool answering =
+      upgrade_->superseded() && !admin_api_->idle() && loop_->refresh_now() < answers_deadline_;
+  if (gate_.active() == 0 && !answering) {
     daemon_log().info("every session has ended: bye");
     return loop_->stop();
   }
   if (loop_->refresh_now() >= shutdown_deadline_) {
-    daemon_log().warn("shutdown_grace is over: {} sessions are cut", gate_.active());
+    daemon_log().warn("{} is over: {} sessions are cut",
+                      shutting_down_ ? "shutdown_grace" : "the upgrade's max-age", gate_.active());
     return loop_->stop();
   }
   shutdown_timer_.start(kShutdownStep);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "health/checker.h"
@@ -23,26 +24,39 @@
 #include "lb/net/timer.h"
 #include "lb/proxy/access_log.h"
 #include "lb/proxy/gate.h"
+#include "lb/service_manager.h"
+#include "lb/upgrade.h"
 
 namespace weir {
+
+/// What this process was started by and with.
+struct Origin {
+  std::string program;                     ///< what an upgrade starts
+  std::vector<InheritedSocket> sockets;    ///< from the service manager or an older process
+  std::optional<Inheritance> inheritance;  ///< what else an older process has handed over
+};
 
 /// `weir run`: what the process is made of, and who hears of what. Lives on the main thread, whose loop is
 /// the control loop.
 class Daemon final : private ReloadSteps {
  public:
   /// Binds, opens logs, makes threads. Nothing is accepted before run(). An error has left nothing behind.
-  static Result<std::unique_ptr<Daemon>> create(std::shared_ptr<const Config> config, LoadOptions options);
+  static Result<std::unique_ptr<Daemon>> create(std::shared_ptr<const Config> config, LoadOptions options,
+                                                Origin origin);
   ~Daemon() override;
 
   /// Serves until a signal ends it. The exit status.
   int run();
 
  private:
-  Daemon(std::shared_ptr<const Config> config, LoadOptions options, std::unique_ptr<Loop> loop);
+  Daemon(std::shared_ptr<const Config> config, LoadOptions options, Origin origin,
+         std::unique_ptr<Loop> loop);
 
   Result<void> take_resources();
   Result<void> open_state_file();
   WorkerShared shared_with_workers();
+  void make_admin_api();
+  void make_upgrade();
   void open_admin_api();
   void watch_signals();
 
@@ -56,15 +70,20 @@ class Daemon final : private ReloadSteps {
   void await_first_verdicts();
   void open_if_ready();
   void open_listeners();
+  void on_settled();
+  void on_free(const std::optional<Predecessor>& predecessor);
 
   Result<void> prepare(const Config& next) override;
   void commit(const Config& next) override;
 
+  void reload();
+  void on_superseded(const UpgradeOrder& order);
   void begin_shutdown(const char* why);
   void shutdown_step();
 
   std::shared_ptr<const Config> first_config_;
   const LoadOptions options_;
+  Origin origin_;
   const std::uint32_t worker_count_;
   std::unique_ptr<Loop> loop_;
   Gate gate_;
@@ -78,14 +97,19 @@ class Daemon final : private ReloadSteps {
   std::optional<AccessLog::Target> next_log_target_;  // between prepare() and commit()
   std::unique_ptr<Checker> checker_;
   std::unique_ptr<Fleet> fleet_;
+  ServiceManager service_;
+  Predecessors predecessors_;
   Reload reload_;
   std::unique_ptr<AdminApi> admin_api_;
+  std::unique_ptr<Upgrade> upgrade_;
+  std::unique_ptr<Takeover> takeover_;  // of a process that an upgrade has started
   std::vector<std::unique_ptr<SignalWatch>> signals_;
   Timer start_timer_;
   Timer slow_start_timer_;
   Timer shutdown_timer_;
   std::chrono::nanoseconds shutdown_deadline_{0};
-  std::set<BackendId> awaited_;  ///< backends whose first probe has not ended
+  std::chrono::nanoseconds answers_deadline_{0};  ///< how long a superseded process waits for its answers
+  std::set<BackendId> awaited_;                   ///< backends whose first probe has not ended
   bool names_answered_ = false;
   bool targets_stale_ = false;
   bool open_ = false;

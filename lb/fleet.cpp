@@ -1,7 +1,10 @@
 #include "lb/fleet.h"
 
 #include <atomic>
+#include <set>
 #include <utility>
+
+#include "lb/net/inherited.h"
 
 namespace weir {
 namespace {
@@ -120,6 +123,25 @@ void Fleet::kill_sessions(const SessionFilter& filter, std::uint64_t limit, Kill
 
 void Fleet::close_listeners(std::function<void()> done) {
   on_all([](Worker& worker) { worker.close_all_listeners(); }, std::move(done));
+}
+
+void Fleet::leave_listener(std::uint32_t id) {
+  for (auto& worker : workers_) worker->post([&worker = *worker, id] { worker.leave_listener(id); });
+}
+
+void Fleet::duplicate_listeners(std::function<void(std::optional<std::vector<Fd>>)> done) {
+  auto parts = std::make_shared<std::vector<std::vector<Fd>>>(workers_.size());
+  on_all([parts](Worker& worker) { worker.duplicate_listeners((*parts)[worker.index()]); },
+         [parts, done = std::move(done)] {
+           std::set<std::uint64_t> seen;
+           std::vector<Fd> all;
+           for (auto& part : *parts)
+             for (Fd& fd : part) {
+               if (!fd) return done(std::nullopt);
+               if (seen.insert(socket_identity(fd.get())).second) all.push_back(std::move(fd));
+             }
+           done(std::move(all));
+         });
 }
 
 void Fleet::when_settled(std::function<void()> done) {

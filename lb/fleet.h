@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "lb/control/workers.h"
@@ -29,6 +30,10 @@ class Fleet final : public Workers {
   void kill_sessions(const SessionFilter& filter, std::uint64_t limit, Killed done) override;
   /// Serves the kernel's queues out and closes every listening socket.
   void close_listeners(std::function<void()> done);
+  /// Duplicates of all open listening sockets, each once; nothing when there was no descriptor left for one.
+  void duplicate_listeners(std::function<void(std::optional<std::vector<Fd>>)> done);
+  /// Closes that listener's sockets on every worker, unserved: another process serves their queues.
+  void leave_listener(std::uint32_t id);
   /// Calls back once every worker has done what it was told before.
   void when_settled(std::function<void()> done);
   /// Any thread.

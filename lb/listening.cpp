@@ -21,21 +21,49 @@ bool overlap(const Address& a, const Address& b) {
 
 }  // namespace
 
-Listening::~Listening() {
-  for (const Bound& bound : open_)
-    if (bound.address.is_unix()) ::unlink(std::string(bound.address.path()).c_str());
-  for (const Bound& bound : prepared_)
-    if (bound.address.is_unix()) ::unlink(std::string(bound.address.path()).c_str());
+void Listening::remove_path(const Bound& bound) {
+  if (bound.address.is_unix() && bound.removes_path) ::unlink(std::string(bound.address.path()).c_str());
 }
 
-Result<Listening::Bound> Listening::bind(const ListenerConfig& listener, const Address& address) const {
+Listening::~Listening() {
+  for (const Bound& bound : open_) remove_path(bound);
+  for (const Bound& bound : prepared_) remove_path(bound);
+}
+
+void Listening::own_paths() {
+  for (Bound& bound : open_) bound.removes_path = !bound.held_outside;
+}
+
+bool Listening::held_outside(const Address& address) const {
+  return std::any_of(open_.begin(), open_.end(),
+                     [&](const Bound& bound) { return bound.held_outside && bound.address == address; });
+}
+
+void Listening::take_inherited(Bound& bound) {
+  for (InheritedSocket& socket : inherited_) {
+    if (!(socket.address == bound.address)) continue;
+    bound.sockets.push_back(std::move(socket.fd));
+    bound.removes_path = false;
+    bound.held_outside = bound.held_outside || socket.held_outside;
+  }
+  std::erase_if(inherited_, [](const InheritedSocket& socket) { return !socket.fd; });
+}
+
+Result<Listening::Bound> Listening::bind(const ListenerConfig& listener, const Address& address) {
   Bound bound{next_id_, address, listener.name, listener.pool, {}};
   // An address that overlaps one of our own joins it: it is ours already, and the claim would be refused.
   const bool ours = std::any_of(open_.begin(), open_.end(),
-                                [&](const Bound& open) { return overlap(open.address, address); });
-  for (std::uint32_t i = 0; i < (address.is_unix() ? 1 : workers_); ++i) {
+                                [&](const Bound& open) { return overlap(open.address, address); }) ||
+                    std::any_of(inherited_.begin(), inherited_.end(), [&](const InheritedSocket& socket) {
+                      return overlap(socket.address, address);
+                    });
+  take_inherited(bound);
+  const std::size_t inherited = bound.sockets.size();
+  for (std::size_t i = inherited; i < (address.is_unix() ? 1 : workers_); ++i) {
     auto fd =
         address.is_unix() ? listen_unix(address, kUnixListenerMode) : listen_tcp(address, i == 0 && !ours);
+    // A socket of the service manager's may not be open to joining: then the workers share it.
+    if (!fd && inherited > 0) break;
     if (!fd) return fail(fmt::format("listener {}: {}", listener.name, fd.error().message));
     bound.sockets.push_back(std::move(*fd));
   }
@@ -50,8 +78,7 @@ Result<void> Listening::prepare(const Config& config) {
         continue;
       auto bound = bind(listener, address);
       if (!bound) {
-        for (const Bound& undone : prepared_)
-          if (undone.address.is_unix()) ::unlink(std::string(undone.address.path()).c_str());
+        for (const Bound& undone : prepared_) remove_path(undone);
         prepared_.clear();
         return tl::unexpected(bound.error());
       }
@@ -62,13 +89,19 @@ Result<void> Listening::prepare(const Config& config) {
   return {};
 }
 
+/// Every worker gets at least one socket, and every socket at least one worker: with fewer sockets than
+/// workers they are shared, and with more (an earlier process had more workers) a worker has several, since
+/// clients wait in the queue of each.
 void Listening::hand_over(Bound& bound, ListenerLoad& load, Fleet& fleet) const {
-  const bool shared = bound.sockets.size() < fleet.size();
-  for (std::size_t i = 0; i < fleet.size(); ++i) {
-    Fd& own = bound.sockets[shared ? 0 : i];
-    const bool last = !shared || i + 1 == fleet.size();
+  const std::size_t sockets = bound.sockets.size();
+  const bool shared = sockets < fleet.size();
+  const std::size_t places = std::max(sockets, fleet.size());
+  for (std::size_t i = 0; i < places; ++i) {
+    Fd& own = bound.sockets[i % sockets];
+    const bool last = i + sockets >= places;
     auto fd = std::make_shared<Fd>(last ? std::move(own) : Fd(fcntl(own.get(), F_DUPFD_CLOEXEC, 3)));
-    fleet.worker(i).post([&worker = fleet.worker(i), id = bound.id, &load, fd, shared] {
+    Worker& worker = fleet.worker(i % fleet.size());
+    worker.post([&worker, id = bound.id, &load, fd, shared] {
       worker.add_listener(id, load, std::move(*fd), shared);
     });
   }
@@ -103,12 +136,25 @@ void Listening::commit(const Config& config, Registry& registry, Fleet& fleet) {
     }
   }
   for (const Bound& gone : before) {
-    if (gone.address.is_unix()) ::unlink(std::string(gone.address.path()).c_str());
+    remove_path(gone);
     for (std::size_t i = 0; i < fleet.size(); ++i)
       fleet.worker(i).post([&worker = fleet.worker(i), id = gone.id] { worker.close_listener(id); });
   }
   // A limit may have been raised.
   fleet.resume_listeners();
+}
+
+void Listening::give_up(const std::vector<std::string>& unused, Fleet& fleet) {
+  for (Bound& bound : open_) {
+    if (std::find(unused.begin(), unused.end(), bound.address.to_string()) != unused.end()) {
+      remove_path(bound);
+      for (std::size_t i = 0; i < fleet.size(); ++i)
+        fleet.worker(i).post([&worker = fleet.worker(i), id = bound.id] { worker.close_listener(id); });
+    } else {
+      fleet.leave_listener(bound.id);
+    }
+  }
+  open_.clear();
 }
 
 }  // namespace weir

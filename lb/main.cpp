@@ -55,12 +55,22 @@ int check(const std::string& path) {
 }
 
 int run(const std::string& path) {
+  auto inheritance = take_inheritance();
+  if (!inheritance) {
+    std::fprintf(stderr, "weir: %s\n", inheritance.error().message.c_str());
+    return kExitFailed;
+  }
+  Activation activation = take_activation();
   LoadOptions options = load_options();
   const LoadResult result = load_or_complain(path, options);
   if (!result.config) return kExitFailed;
   options.descriptor_limit = raise_descriptor_limit();
   init_daemon_log(static_cast<spdlog::level::level_enum>(result.config->log.level));
-  auto daemon = Daemon::create(result.config, std::move(options));
+  for (const std::string& complaint : activation.complaints) daemon_log().warn("{}", complaint);
+  Origin origin{own_program(), std::move(activation.sockets), std::move(*inheritance)};
+  if (origin.inheritance)
+    for (InheritedSocket& socket : origin.inheritance->sockets) origin.sockets.push_back(std::move(socket));
+  auto daemon = Daemon::create(result.config, std::move(options), std::move(origin));
   if (!daemon) {
     std::fprintf(stderr, "weir: %s\n", daemon.error().message.c_str());
     return kExitFailed;

@@ -163,8 +163,19 @@ void CommandLine::State::add_others() {
   why->add_option("client", second, "the client's address")->required()->type_name("");
   add("reload", "re-read the configuration file; a bad file changes nothing", "  weir reload",
       [this] { return run_reload(common); });
-  add("upgrade", "a new binary takes over the listening sockets; the old one finishes its sessions",
-      "  weir upgrade", [this] { return run_upgrade(common); });
+  auto* upgrade = add("upgrade",
+                      "a new binary takes over the listening sockets; the old one finishes its sessions",
+                      "  weir upgrade\n  weir upgrade --binary /opt/weir-2/bin/weir --max-age 1h", [this] {
+                        return run_upgrade(common, target,
+                                           timeout.empty() ? std::nullopt : std::optional(*parse_duration(timeout)));
+                      });
+  upgrade->add_option("--binary", target, "what to start (default: the path the daemon was started from)")
+      ->type_name("PATH");
+  upgrade
+      ->add_option("--max-age", timeout,
+                   "end the old process's sessions after this long (default: they go on until they end)")
+      ->check(check_duration)
+      ->type_name("DURATION");
 }
 
 void CommandLine::State::add_descriptions() {

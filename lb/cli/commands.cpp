@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -264,8 +265,12 @@ int run_reload(const CommonOptions& common) {
   return show(common, Exchange(common, "POST", {"reload"}), render_reload);
 }
 
-int run_upgrade(const CommonOptions& common) {
-  return show(common, Exchange(common, "POST", {"upgrade"}), [](const auto& answer) { return answer; });
+int run_upgrade(const CommonOptions& common, const std::string& binary, std::optional<Millis> max_age) {
+  Json body = Json::object();
+  // A relative path is of this command's directory, not of the daemon's.
+  if (!binary.empty()) body["binary"] = std::filesystem::absolute(binary).string();
+  if (max_age) body["max_age_ms"] = max_age->count();
+  return show(common, Exchange(common, "POST", {"upgrade"}, {}, body), render_upgrade);
 }
 
 int run_version(const CommonOptions& common, const std::string& version) {

@@ -206,6 +206,14 @@ std::string render_reload(std::string_view json) {
   return out + fmt::format("reloaded, generation {}\n", number(root, "generation"));
 }
 
+std::string render_upgrade(std::string_view json) {
+  const auto root = parse(json);
+  const auto left = number(root, "sessions_left");
+  return fmt::format("process {} serves, of {}\nthe old process {} {}\n", number(root, "pid"),
+                     text(root, "binary"), number(root, "predecessor"),
+                     left == 0 ? "had no sessions and ends" : fmt::format("finishes {} sessions", left));
+}
+
 std::string render_version(std::string_view json) {
   const auto root = parse(json);
   const auto features = joined(list(root, "features"));

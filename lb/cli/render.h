@@ -24,6 +24,7 @@ std::string render_changed(std::string_view json, std::string_view verb);
 std::string render_killed(std::string_view json);
 std::string render_explanation(std::string_view json);
 std::string render_reload(std::string_view json);
+std::string render_upgrade(std::string_view json);
 std::string render_version(std::string_view json);
 
 /// The warnings and notes of an answer, for stderr.

@@ -89,6 +89,7 @@ struct AdminApi::State {
   void kill(Parameters& parameters, const Answer& answer);
   void explain(Parameters& parameters, const Answer& answer);
   void reload(const Answer& answer);
+  void upgrade(Parameters& parameters, const Answer& answer);
   CommandResult<SessionFilter> filter(Parameters& parameters) const;
 
   /// Saves the overrides, and answers once every worker works by the change.
@@ -104,6 +105,7 @@ struct AdminApi::State {
   std::string socket_path;
   ino_t inode = 0;
   std::unique_ptr<HttpServer> server;
+  std::unique_ptr<HttpServer> given_up;  // finishes its answers
 };
 
 AdminApi::AdminApi(AdminParts parts) : state_(std::make_unique<State>(std::move(parts))) {}
@@ -148,7 +150,27 @@ void AdminApi::handle(HttpRequest request, Answer answer) {
   if (request.method != "GET")
     daemon_log().info("admin: {} {} by {}", quoted(request.method), quoted(join(request.path)),
                       request.caller);
-  state_->handle(request, answer);
+  if (state_->parts.refusal != nullptr)
+    if (const auto refused = state_->parts.refusal(request)) return answer_error(answer, *refused);
+  if (state_->parts.predecessors == nullptr) return state_->handle(request, answer);
+  state_->parts.predecessors->handle(
+      std::move(request), std::move(answer),
+      [state = state_.get()](HttpRequest own, const Answer& to) { state->handle(own, to); });
+}
+
+int AdminApi::listening() const {
+  return state_->server != nullptr ? state_->server->listening() : -1;
+}
+
+Result<void> AdminApi::move_to(Fd listening, std::string path) {
+  state_->server->stop_accepting();
+  state_->given_up = std::move(state_->server);
+  return serve(std::move(listening), std::move(path));
+}
+
+bool AdminApi::idle() const {
+  const auto is_idle = [](const auto& server) { return server == nullptr || server->idle(); };
+  return is_idle(state_->server) && is_idle(state_->given_up);
 }
 
 void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
@@ -166,9 +188,7 @@ void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
     if (is("POST", "sessions", 3) && path[2] == "kill") return kill(parameters, answer);
     if (is("GET", "explain", 2)) return explain(parameters, answer);
     if (is("POST", "reload", 2)) return reload(answer);
-    if (is("POST", "upgrade", 2))
-      return answer(
-          {501, error_json("not_implemented", "this Weir cannot upgrade itself yet; restart it instead")});
+    if (is("POST", "upgrade", 2)) return upgrade(parameters, answer);
     if (is("POST", "pools", 4) && path[3] == "backends") return add(path[2], parameters, answer);
     if (is("POST", "backends", 5) || is("DELETE", "backends", 4))
       return backend_command(request, parameters, answer);
@@ -331,6 +351,19 @@ void AdminApi::State::reload(const Answer& answer) {
          error_json(report.faults.empty() ? "refused" : "bad_config", report.error, report.faults)});
   const auto generation = report.generation;
   parts.adoption.when(generation, [answer, text = to_json(report)] { answer({200, text}); });
+}
+
+void AdminApi::State::upgrade(Parameters& parameters, const Answer& answer) {
+  UpgradeOrder order;
+  order.binary = parameters.take("binary").value_or("");
+  if (const auto max_age = parameters.take_number("max_age_ms", 0, kMostMillis))
+    order.max_age = Millis(static_cast<std::int64_t>(*max_age));
+  if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
+  if (parts.upgrade == nullptr) return answer_error(answer, {Kind::Refused, "this Weir cannot upgrade"});
+  parts.upgrade(std::move(order), [answer](const CommandResult<UpgradeReport>& report) {
+    if (!report) return answer_error(answer, report.error());
+    answer({200, to_json(*report)});
+  });
 }
 
 std::vector<std::string> AdminApi::State::save() {

@@ -3,15 +3,18 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "lb/config/config.h"
 #include "lb/control/adoption.h"
 #include "lb/control/http_server.h"
+#include "lb/control/predecessors.h"
 #include "lb/control/registry.h"
 #include "lb/control/reload.h"
 #include "lb/control/state_file.h"
+#include "lb/control/upgrade_order.h"
 #include "lb/control/workers.h"
 
 namespace weir {
@@ -33,6 +36,11 @@ struct AdminParts {
   StateFile& state_file;
   Reload& reload;
   std::function<ProcessFacts()> facts;
+  Predecessors* predecessors = nullptr;  ///< null: there can be none
+  /// Why this request is not taken now (an upgrade is under way, or has been); nothing when it is.
+  std::function<std::optional<CommandError>(const HttpRequest&)> refusal = nullptr;
+  /// Starts an upgrade; calls back once. Null: this process cannot.
+  std::function<void(UpgradeOrder, UpgradeDone)> upgrade = nullptr;
 };
 
 /// HTTP and JSON on a unix socket: what an operator sees and says. Every answer to a change is given when
@@ -50,7 +58,7 @@ struct AdminParts {
 ///   POST   /v1/sessions/kill                           ids, pool, backend, client
 ///   GET    /v1/explain                                 pool, client
 ///   POST   /v1/reload
-///   POST   /v1/upgrade
+///   POST   /v1/upgrade                                 binary, max_age_ms
 ///
 /// Parameters are taken from the query and from a JSON object in the body. An error is
 /// {"error": {"code": "usage"|"unknown"|"refused"|"failed"|"busy"|…, "message": "…"}}.
@@ -66,6 +74,14 @@ class AdminApi {
   /// Binds the configured socket: a live one is refused, the default directory is created when missing. An
   /// empty Fd when there is to be none.
   static Result<Fd> bind(const AdminConfig& config);
+
+  /// Borrowed: the socket it serves on, for another process to share; -1 when there is none.
+  int listening() const;
+  /// From now on serves on another socket only: what it served on goes on in another process, which owns the
+  /// path, too. Answers that are due are given.
+  Result<void> move_to(Fd listening, std::string path);
+  /// Whether every answer has been given and taken.
+  bool idle() const;
 
   /// One request, without a socket.
   void handle(HttpRequest request, HttpServer::Answer answer);

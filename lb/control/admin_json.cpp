@@ -131,6 +131,13 @@ std::string to_json(const ReloadReport& report) {
                   {"notes", report.applied.notes}});
 }
 
+std::string to_json(const UpgradeReport& report) {
+  return text_of({{"binary", report.binary},
+                  {"pid", report.pid},
+                  {"predecessor", report.predecessor},
+                  {"sessions_left", report.sessions}});
+}
+
 std::string to_json(const ProcessFacts& facts) {
   return text_of({{"version", facts.version}, {"features", facts.features}});
 }

@@ -19,6 +19,7 @@ std::string to_json(const Change& change, const std::vector<std::string>& warnin
 std::string to_json(const std::vector<SessionInfo>& sessions, std::uint64_t found);
 std::string to_json(const Explanation& explanation);
 std::string to_json(const ReloadReport& report);
+std::string to_json(const UpgradeReport& report);
 std::string to_json(const ProcessFacts& facts);
 std::string killed_json(std::uint64_t killed);
 std::string error_json(std::string_view code, std::string_view message,

@@ -150,6 +150,19 @@ HttpServer::~HttpServer() {
   MHD_stop_daemon(state_->daemon);
 }
 
+int HttpServer::listening() const {
+  return MHD_get_daemon_info(state_->daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd;
+}
+
+void HttpServer::stop_accepting() {
+  // Also takes it out of the epoll set: the socket lives on elsewhere, and would go on waking this loop.
+  Fd(MHD_quiesce_daemon(state_->daemon)).reset();
+}
+
+bool HttpServer::idle() const {
+  return MHD_get_daemon_info(state_->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections == 0;
+}
+
 void HttpServer::State::run() {
   if (running) return;
   running = true;

@@ -42,6 +42,13 @@ class HttpServer {
 
   static Result<std::unique_ptr<HttpServer>> create(Loop& loop, Fd listening, Handler handler);
   ~HttpServer();
+  /// Borrowed; -1 once it has been given up.
+  int listening() const;
+  /// Closes its own descriptor of the listening socket, whose queue another process serves. Exchanges that
+  /// have begun go on.
+  void stop_accepting();
+  /// Whether a client is connected.
+  bool idle() const;
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 

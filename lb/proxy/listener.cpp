@@ -110,11 +110,17 @@ Fd Listener::release() {
 void Listener::close() {
   if (!fd_) return;
   if (!paused_) worker_.loop().unwatch(fd_.get());
-  // The kernel's queue dies with the socket: nobody who is in it may be lost. A shared socket lives on
-  // elsewhere.
-  if (!shared_)
-    while (accept_one() == Accepted::One) {
-    }
+  // The kernel's queue dies with the socket: nobody who is in it may be lost.
+  while (accept_one() == Accepted::One) {
+  }
+  paused_ = false;
+  fd_.reset();
+}
+
+void Listener::leave() {
+  if (!fd_) return;
+  // Closing is not enough: the socket lives on elsewhere, and would go on waking this loop.
+  if (!paused_) worker_.loop().unwatch(fd_.get());
   paused_ = false;
   fd_.reset();
 }

@@ -25,12 +25,15 @@ class Listener final : private Watcher {
   void resume();
   /// Serves whoever is in the kernel's queue and closes the socket. Existing sessions go on.
   void close();
+  /// Closes the socket and leaves its queue to the process that holds it too. Existing sessions go on.
+  void leave();
 
   /// Gives the socket up to another Listener of this worker, without closing it.
   [[nodiscard]] Fd release();
 
   std::uint32_t id() const { return id_; }
   bool is_shared() const { return shared_; }
+  int fd() const { return fd_.get(); }
   bool is_open() const { return static_cast<bool>(fd_); }
   ListenerLoad& load() const { return load_; }
   /// The pool it feeds, of the worker's current Table; null when there is none of that name.

@@ -1,5 +1,6 @@
 #include "lb/proxy/worker.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 
 #include <fmt/format.h>
@@ -51,10 +52,11 @@ void Worker::adopt(std::shared_ptr<const Table> table) {
   for (auto& listener : listeners_) listener->set_pool(table_->find(listener->load().pool));
 }
 
-Listener* Worker::find_listener(std::uint32_t id) {
-  for (auto& listener : listeners_)
-    if (listener->id() == id && listener->is_open()) return listener.get();
-  return nullptr;
+std::vector<Listener*> Worker::find_listeners(std::uint32_t id) const {
+  std::vector<Listener*> found;
+  for (const auto& listener : listeners_)
+    if (listener->id() == id && listener->is_open()) found.push_back(listener.get());
+  return found;
 }
 
 void Worker::add_listener(std::uint32_t id, ListenerLoad& load, Fd fd, bool shared) {
@@ -65,14 +67,23 @@ void Worker::add_listener(std::uint32_t id, ListenerLoad& load, Fd fd, bool shar
 }
 
 void Worker::move_listener(std::uint32_t id, ListenerLoad& load) {
-  Listener* const from = find_listener(id);
-  if (from == nullptr) return;
-  const bool shared = from->is_shared();
-  add_listener(id, load, from->release(), shared);
+  for (Listener* const from : find_listeners(id)) {
+    const bool shared = from->is_shared();
+    add_listener(id, load, from->release(), shared);
+  }
 }
 
 void Worker::close_listener(std::uint32_t id) {
-  if (Listener* const listener = find_listener(id)) listener->close();
+  for (Listener* const listener : find_listeners(id)) listener->close();
+}
+
+void Worker::leave_listener(std::uint32_t id) {
+  for (Listener* const listener : find_listeners(id)) listener->leave();
+}
+
+void Worker::duplicate_listeners(std::vector<Fd>& out) const {
+  for (const auto& listener : listeners_)
+    if (listener->is_open()) out.emplace_back(fcntl(listener->fd(), F_DUPFD_CLOEXEC, 3));
 }
 
 void Worker::close_all_listeners() {

@@ -69,6 +69,10 @@ class Worker final : private LoopTurn {
   /// Serves whoever is in the kernel's queue, then closes the socket.
   void close_listener(std::uint32_t id);
   void close_all_listeners();
+  /// Closes the socket, whose queue another process serves from now on.
+  void leave_listener(std::uint32_t id);
+  /// A duplicate of every open listening socket, for another process.
+  void duplicate_listeners(std::vector<Fd>& out) const;
   /// Accepts on where a limit or a shortage had stopped it.
   void resume_listeners();
   std::size_t abort_sessions(const std::function<bool(const Session&)>& which, End how);
@@ -100,7 +104,8 @@ class Worker final : private LoopTurn {
   Worker(std::uint32_t index, WorkerShared& shared, std::unique_ptr<Loop> loop);
   Millis on_turn_end() override;
   void dispose_of_ended();
-  Listener* find_listener(std::uint32_t id);
+  /// Usually one; several when this worker serves sockets of workers that are no more.
+  std::vector<Listener*> find_listeners(std::uint32_t id) const;
 
   const std::uint32_t index_;
   WorkerShared& shared_;

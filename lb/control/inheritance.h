@@ -1,0 +1,49 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lb/net/inherited.h"
+
+namespace weir {
+
+/// An older process that still serves its sessions, and where it answers.
+struct Predecessor {
+  pid_t pid = 0;
+  std::string socket;
+};
+
+/// The environment variable in which an old process tells the new one what it is handed.
+inline constexpr const char* kInheritVariable = "WEIR_INHERIT";
+
+/// What an upgrade hands to the new process.
+struct Inheritance {
+  std::vector<InheritedSocket> sockets;
+  Fd admin;  ///< the admin API's listening socket; may be none
+  std::string admin_path;
+  Fd channel;                             ///< UpgradeChannel's other end is the old process
+  std::vector<Predecessor> predecessors;  ///< those of the old process, not itself
+  std::string overrides;  ///< a state file's text, when the old one has no such file; else empty
+};
+
+/// What a child is to be spawned with: the variable ("WEIR_INHERIT=…") and (number there, descriptor here),
+/// borrowed.
+struct Bequest {
+  std::string variable;
+  std::vector<std::pair<int, int>> descriptors;
+};
+Bequest bequeath(const Inheritance& inheritance);
+
+/// Reads the variable and takes it out of the environment, so that no child believes it. Nothing when this
+/// process was not started by an upgrade. An error when what it says is not so.
+Result<std::optional<Inheritance>> take_inheritance();
+
+/// The same from the variable's value.
+Result<Inheritance> parse_inheritance(std::string_view text);
+
+}  // namespace weir

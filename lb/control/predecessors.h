@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "lb/control/http_server.h"
+#include "lb/control/inheritance.h"
+#include "lb/net/loop.h"
+
+namespace weir {
+
+/// The older processes of this Weir that still serve sessions, after upgrades. Their admin sockets are asked
+/// beside this process, so that no session is out of sight: `status` is summed, `sessions` are listed
+/// together (theirs as "PID.ID"), `kill`, `drain`, `disable` and `enable` reach all. Control thread only.
+class Predecessors {
+ public:
+  explicit Predecessors(Loop& loop);
+  ~Predecessors();
+
+  void add(Predecessor predecessor);
+  const std::vector<Predecessor>& list() const;
+  /// This process has been superseded itself: its successor asks them from now on.
+  void clear();
+
+  using Local = std::function<void(HttpRequest request, HttpServer::Answer answer)>;
+  /// Answers with `local`'s answer, and where they have a share in it, with all together.
+  void handle(HttpRequest request, HttpServer::Answer answer, const Local& local);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace weir

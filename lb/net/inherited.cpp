@@ -1,0 +1,96 @@
+#include "lb/net/inherited.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+#include "lb/net/socket.h"
+
+namespace weir {
+namespace {
+
+/// sd_listen_fds(3): SD_LISTEN_FDS_START.
+constexpr int kFirstActivated = 3;
+
+std::optional<int> number_of(const char* name) {
+  const char* const text = std::getenv(name);
+  if (text == nullptr) return std::nullopt;
+  int number = 0;
+  const char* const end = text + std::strlen(text);
+  const auto [stop, error] = std::from_chars(text, end, number);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return number;
+}
+
+int option_of(int fd, int name) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+}
+
+}  // namespace
+
+Result<InheritedSocket> adopt_listening(int fd) {
+  if (fcntl(fd, F_GETFD) < 0) return fail_errno(fmt::format("inherited descriptor {}", fd), errno);
+  const int domain = option_of(fd, SO_DOMAIN);
+  if (option_of(fd, SO_ACCEPTCONN) != 1 || option_of(fd, SO_TYPE) != SOCK_STREAM ||
+      (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX))
+    return fail(fmt::format("inherited descriptor {} is not a listening stream socket", fd));
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0)
+    return fail_errno(fmt::format("inherited descriptor {}", fd), errno);
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  if (domain != AF_UNIX) {
+    set_nodelay(fd);
+    set_keepalive(fd);
+  }
+  InheritedSocket out;
+  out.address = Address(reinterpret_cast<const sockaddr*>(&storage), size);
+  out.fd = Fd(fd);
+  return out;
+}
+
+Activation take_activation() {
+  Activation out;
+  const auto pid = number_of("LISTEN_PID");
+  const auto count = number_of("LISTEN_FDS");
+  const char* const given = std::getenv("LISTEN_FDNAMES");
+  std::string names = given != nullptr ? given : "";
+  for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) unsetenv(name);
+  if (!pid || !count || *pid != getpid()) return out;
+  std::string_view rest = names;
+  for (int fd = kFirstActivated; fd < kFirstActivated + *count; ++fd) {
+    const std::string name(rest.substr(0, rest.find(':')));
+    rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+    auto socket = adopt_listening(fd);
+    if (!socket) {
+      out.complaints.push_back("socket activation: " + socket.error().message);
+      if (fcntl(fd, F_GETFD) < 0) break;
+      Fd(fd).reset();
+      continue;
+    }
+    socket->name = name;
+    socket->held_outside = true;
+    out.sockets.push_back(std::move(*socket));
+  }
+  return out;
+}
+
+std::uint64_t socket_identity(int fd) {
+  struct stat status {};
+  WEIR_CHECK(fstat(fd, &status) == 0);
+  return status.st_ino;
+}
+
+}  // namespace weir

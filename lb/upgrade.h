@@ -1,0 +1,108 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lb/control/admin_api.h"
+#include "lb/control/inheritance.h"
+#include "lb/control/upgrade_channel.h"
+#include "lb/fleet.h"
+#include "lb/listening.h"
+#include "lb/net/process.h"
+#include "lb/net/timer.h"
+#include "lb/service_manager.h"
+
+namespace weir {
+
+/// What an upgrade works on; all borrowed, all of the control thread.
+struct UpgradeParts {
+  Loop& loop;
+  Fleet& fleet;
+  Listening& listening;
+  Registry& registry;
+  StateFile& state_file;
+  Predecessors& predecessors;
+  ServiceManager& service;
+  AdminApi& admin;
+  std::string program;           ///< what to start when the order does not say
+  std::function<bool()> ending;  ///< this process has been told to end
+  std::function<std::uint64_t()> sessions;
+  std::function<void(const UpgradeOrder&)> on_superseded;
+};
+
+/// The old side of an upgrade: starts the new binary with the listening sockets, waits until it serves, and
+/// steps back. Until then nothing has changed, and whatever goes wrong leaves this process serving. Control
+/// thread only.
+class Upgrade {
+ public:
+  /// How long the new process may be silent.
+  static constexpr Millis kPatience{60'000};
+
+  explicit Upgrade(UpgradeParts parts);
+
+  /// Calls back once: when the new process serves, or with the reason why it does not.
+  void begin(UpgradeOrder order, UpgradeDone done);
+  /// Why a request is not taken: changes made now would be lost on the way.
+  std::optional<CommandError> refusal(const HttpRequest& request) const;
+  /// Why a reload is not done now; "" when it is.
+  std::string reload_refusal() const;
+  bool superseded() const { return phase_ == Phase::Superseded; }
+  /// This process is to end: so is the new one, unless it serves already.
+  void abandon();
+
+ private:
+  enum class Phase : std::uint8_t { None, Starting, Superseded };
+
+  Result<void> start(std::vector<Fd> sockets);
+  void on_word(const std::optional<std::string>& line);
+  void on_exit(ChildProcess::Exit exit);
+  void step_back(std::vector<std::string> unused);
+  std::string open_private_socket();
+  void fail_with(std::string reason);
+
+  UpgradeParts parts_;
+  Phase phase_ = Phase::None;
+  UpgradeOrder order_;
+  UpgradeDone done_;
+  std::unique_ptr<ChildProcess> child_;
+  std::unique_ptr<UpgradeChannel> channel_;
+  Timer patience_;
+};
+
+/// The new side: tells the old process that this one serves, and waits until it has stepped back. Control
+/// thread only.
+class Takeover {
+ public:
+  /// How long an old process may take to step back.
+  static constexpr Millis kPatience{10'000};
+
+  /// `on_free` comes once: the old process has left the admin socket and the paths to this one, and answers
+  /// where it says (nothing: it is gone, or does not).
+  Takeover(Loop& loop, Fd channel, std::function<void(std::optional<Predecessor>)> on_free);
+
+  /// This process accepts; inherited sockets at the addresses of `unused` it has closed.
+  void serving(const std::vector<std::string>& unused);
+
+ private:
+  void on_word(const std::optional<std::string>& line);
+  void free(std::optional<Predecessor> predecessor);
+
+  Loop& loop_;
+  std::function<void(std::optional<Predecessor>)> on_free_;
+  std::unique_ptr<UpgradeChannel> channel_;
+  Timer patience_;
+  bool serving_ = false;
+  bool alone_ = false;  ///< the old process is gone
+};
+
+/// The admin API's socket for the new process: the old one's when it is at the configured path, else a new
+/// one.
+Result<Fd> take_admin_socket(std::optional<Inheritance>& inheritance, const AdminConfig& wanted);
+
+/// The absolute path this process was started from, as it was named: a file put there later is found.
+std::string own_program();
+
+}  // namespace weir

@@ -1,0 +1,61 @@
+#include "tests/support/upgradable.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+namespace weir::test {
+
+Descendant::Descendant(pid_t pid) : pid_(pid) {
+  // When the process between has ended, it is this one's to reap.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+Descendant::~Descendant() {
+  ::kill(pid_, SIGKILL);
+  eventually([&] { return !running(); });
+}
+
+bool Descendant::running() const {
+  ::waitpid(pid_, nullptr, WNOHANG);
+  if (::kill(pid_, 0) != 0) return false;
+  // A zombie whose parent has yet to reap it.
+  const std::string stat = read_file(fmt::format("/proc/{}/stat", pid_));
+  return stat.find(") Z") == std::string::npos && !stat.empty();
+}
+
+Upgradable::Upgradable(std::vector<FakeBackendOptions> backends, SimpleConfig config,
+                       const ProcessOptions& options) {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  config.admin = fmt::format("socket = \"{}\"", socket());
+  if (config.state_file.empty()) config.state_file = dir_.file("state.json");
+  rig_ = std::make_unique<Rig>(std::move(backends), std::move(config), std::vector<std::string>(), options);
+  rig_->weir().expect_exit();
+}
+
+Finished Upgradable::cli(std::vector<std::string> arguments) const {
+  arguments.insert(arguments.begin(), weir_binary());
+  arguments.insert(arguments.end(), {"--socket", socket()});
+  return run_program(std::move(arguments), {}, patient(milliseconds(90'000)));
+}
+
+nlohmann::json Upgradable::ask(std::vector<std::string> arguments) const {
+  arguments.insert(arguments.end(), {"-o", "json"});
+  const Finished done = cli(std::move(arguments));
+  if (done.status != 0)
+    throw std::runtime_error(fmt::format("weir failed with status {}: {}", done.status, done.err));
+  return nlohmann::json::parse(done.out);
+}
+
+pid_t Upgradable::upgrade(std::vector<std::string> more) {
+  more.insert(more.begin(), "upgrade");
+  const auto pid = ask(std::move(more)).at("pid").get<pid_t>();
+  descendants_.push_back(std::make_unique<Descendant>(pid));
+  return pid;
+}
+
+}  // namespace weir::test

@@ -1,0 +1,113 @@
+#include "lb/control/merge_answers.h"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+using namespace weir;
+using Json = nlohmann::json;
+
+namespace {
+
+Json backend(const std::string& name, unsigned active, unsigned total) {
+  return {{"name", name},          {"admin", "enabled"}, {"eligible", true},       {"reason", "probe passed"},
+          {"active", active},      {"total", total},     {"connect_failures", 1u}, {"bytes_to_backend", 10u},
+          {"bytes_to_client", 20u}};
+}
+
+Json status(unsigned active, const Json& backends, const std::string& pool = "web") {
+  return {{"version", "0.1.0"},
+          {"sessions", {{"active", active}, {"total", 10u}, {"max", 100u}}},
+          {"listeners", {{{"name", "web"}, {"active", active}, {"total", 10u}}}},
+          {"pools", {{{"name", pool}, {"balance", "round_robin"}, {"backends", backends}}}}};
+}
+
+HttpResponse own(const Json& json, int code = 200) {
+  return {code, json.dump()};
+}
+
+Json read(const HttpResponse& response) {
+  return Json::parse(response.body);
+}
+
+}  // namespace
+
+TEST_CASE("status sums the counters of all processes and lists the older ones") {
+  const auto merged =
+      read(merge_status(own(status(3, {backend("a", 3, 7)})),
+                        {{41, 200, status(2, {backend("a", 2, 5)}).dump()}, {42, 0, ""}, {0, 0, ""}}));
+  CHECK(merged["sessions"]["active"] == 5);
+  CHECK(merged["sessions"]["total"] == 20);
+  CHECK(merged["sessions"]["max"] == 100);
+  CHECK(merged["listeners"][0]["active"] == 5);
+  const auto& a = merged["pools"][0]["backends"][0];
+  CHECK(a["active"] == 5);
+  CHECK(a["total"] == 12);
+  CHECK(a["connect_failures"] == 2);
+  CHECK(a["bytes_to_backend"] == 20);
+  CHECK(a["bytes_to_client"] == 40);
+  REQUIRE(merged["predecessors"].size() == 2);  // not the one that is gone
+  CHECK(merged["predecessors"][0]["active"] == 2);
+  CHECK(merged["predecessors"][1]["error"] == "no answer within 2 s");
+}
+
+TEST_CASE("what only an older process has is shown as removed while it has sessions") {
+  const auto theirs = status(2, {backend("gone", 2, 5), backend("empty", 0, 5)}).dump();
+  const auto merged = read(merge_status(own(status(0, {backend("a", 0, 0)})), {{41, 200, theirs}}));
+  const auto& backends = merged["pools"][0]["backends"];
+  REQUIRE(backends.size() == 2);
+  CHECK(backends[1]["name"] == "gone");
+  CHECK(backends[1]["removed"] == true);
+  CHECK(backends[1]["eligible"] == false);
+
+  const auto other_pool = status(1, {backend("x", 1, 1)}, "old").dump();
+  const auto pools = read(merge_status(own(status(0, Json::array())), {{41, 200, other_pool}}))["pools"];
+  REQUIRE(pools.size() == 2);
+  CHECK(pools[1]["removed"] == true);
+}
+
+TEST_CASE("a name that only an older process knows is answered as long as it has sessions") {
+  const HttpResponse unknown{404, R"({"error":{"code":"unknown","message":"no pool x"}})"};
+  CHECK(merge_status(unknown, {{41, 200, status(1, {backend("x", 1, 1)}).dump()}}).status == 200);
+  CHECK(merge_status(unknown, {{41, 200, status(0, {backend("x", 0, 1)}).dump()}}).status == 404);
+  CHECK(merge_status(unknown, {{41, 404, unknown.body}}).status == 404);
+}
+
+TEST_CASE("the ids of older processes' sessions name the process") {
+  const Json mine{{"sessions", {{{"id", "1-1"}}}}};
+  const Json theirs{{"sessions", {{{"id", "1-1"}}}}, {"left_out", 7u}};
+  const auto merged = read(merge_sessions(own(mine), {{41, 200, theirs.dump()}}));
+  REQUIRE(merged["sessions"].size() == 2);
+  CHECK(merged["sessions"][0]["id"] == "1-1");
+  CHECK(merged["sessions"][1]["id"] == "41.1-1");
+  CHECK(merged["left_out"] == 7);
+}
+
+TEST_CASE("the killed of all processes are summed") {
+  CHECK(read(merge_killed(own({{"killed", 1u}}),
+                          {{41, 200, R"({"killed":2})"}, {42, 200, R"({"killed":3})"}}))["killed"] == 6);
+  const HttpResponse unknown{404, "{}"};
+  CHECK(read(merge_killed(unknown, {{41, 404, "{}"}, {42, 200, R"({"killed":3})"}}))["killed"] == 3);
+  CHECK(merge_killed(unknown, {{41, 404, "{}"}}).status == 404);
+}
+
+TEST_CASE("a change sums the sessions, and what this process refuses is refused") {
+  const Json mine{{"changed", {{{"backend", "web/a"}, {"admin", "drained"}, {"sessions", 1u}}}}};
+  const Json theirs{{"changed",
+                     {{{"backend", "web/a"}, {"sessions", 2u}},
+                      {{"backend", "web/old"}, {"sessions", 4u}},
+                      {{"backend", "web/empty"}, {"sessions", 0u}}}}};
+  const auto changed = read(merge_changes(own(mine), {{41, 200, theirs.dump()}}))["changed"];
+  REQUIRE(changed.size() == 2);
+  CHECK(changed[0]["sessions"] == 3);
+  CHECK(changed[1]["backend"] == "web/old");
+  CHECK(merge_changes({409, "{}"}, {{41, 200, theirs.dump()}}).status == 409);
+}
+
+TEST_CASE("answers that make no sense change nothing") {
+  const auto mine = own(status(3, {backend("a", 3, 7)}));
+  for (const char* body : {"", "[]", "{}", "no json", R"({"pools":[{}],"listeners":[{}]})"}) {
+    CAPTURE(body);
+    CHECK(read(merge_status(mine, {{41, 200, body}}))["sessions"]["active"] == 3);
+    CHECK(read(merge_killed(own({{"killed", 1u}}), {{41, 200, body}}))["killed"] == 1);
+  }
+}
