@@ -1,0 +1,98 @@
+"""Runs the scenarios side by side, and prints them."""
+
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from .peers import DIRECT
+from .processes import free_port
+from .scenarios import Context
+
+
+def measure_once(scenario, peer, arguments):
+    backend_port, listen_port = free_port(), free_port()
+    context = Context(str(arguments.build / "bench/load/weir-bench"), arguments.seconds, arguments.sessions,
+                      scenario.workers)
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as name:
+        directory = Path(name)
+        with scenario.server(context, directory, backend_port) as serving:
+            context.server_pid = serving.pid
+            if peer.name == DIRECT:
+                context.port = backend_port
+                return scenario.measure(context)
+            with peer.start(directory, listen_port, backend_port, scenario.workers) as balancer:
+                context.port, context.balancer_pid = listen_port, balancer.pid
+                return scenario.measure(context)
+
+
+def show(progress):
+    if sys.stderr.isatty():
+        print(f"\r{progress:<70}\r", end="", file=sys.stderr, flush=True)
+
+
+def run(chosen, balancers, arguments):
+    results = []
+    for scenario in chosen:
+        if reason := scenario.missing():
+            print(f"\n{scenario.name}: left out: {reason}", file=sys.stderr)
+            continue
+        taking_part = [peer for peer in balancers if peer.name != DIRECT or scenario.with_direct]
+        for turn in range(arguments.rounds):
+            first = turn % len(taking_part)
+            for peer in taking_part[first:] + taking_part[:first]:
+                show(f"{scenario.name} round {turn + 1}/{arguments.rounds} {peer.name}")
+                result = {"scenario": scenario.name, "peer": peer.name, "round": turn}
+                try:
+                    result["metrics"] = measure_once(scenario, peer, arguments)
+                except (RuntimeError, OSError) as error:
+                    result["failed"] = str(error)
+                    show("")
+                    print(f"{scenario.name}, {peer.name}: {error}", file=sys.stderr)
+                results.append(result)
+        show("")
+        print_scenario(scenario, [peer.name for peer in taking_part], results)
+    return results
+
+
+def values_of(results, scenario, peer, metric):
+    return [r["metrics"][metric] for r in results
+            if r["scenario"] == scenario and r["peer"] == peer and metric in r.get("metrics", {})]
+
+
+def medians_of(results, scenario, metric):
+    """By balancer, of those that have been measured."""
+    names = dict.fromkeys(r["peer"] for r in results if r["scenario"] == scenario)
+    values = {name: values_of(results, scenario, name, metric) for name in names}
+    return {name: statistics.median(found) for name, found in values.items() if found}
+
+
+def best_of_haproxy(medians, lower_is_better):
+    rivals = [median for name, median in medians.items() if name.startswith("haproxy")]
+    return (min if lower_is_better else max)(rivals) if rivals else None
+
+
+def number(value):
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def print_scenario(scenario, names, results):
+    print(f"\n{scenario.name}: {scenario.question}")
+    for metric in scenario.metrics:
+        values = {name: values_of(results, scenario.name, name, metric.name) for name in names}
+        print_metric(scenario, metric, {name: found for name, found in values.items() if found})
+    sys.stdout.flush()
+
+
+def print_metric(scenario, metric, values):
+    medians = {name: statistics.median(found) for name, found in values.items()}
+    best = best_of_haproxy(medians, metric.lower_is_better)
+    print(f"  {metric.name} ({'less' if metric.lower_is_better else 'more'} is better)")
+    for name, median in medians.items():
+        spread = f"{number(min(values[name]))} .. {number(max(values[name]))}"
+        notes = [f"{median / best:5.2f} × haproxy"] if best and name != DIRECT else []
+        if DIRECT in medians and name != DIRECT:
+            notes.append(f"adds {number(median - medians[DIRECT])} {metric.unit}")
+        if metric.name == "gb_per_second" and median < 0.97 * scenario.pace_gb_per_second:
+            notes.append("RATE NOT REACHED: its costs are not comparable")
+        print(f"    {name:<16}{number(median):>10} {metric.unit:<5} {spread:>22}  {'   '.join(notes)}")

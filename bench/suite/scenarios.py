@@ -1,0 +1,211 @@
+"""What is measured with weir-bench as client and server: one question each."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+
+from .processes import BOTH_CPUS, LOAD_CPU, Started, cpu_seconds, resident_bytes, run, system_busy_seconds
+from .processes import wait_until_listening
+
+
+@dataclass
+class Metric:
+    name: str
+    unit: str
+    lower_is_better: bool = True
+
+
+@dataclass
+class Scenario:
+    """One question. `measure(context)` returns the values of `metrics` by name."""
+    name: str
+    question: str
+    server: object                 # start(context, directory, port) → a block that serves on that port
+    metrics: list
+    measure: object
+    with_direct: bool = False      # also without a balancer; what it adds is printed
+    pace_gb_per_second: float = 0  # what gb_per_second must reach for the costs to be comparable
+    workers: int = 1
+    missing: object = lambda: None  # why it cannot run here
+
+
+@dataclass
+class Context:
+    load: str            # weir-bench
+    seconds: float
+    sessions: int        # of the idle scenario
+    workers: int = 1
+    port: int = 0        # what the clients connect to
+    balancer_pid: int = 0  # 0 when there is none
+    server_pid: int = 0
+
+    def load_cpus(self):
+        """Where clients and servers run: apart from a balancer of one worker, among those of two."""
+        return {LOAD_CPU} if self.workers == 1 else BOTH_CPUS
+
+    def client(self, *arguments):
+        pinned = ["--pin", str(LOAD_CPU)] if self.workers == 1 else []
+        return json.loads(run([self.load, *arguments, "--target", f"127.0.0.1:{self.port}", "--json", "--quiet",
+                               *pinned]))
+
+    def costs_of(self, work):
+        """What `work()` returns, and the CPU seconds it took. The client's own are its report's, if it has one."""
+        balancer, server, system = self.balancer_cpu(), cpu_seconds(self.server_pid), system_busy_seconds()
+        report = work()
+        balancer, server = self.balancer_cpu() - balancer, cpu_seconds(self.server_pid) - server
+        client = report.get("own_cpu_user_seconds", 0) + report.get("own_cpu_system_seconds", 0)
+        return report, Cpu(balancer, balancer + server + client, system_busy_seconds() - system)
+
+    def timed(self, *arguments):
+        return self.costs_of(lambda: self.client(*arguments, "--duration", f"{self.seconds}s"))
+
+    def balancer_cpu(self):
+        return cpu_seconds(self.balancer_pid) if self.balancer_pid else 0.0
+
+
+@dataclass
+class Cpu:
+    """In seconds. A balancer can look cheap by pushing work to its neighbours: `all` has both ends in it. `system` is
+    what all CPUs did, interrupts and kernel threads included; it means something on an otherwise idle machine only."""
+    balancer: float
+    all: float
+    system: float
+
+
+def serve(*arguments, address="127.0.0.1"):
+    """weir-bench as the backend."""
+    def start(context, directory, port):
+        command = [context.load, "serve", "--listen", f"{address}:{port}", "--quiet", "--json", *arguments]
+        return Listening(command, port, context.load_cpus())
+    return start
+
+
+class Listening(Started):
+    """A server that listens when its block begins."""
+
+    def __init__(self, command, port, cpus, **options):
+        self.port = port
+        super().__init__(command, cpus, stderr=subprocess.DEVNULL, **options)
+
+    def __enter__(self):
+        try:
+            wait_until_listening(self.port, self.process)
+        except RuntimeError:
+            self.__exit__()
+            raise
+        return self.process
+
+
+def per(count, cpu, suffix, factor=1, whose=("balancer", "all", "system")):
+    return {f"{who}_cpu_{suffix}": getattr(cpu, who) / count * factor for who in whose}
+
+
+def costs(suffix, unit, whose=("balancer", "all", "system")):
+    return [Metric(f"{who}_cpu_{suffix}", unit) for who in whose]
+
+
+PER_OPERATION = costs("us", "µs") + [Metric("per_second", "/s", lower_is_better=False)]
+PER_GB = costs("s_per_gb", "s/GB") + [Metric("gb_per_second", "GB/s", lower_is_better=False)]
+
+
+def operations(count_key, *arguments):
+    def measure(context):
+        report, cpu = context.timed(*arguments)
+        count = report[count_key]
+        return {**per(count, cpu, "us", 1e6), "per_second": count / report["elapsed_seconds"]}
+    return measure
+
+
+def bulk(direction, streams, *more):
+    def measure(context):
+        report, cpu = context.timed("bulk", "--direction", direction, "--streams", str(streams), *more)
+        gigabytes = (report["bytes_down"] + report["bytes_up"]) / 1e9
+        return {**per(gigabytes, cpu, "s_per_gb"), "gb_per_second": report["gigabytes_per_second"]}
+    return measure
+
+
+def latency(*arguments):
+    def measure(context):
+        report = context.timed(*arguments)[0]
+        return {"p50_us": report["latency_p50_us"], "p99_us": report["latency_p99_us"]}
+    return measure
+
+
+class Holding:
+    """So many idle sessions for the length of a block."""
+
+    def __init__(self, context, sessions):
+        self.sessions = sessions
+        # Spread over source addresses: a backend has 28,000 source ports for one.
+        self.process = subprocess.Popen(
+            [context.load, "idle", "--exchange", "--sessions", str(sessions), "--pin", str(LOAD_CPU), "--sources",
+             "64", "--timeout", "20s", "--target", f"127.0.0.1:{context.port}"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        self.said = self.process.stdout.readline().split()
+        return self
+
+    def __exit__(self, *_):
+        self.process.communicate("\n")
+        if self.process.returncode != 0 or self.said != ["holding", str(self.sessions)]:
+            raise RuntimeError(f"idle: {' '.join(self.said)}, not {self.sessions}")
+
+
+def idle_memory(context):
+    # A first session, so that what is set up once is not taken for the price of a session.
+    context.client("rr", "--count", "10")
+    before = resident_bytes(context.balancer_pid)
+    with Holding(context, context.sessions):
+        after = resident_bytes(context.balancer_pid)
+    return {"bytes_per_session": (after - before) / context.sessions}
+
+
+CHURN = operations("connections_completed", "churn", "--concurrency", "50", "--reset")
+ROUND_TRIPS_50 = operations("round_trips_completed", "rr", "--sessions", "50")
+
+
+def scenarios(pace):
+    echo = serve("--mode", "echo")
+    found = [
+        Scenario("connection", "CPU for a short connection, flat out", echo, PER_OPERATION, CHURN),
+        Scenario("round-trip-1", "CPU for a round trip, one session", echo, PER_OPERATION,
+                 operations("round_trips_completed", "rr")),
+        Scenario("round-trip-50", "CPU for a round trip, 50 sessions", echo, PER_OPERATION, ROUND_TRIPS_50),
+    ]
+    for streams in (4, 50):
+        paced = f"at {pace / 1e6:.0f} MB/s in all, {streams} streams"
+        found += [
+            Scenario(f"paced-down-{streams}", f"CPU for a GB {paced}, down",
+                     serve("--mode", "source", "--rate", str(pace // streams)), PER_GB, bulk("down", streams),
+                     pace_gb_per_second=pace / 1e9),
+            Scenario(f"paced-up-{streams}", f"CPU for a GB {paced}, up", serve("--mode", "sink"), PER_GB,
+                     bulk("up", streams, "--rate", str(pace)), pace_gb_per_second=pace / 1e9),
+            Scenario(f"flat-down-{streams}", f"throughput flat out, {streams} streams, down",
+                     serve("--mode", "source"), PER_GB[::-1], bulk("down", streams)),
+            Scenario(f"flat-up-{streams}", f"throughput flat out, {streams} streams, up", serve("--mode", "sink"),
+                     PER_GB[::-1], bulk("up", streams)),
+        ]
+    times = [Metric("p50_us", "µs"), Metric("p99_us", "µs")]
+    return found + two_workers(echo) + [
+        Scenario("latency-connection", "time for a short connection at 500 a second", echo, times,
+                 latency("churn", "--rate", "500", "--reset"), with_direct=True),
+        Scenario("latency-round-trip", "time for a round trip at 2000 a second, 50 sessions", echo, times,
+                 latency("rr", "--rate", "2000", "--sessions", "50"), with_direct=True),
+        Scenario("idle", "memory of the process for an idle session", echo,
+                 [Metric("bytes_per_session", "B")], idle_memory),
+    ]
+
+
+def two_workers(echo):
+    """Everything on both CPUs: the load takes its part of them, for all balancers alike."""
+    return [
+        Scenario("connection-2-workers", "CPU for a short connection, flat out, two workers", echo, PER_OPERATION,
+                 CHURN, workers=2),
+        Scenario("round-trip-2-workers", "CPU for a round trip, 50 sessions, two workers", echo, PER_OPERATION,
+                 ROUND_TRIPS_50, workers=2),
+        Scenario("flat-down-2-workers", "throughput flat out, 4 streams, down, two workers",
+                 serve("--mode", "source"), PER_GB[::-1], bulk("down", 4), workers=2),
+    ]
+
+
