@@ -252,7 +252,10 @@ TEST_CASE("closing a listener serves whoever is in its queue and lets sessions g
     queued.push_back(Stream::connect(rig.address, {.source = client_source(i)}));
   std::atomic<std::size_t> closed{0};
   for (auto& worker : rig.workers)
-    worker->close_listeners([](const ListenerLoad&) { return true; }, [&] { ++closed; });
+    worker->post([&closed, &closing = *worker] {
+      closing.close_all_listeners();
+      ++closed;
+    });
   release.set_value();
   REQUIRE(eventually([&] { return closed == rig.workers.size(); }));
   for (Stream& client : queued) REQUIRE(served(client));
@@ -265,7 +268,8 @@ TEST_CASE("a listening socket that somebody else has shut down is said, and does
   auto listening = listen_tcp(to_address("127.0.0.1:0"), true);
   REQUIRE(listening);
   const Fd other(::dup(listening->get()));
-  rig.on_each_worker([&](Worker& worker) { worker.add_listener(1, rig.listener, std::move(*listening), false); });
+  rig.on_each_worker(
+      [&](Worker& worker) { worker.add_listener(1, rig.listener, std::move(*listening), false); });
   ::shutdown(other.get(), SHUT_RD);
   REQUIRE(eventually([&] { return rig.troubles > 0; }));
   const auto used = cpu_time();
