@@ -1,0 +1,271 @@
+// The admin socket under strangers, nonsense and crowds.
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <thread>
+
+#include "tests/support/operated.h"
+
+using namespace weir::test;
+using namespace std::chrono_literals;
+using Catch::Contains;
+
+namespace {
+
+std::string unix_address(const Operated& weir) {
+  return "unix:" + weir.socket();
+}
+
+/// What the daemon says to `bytes`; it may hang up before it has taken them all.
+std::string reply_to(const Operated& weir, std::string_view bytes) {
+  Stream stream = Stream::connect(unix_address(weir));
+  try {
+    stream.send_all(bytes);
+  } catch (const StreamError&) {
+  }
+  stream.half_close();
+  return stream.recv_to_end().data;
+}
+
+/// SimpleConfig and a socket's path that the test itself prepares.
+SimpleConfig with_socket(const FreePort& port, const FakeBackend& backend, const std::string& path) {
+  SimpleConfig config;
+  config.bind = port.v4();
+  config.backends = {{"a", backend.address()}};
+  config.admin = fmt::format("socket = \"{}\"", path);
+  return config;
+}
+
+Fd bound_unix_socket(const std::string& path, bool listens) {
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto address = to_address("unix:" + path);
+  REQUIRE(::bind(fd.get(), address.data(), address.size()) == 0);
+  if (listens) REQUIRE(::listen(fd.get(), 5) == 0);
+  return fd;
+}
+
+mode_t mode_of(const std::string& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0 ? info.st_mode : 0;
+}
+
+}  // namespace
+
+TEST_CASE("the admin socket never has another mode than its own") {
+  const std::string mode = GENERATE("0600", "0660");
+  FakeBackend backend;
+  const FreePort port;
+  const TempDir dir;
+  SimpleConfig config = with_socket(port, backend, dir.file("weir.sock"));
+  config.admin += fmt::format("\nmode = \"{}\"", mode);
+  std::atomic<bool> stop{false};
+  std::atomic<mode_t> wider{0};
+  std::thread watcher([&] {
+    const auto allowed = static_cast<mode_t>(std::stoul(mode, nullptr, 8));
+    while (!stop) wider |= mode_of(dir.file("weir.sock")) & 0777U & ~allowed;
+  });
+  {
+    WeirDaemon weir(config);
+    CHECK((mode_of(dir.file("weir.sock")) & 0777U) == std::stoul(mode, nullptr, 8));
+  }
+  stop = true;
+  watcher.join();
+  CHECK(wider == 0);
+  CHECK_FALSE(std::filesystem::exists(dir.file("weir.sock")));
+}
+
+TEST_CASE("a socket that a killed Weir has left is replaced") {
+  FakeBackend backend;
+  const FreePort port;
+  const TempDir dir;
+  const std::string path = dir.file("weir.sock");
+  bound_unix_socket(path, false);
+  REQUIRE(std::filesystem::exists(path));
+  WeirDaemon weir(with_socket(port, backend, path));
+  CHECK(run_program({weir_binary(), "status", "--socket", path}).status == 0);
+}
+
+TEST_CASE("a socket on which somebody listens is refused and left alone") {
+  FakeBackend backend;
+  const FreePort port;
+  const TempDir dir;
+  const std::string path = dir.file("weir.sock");
+  const Fd other = bound_unix_socket(path, true);
+  const Finished finished = run_weir({"run", "-c", "{}"}, with_socket(port, backend, path).toml());
+  CHECK(finished.status == 1);
+  CHECK_THAT(finished.err, Contains(path) && Contains("running"));
+  CHECK_NOTHROW(Stream::connect("unix:" + path));
+}
+
+TEST_CASE("a symlink and a file in the socket's place are refused and left alone") {
+  FakeBackend backend;
+  const FreePort port;
+  const TempDir dir;
+  const std::string path = dir.file("weir.sock");
+  const std::string target = dir.file("precious");
+  const bool link = GENERATE(true, false);
+  if (link) {
+    bound_unix_socket(target, false);
+    std::filesystem::create_symlink(target, path);
+  } else {
+    write_file(path, "precious");
+  }
+  const Finished finished = run_weir({"run", "-c", "{}"}, with_socket(port, backend, path).toml());
+  CHECK(finished.status == 1);
+  CHECK_THAT(finished.err, Contains(path));
+  CHECK((link ? std::filesystem::is_symlink(path) && std::filesystem::exists(target)
+              : read_file(path) == "precious"));
+  CHECK_FALSE(connect_failure(port.v4()).empty());
+}
+
+TEST_CASE("another user may not connect to the admin socket") {
+  if (::geteuid() != 0 || !have_program("setpriv") || !have_program("python3")) {
+    WARN("skipped: needs root, setpriv and python3");
+    return;
+  }
+  Operated weir(lettered(1));
+  std::filesystem::permissions(weir.dir().path(), std::filesystem::perms(0755));
+  const std::string script = fmt::format(
+      "import socket,errno\ntry:\n socket.socket(socket.AF_UNIX).connect('{}')\n print('in')\n"
+      "except OSError as e:\n print(errno.errorcode[e.errno])",
+      weir.socket());
+  const Finished tried =
+      run_program({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", script});
+  CHECK(tried.out == "EACCES\n");
+}
+
+TEST_CASE("nonsense on the admin socket costs bounded memory and no traffic") {
+  Operated weir(lettered(1));
+  Stream client = weir.connect();
+  REQUIRE(client.recv_exact(1) == "a");
+  const std::string mebibyte(1 << 20, 'x');
+  reply_to(weir, mebibyte);
+  const std::size_t before = weir.process().resident_bytes();
+  const std::string head = "POST /v1/backends/web/a/drain HTTP/1.1\r\nHost: weir\r\n";
+  for (int i = 0; i < 5; ++i) {
+    reply_to(weir, mebibyte);
+    reply_to(weir, "GET /" + mebibyte + " HTTP/1.1\r\n\r\n");
+    reply_to(weir, std::string(100'000, '\0'));
+    reply_to(weir, "\xff\xfe\xc3\x28\r\n\r\n");
+    reply_to(weir, fmt::format("{}Content-Length: {}\r\n\r\n{}", head, mebibyte.size(), mebibyte));
+    reply_to(weir, head + "Content-Length: 99999999999999999999\r\n\r\n{}");
+    reply_to(weir, head + "Content-Length: -1\r\n\r\n{}");
+  }
+  CHECK(weir.process().resident_bytes() < before + (kSanitized ? 64U : 4U) * (1U << 20));
+  CHECK_THAT(reply_to(weir, fmt::format("{}Content-Length: 70000\r\n\r\n{}", head, std::string(70'000, 'x'))),
+             Contains(" 413 "));
+  CHECK_THAT(reply_to(weir, head + "Content-Length: 4\r\n\r\n{\xff\xfe}"), Contains(" 400 "));
+  const std::string deep = std::string(30'000, '[');
+  CHECK_THAT(reply_to(weir, fmt::format("{}Content-Length: {}\r\n\r\n{}", head, deep.size(), deep)),
+             Contains(" 400 "));
+  CHECK_THAT(reply_to(weir, "GET /v1/nothing HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n"),
+             Contains(" 404 "));
+  CHECK(client.echoes("not concerned"));
+  CHECK(weir.letters(3) == "aaa");
+  CHECK(weir.backend_status("a").at("admin") == "enabled");
+}
+
+TEST_CASE("a thousand idle admin connections cost bounded memory and no traffic") {
+  raise_descriptor_limit();
+  Operated weir(lettered(1));
+  Stream client = weir.connect();
+  REQUIRE(client.recv_exact(1) == "a");
+  const std::size_t memory = weir.process().resident_bytes();
+  const std::size_t descriptors = weir.process().descriptors();
+  {
+    std::vector<Stream> idle;
+    for (int i = 0; i < 1000; ++i) {
+      idle.push_back(Stream::connect(unix_address(weir)));
+      if (i % 3 == 1) idle.back().send_some("GET /v1/sta");
+      if (i % 100 == 0) CHECK(client.echoes("still here"));
+    }
+    CHECK(weir.letters(20) == std::string(20, 'a'));
+    CHECK(client.echoes("still here"));
+    CHECK(weir.process().descriptors() <= descriptors + 100);
+    CHECK(weir.process().resident_bytes() < memory + (kSanitized ? 64U : 8U) * (1U << 20));
+    const double cpu = weir.process().cpu_seconds();
+    const auto start = Clock::now();
+    std::this_thread::sleep_for(1s);
+    const double busy =
+        (weir.process().cpu_seconds() - cpu) / std::chrono::duration<double>(since(start)).count();
+    CHECK(busy < (kSanitized ? 0.5 : 0.2));
+  }
+  CHECK(weir.status({"status"}) == 0);
+}
+
+TEST_CASE("newlines and escapes of a command stay escaped in the log") {
+  Operated weir(lettered(2));
+  const std::string evil = "web/x\nforged line\x1b[31m\"\\";
+  const Finished finished = weir.cli({"drain", evil});
+  CHECK(finished.status == 3);
+  CHECK(weir.status({"add", "web", "a\nb", "127.0.0.1:9\n"}) == 2);
+  REQUIRE(weir.says("forged line"));
+  const std::string log = weir.log();
+  CHECK(log.find("\nforged") == std::string::npos);
+  CHECK(log.find('\x1b') == std::string::npos);
+  CHECK_THAT(log, Contains("\\nforged line\\x1b[31m"));
+  CHECK(finished.err.find('\x1b') == std::string::npos);
+  CHECK(finished.err.find("\nforged") == std::string::npos);
+}
+
+TEST_CASE("every command that changes something is in the log with its caller") {
+  Operated weir(lettered(2));
+  REQUIRE(weir.status({"drain", "web/a"}) == 0);
+  CHECK_THAT(weir.log(), Contains(fmt::format("/v1/backends/web/a/drain\" by uid {}", ::geteuid())));
+  CHECK_THAT(weir.log(), Contains("web/a enabled → drained by an operator"));
+}
+
+TEST_CASE("fifty clients that toggle a backend under load break nothing and the last command wins") {
+  SimpleConfig config;
+  config.workers = 2;
+  Operated weir(lettered(3), config);
+  std::atomic<bool> stop{false};
+  std::atomic<int> bad_sessions{0};
+  std::atomic<int> sessions{0};
+  std::atomic<int> bad_commands{0};
+  std::atomic<int> commands{0};
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < 2; ++i) {
+    threads.emplace_back([&, i] {
+      ConnectOptions options;
+      options.source = client_source(i);
+      while (!stop) {
+        try {
+          one_session(weir.address(), options);
+          ++sessions;
+        } catch (const StreamError&) {
+          ++bad_sessions;
+        }
+      }
+    });
+  }
+  for (int i = 0; i < 50; ++i) {
+    threads.emplace_back([&, i] {
+      const std::string target = i % 3 == 0 ? "web/b" : "web/a";
+      for (int n = i; !stop; ++n) {
+        const std::string verb = n % 2 == 0 ? "drain" : "enable";
+        if (weir.cli({verb, target}).status != 0) ++bad_commands;
+        ++commands;
+      }
+    });
+  }
+  std::this_thread::sleep_for(3s);
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+  CHECK(bad_sessions == 0);
+  CHECK(bad_commands == 0);
+  CHECK(sessions > 0);
+  CHECK(commands >= 50);
+  REQUIRE(weir.status({"enable", "web/a"}) == 0);
+  REQUIRE(weir.status({"drain", "web/b"}) == 0);
+  CHECK(weir.backend_status("a").at("admin") == "enabled");
+  CHECK(weir.backend_status("b").at("admin") == "drained");
+  CHECK(weir.letters(20).find('b') == std::string::npos);
+  weir.restart();
+  CHECK(weir.backend_status("b").at("admin") == "drained");
+  CHECK(weir.backend_status("a").at("admin") == "enabled");
+}
