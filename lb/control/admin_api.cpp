@@ -294,7 +294,8 @@ CommandResult<SessionFilter> AdminApi::State::filter(Parameters& parameters) con
   } else if (!out.backend.empty() && out.pool.empty()) {
     return usage(fmt::format("backend {} is not POOL/BACKEND, and no pool is given", quoted(out.backend)));
   }
-  for (const auto id : split(parameters.take("ids").value_or(""), ',')) {
+  const auto ids = parameters.take("ids").value_or("");
+  for (const auto id : split(ids, ',')) {
     const auto parsed = SessionId::parse(id);
     if (!parsed) return usage(fmt::format("{} is not a session's id; weir sessions lists them", quoted(id)));
     out.ids.push_back(*parsed);
