@@ -337,7 +337,6 @@ TEST_CASE("a failed upgrade leaves unix paths and the admin socket where they ar
   config.admin = fmt::format("socket = \"{}\"", dir.file("weir.sock"));
   WeirDaemon weir(config);
   // The new process gets as far as its sockets, and then cannot have its access log.
-  const std::string text = read_file(weir.config_file());
   replace_in_file(weir.config_file(), "access = \"stdout\"",
                   fmt::format("access = \"{}\"", dir.file("later/access.log")));
   std::filesystem::create_directory(dir.file("later"));
