@@ -40,8 +40,8 @@ SimpleConfig with_socket(const FreePort& port, const FakeBackend& backend, const
   return config;
 }
 
-Fd bound_unix_socket(const std::string& path, bool listens) {
-  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+weir::Fd bound_unix_socket(const std::string& path, bool listens) {
+  weir::Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const auto address = to_address("unix:" + path);
   REQUIRE(::bind(fd.get(), address.data(), address.size()) == 0);
   if (listens) REQUIRE(::listen(fd.get(), 5) == 0);
@@ -94,7 +94,7 @@ TEST_CASE("a socket on which somebody listens is refused and left alone") {
   const FreePort port;
   const TempDir dir;
   const std::string path = dir.file("weir.sock");
-  const Fd other = bound_unix_socket(path, true);
+  const weir::Fd other = bound_unix_socket(path, true);
   const Finished finished = run_weir({"run", "-c", "{}"}, with_socket(port, backend, path).toml());
   CHECK(finished.status == 1);
   CHECK_THAT(finished.err, Contains(path) && Contains("running"));

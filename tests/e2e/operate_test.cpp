@@ -1,5 +1,6 @@
 // Draining, disabling and enabling, as an operator does it.
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <atomic>

@@ -1,5 +1,6 @@
 // What operators said, over reloads, restarts and edits of the file.
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>

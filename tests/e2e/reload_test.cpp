@@ -1,5 +1,6 @@
 // Changing the configuration file under a running Weir.
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <atomic>
