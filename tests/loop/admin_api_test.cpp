@@ -257,7 +257,7 @@ TEST_CASE("what is wrong with a request is named") {
   CHECK(code("GET", "/v1/explain?pool=web") == "400 usage");
   CHECK(code("GET", "/v2/status") == "404 no_such_request");
   CHECK(code("DELETE", "/v1/status") == "404 no_such_request");
-  CHECK(code("POST", "/v1/upgrade") == "501 not_implemented");
+  CHECK(code("POST", "/v1/upgrade") == "409 refused");  // these parts have no upgrade
 }
 
 TEST_CASE("sessions are listed and killed by any part of what is known of them") {
