@@ -63,7 +63,7 @@ class ExecProbe final : public Probe {
         environment_(environment_for(input)),
         done_(std::move(done)) {}
 
-  ~ExecProbe() override { factory_.abandon(*this); }
+  void cancel() override { factory_.abandon(*this); }
 
   void start() override {
     SpawnOptions options;

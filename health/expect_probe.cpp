@@ -23,6 +23,7 @@ class ExpectProbe final : public Probe {
             loop, input.address, [this](int error) { on_connected(error); }, [this] { proceed(); }) {}
 
   void start() override { socket_.start(); }
+  void cancel() override { socket_.close(); }
   void look_again() override { socket_.look_again(); }
   bool connected() const override { return socket_.connected(); }
 

@@ -31,9 +31,9 @@ class HttpProbe final : public Probe {
  public:
   HttpProbe(CurlMulti& multi, const ProbeInput& input, Done done)
       : multi_(multi), config_(input.config), address_(input.address), done_(std::move(done)) {}
-  ~HttpProbe() override { multi_.remove(easy_.get()); }
 
   void start() override;
+  void cancel() override { multi_.remove(easy_.get()); }
   void look_again() override;
   bool connected() const override;
 

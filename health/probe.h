@@ -35,8 +35,8 @@ struct ProbeInput {
 };
 
 /// One run of one check against one address, on the checker's loop. Knows no timeout: its user has the clock,
-/// and gives up by destroying it at the end of a turn (ProbeLoop::bury), which leaves no descriptor and no
-/// process behind.
+/// and gives up with ProbeLoop::bury, which cancels it at once and destroys it at the end of the turn, when
+/// no event can come for it.
 class Probe {
  public:
   /// Called once at most, possibly from within start().
@@ -44,6 +44,8 @@ class Probe {
 
   virtual ~Probe() = default;
   virtual void start() = 0;
+  /// No callback any more; descriptors are closed and processes killed at once. Harmless when it is over.
+  virtual void cancel() = 0;
   /// The time is over: looks once more whether the answer is there already, and calls `Done` if it is. (A
   /// loop that was held up sees the clock before it sees the socket.)
   virtual void look_again() = 0;

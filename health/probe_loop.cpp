@@ -34,7 +34,9 @@ ProbeLoop::~ProbeLoop() {
 }
 
 void ProbeLoop::bury(std::unique_ptr<Probe> probe) {
-  if (probe) graveyard_.push_back(std::move(probe));
+  if (!probe) return;
+  probe->cancel();
+  graveyard_.push_back(std::move(probe));
 }
 
 void ProbeLoop::ring_due() {

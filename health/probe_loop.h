@@ -56,7 +56,7 @@ class ProbeLoop final : public LoopTurn {
   void probe_ended() { --probes_running_; }
   std::size_t probes_running() const { return probes_running_; }
 
-  /// Destroys a probe at the end of this turn: until then events may still come for it.
+  /// Cancels a probe, and destroys it at the end of this turn: until then events may still come for it.
   void bury(std::unique_ptr<Probe> probe);
 
   Millis on_turn_end() override;

@@ -38,7 +38,7 @@ ProbeSocket::ProbeSocket(ProbeLoop& loop, const Address& address, std::function<
       address_(address),
       on_connected_(std::move(on_connected)),
       on_ready_(std::move(on_ready)),
-      retry_(loop, [this] { start(); }) {}
+      retry_(loop, [this] { state_ == State::Connecting ? start() : on_ready_(); }) {}
 
 void ProbeSocket::start() {
   state_ = State::Connecting;

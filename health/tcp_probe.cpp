@@ -14,6 +14,7 @@ class TcpProbe final : public Probe {
             loop, input.address, [this](int error) { finish(error); }, [] {}) {}
 
   void start() override { socket_.start(); }
+  void cancel() override { socket_.close(); }
   void look_again() override { socket_.look_again(); }
   bool connected() const override { return socket_.connected(); }
 

@@ -20,8 +20,10 @@ namespace weir::test {
 /// A running Checker and everything it has reported.
 class HealthBench {
  public:
-  HealthBench()
-      : checker_(std::move(*Checker::create([this](const HealthReport& report) { take(report); }))) {
+  /// `also` is called with every report on the checker's thread, after it has been noted.
+  explicit HealthBench(std::function<void(const HealthReport&)> also = {})
+      : also_(std::move(also)),
+        checker_(std::move(*Checker::create([this](const HealthReport& report) { take(report); }))) {
     checker_->start();
   }
   Checker& checker() { return *checker_; }
@@ -74,12 +76,16 @@ class HealthBench {
 
  private:
   void take(const HealthReport& report) {
-    const std::lock_guard lock(mutex_);
-    reports_.push_back(report);
-    if (report.transition) last_.insert_or_assign(report.id, report);
-    changed_.notify_all();
+    {
+      const std::lock_guard lock(mutex_);
+      reports_.push_back(report);
+      if (report.transition) last_.insert_or_assign(report.id, report);
+      changed_.notify_all();
+    }
+    if (also_) also_(report);
   }
 
+  std::function<void(const HealthReport&)> also_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<HealthReport> reports_;

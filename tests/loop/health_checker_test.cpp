@@ -117,7 +117,9 @@ TEST_CASE("two pools with the same backend and the same probe share it, and both
                                HealthBench::target(2, backend.address(), probe, "api"),
                                HealthBench::target(3, backend.address(), other, "api")});
   for (const BackendId id : {1u, 2u, 3u}) CHECK(bench.wait_for(id, Health::Up));
-  CHECK(eventually([&] { return backend.accepted() == 2; }));
+  // Connections are accepted in order: with this one all of the probes' have been.
+  REQUIRE(Stream::connect(backend.address()).echoes("x"));
+  CHECK(backend.accepted() == 3);
 }
 
 TEST_CASE("three failed connects of sessions bring a probe before its time") {
@@ -158,6 +160,38 @@ TEST_CASE("an unprobed backend is up at once, out after three failed connects, a
   target.load->failures_in_a_row = 0;
   bench.checker().connects_changed(target.load);
   CHECK(bench.wait_for_reason(1, "connect worked"));
+}
+
+TEST_CASE("a checker that is held up blames nobody for it") {
+  // The backend answers, but while the checker is away: three timeouts long, again and again, as its own
+  // callback blocks.
+  FakeBackend backend({.script = [](Stream& stream) {
+    std::this_thread::sleep_for(milliseconds(30));
+    stream.send_all("yes");
+  }});
+  HealthBench bench([](const HealthReport& report) {
+    if (report.health == Health::Down) std::this_thread::sleep_for(milliseconds(600));
+  });
+  auto probe = HealthBench::probe("expect");
+  probe.expect = "yes";
+  probe.fall = 1;
+  probe.timeout = Millis(200);
+  probe.interval = Millis(40);
+  std::vector<ProbeTarget> targets = {HealthBench::target(1, backend.address(), probe)};
+  for (BackendId id = 2; id <= 6; ++id)
+    targets.push_back(HealthBench::target(id, "127.0.0.1:1", HealthBench::probe("none")));
+  bench.checker().set_targets(targets);
+  REQUIRE(bench.wait_for(1, Health::Up));
+  for (BackendId id = 2; id <= 6; ++id) {
+    const std::size_t before = backend.accepted();
+    REQUIRE(eventually([&] { return backend.accepted() > before; }));  // a probe is under way
+    targets[id - 1].load->failures_in_a_row = 3;
+    bench.checker().connects_changed(targets[id - 1].load);
+    REQUIRE(bench.wait_for(id, Health::Down));
+  }
+  const std::size_t before = backend.accepted();
+  REQUIRE(eventually([&] { return backend.accepted() > before + 1; }));
+  CHECK(bench.transitions(1).size() == 1);
 }
 
 TEST_CASE("a verdict that is being confirmed is told, without a transition") {
