@@ -4,6 +4,7 @@ Instructions of Weir's own code (callgrind; those of libraries and of the kernel
 (strace), of one worker under one client at a time. bench/guard.json holds the budgets; more than that fails."""
 
 import json
+import math
 import re
 import statistics
 import subprocess
@@ -18,8 +19,8 @@ from .scenarios import Context, serve
 BUDGETS = ROOT / "bench/guard.json"
 MORE_INSTRUCTIONS = 0.03
 MORE_CALLS = 0.05
-# Two events now and then share a wake-up, as the scheduler will have it: the only count that is not exact.
-MORE_WAKE_UPS = 0.3
+# Two events may share a wake-up, as the scheduler will have it (3.1 for a connection on a busy machine, 3.9 on a quiet
+# one): the only count that is not exact. Its budget is the whole number above.
 WAKE_UP = "epoll_wait"
 WARM_UP = 100
 
@@ -139,7 +140,7 @@ def instructions(build, connections=500, round_trips=1000, bulk_messages=300):
     """By what is measured, then by function."""
     with Callgrind(build, ("--mode", "echo")) as weir:
         return {"connection": weir.cost(connections, *CHURN), "round_trip": weir.cost(round_trips, *ROUND_TRIPS),
-                "bulk_message": weir.cost(bulk_messages, *BULK_MESSAGES)}
+                "bulk_message": weir.cost(bulk_messages, *BULK_MESSAGES, times=7)}
 
 
 # --- system calls ----------------------------------------------------------------------------------------------------
@@ -194,14 +195,15 @@ def faults_of_calls(found, budget):
     for what, limits in budget.items():
         for name in sorted(found[what].keys() | limits.keys()):
             made, limit = found[what].get(name, 0), limits.get(name, 0)
-            if made > limit + (MORE_WAKE_UPS if name == WAKE_UP else MORE_CALLS):
+            if made > limit + MORE_CALLS:
                 faults.append(f"system calls for a {what}: {name} {made:g}, budget {limit:g}")
     return faults
 
 
 def rounded(budgeted):
     """The whole number of calls that is meant."""
-    return {name: round(calls) if abs(calls - round(calls)) <= MORE_CALLS else calls
+    return {name: math.ceil(calls - MORE_CALLS) if name == WAKE_UP
+            else round(calls) if abs(calls - round(calls)) <= MORE_CALLS else calls
             for name, calls in budgeted.items() if calls > MORE_CALLS}
 
 
