@@ -50,7 +50,8 @@ nlohmann::json Operated::backend_status(const std::string& name) const {
   const auto slash = name.find('/');
   const std::string pool = slash == std::string::npos ? "web" : name.substr(0, slash);
   const std::string backend = slash == std::string::npos ? name : name.substr(slash + 1);
-  for (const auto& one : answer({"status"}).at("pools")) {
+  const nlohmann::json status = answer({"status"});
+  for (const auto& one : status.at("pools")) {
     if (one.at("name") != pool) continue;
     for (const auto& candidate : one.at("backends"))
       if (candidate.at("name") == backend) return candidate;
