@@ -90,6 +90,7 @@ bool Session::connect_to(const Backend& backend, const PoolSettings& settings) {
 /// it, another one is.
 bool Session::on_start_failed(int error, const PoolSettings& settings) {
   backend_.reset();
+  to_client_.on_fresh_source();
   if (error != EAGAIN) worker_.on_trouble({"connect", error});
   if (error == EADDRNOTAVAIL) {
     give_up_trial();
@@ -157,6 +158,7 @@ void Session::on_connected() {
 
 void Session::on_address_failed(int) {
   backend_.reset();
+  to_client_.on_fresh_source();
   const Pool* const pool = listener_.pool();
   const BackendId id = lease_.get()->id;
   const Backend* const backend = pool != nullptr ? pool->find(id) : nullptr;
