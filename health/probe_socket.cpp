@@ -105,6 +105,9 @@ void ProbeSocket::on_events(std::uint32_t) {
 void ProbeSocket::close() {
   retry_.cancel();
   state_ = State::Closed;
+  // A child that is being started may hold it, too, and keep it in the epoll set.
+  if (watched_) loop_.loop().unwatch(fd_.get());
+  watched_ = false;
   fd_.reset();
 }
 

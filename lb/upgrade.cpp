@@ -174,7 +174,8 @@ void Upgrade::on_exit(ChildProcess::Exit exit) {
   if (phase_ == Phase::Superseded) {
     daemon_log().error("process {}, which took over, {}", child_->pid(), describe(exit));
   } else if (phase_ == Phase::Starting) {
-    fail_with(fmt::format("{} {} before it served; the log says why", weir::quoted(order_.binary), describe(exit)));
+    fail_with(
+        fmt::format("{} {} before it served; the log says why", weir::quoted(order_.binary), describe(exit)));
   }
 }
 

@@ -171,7 +171,7 @@ void Session::reset_after_delivery(End how) {
     return end(how, true);
   phase_ = Phase::Resetting;
   (to_backend ? to_client_ : to_backend_).release(worker_.pump_context().pipes);
-  (to_backend ? client_ : backend_).reset();
+  close_side(to_backend ? client_ : backend_);
   last_activity_ms_ = worker_.now_ms();
   poll_delivery();
 }
@@ -193,7 +193,7 @@ void Session::poll_delivery() {
 
 void Session::finish_after_answer() {
   phase_ = Phase::Finishing;
-  backend_.reset();
+  close_side(backend_);
   to_backend_.discard(worker_.pump_context().pipes);
   relay();
 }
@@ -227,6 +227,13 @@ void Session::abort(End how) {
   end(how, true);
 }
 
+void Session::close_side(Fd& fd) {
+  // Closing is not enough: a child that is being started holds every descriptor until its exec, so that the
+  // socket would stay in the epoll set, and its events come for a session that is no more.
+  if (fd) worker_.loop().unwatch(fd.get());
+  fd.reset();
+}
+
 std::uint64_t Session::accepted_ms() const {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<Millis>(accepted_).count());
 }
@@ -240,8 +247,8 @@ void Session::end(End how, bool reset) {
     if (client_) set_reset_on_close(client_.get());
     if (backend_) set_reset_on_close(backend_.get());
   }
-  client_.reset();
-  backend_.reset();
+  close_side(client_);
+  close_side(backend_);
   attempt_.reset();
   auto backend = lease_.release();
   if (AccessLog& log = worker_.shared().access_log; log.enabled()) {

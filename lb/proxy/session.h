@@ -93,6 +93,7 @@ class Session final : private Deadline, private ClientSide, private BackendSide 
     std::uint64_t give_up_ms =
         0;  ///< Waiting: when this backend has had its connect_timeout; 0 = not yet waited
   };
+  void close_side(Fd& fd);
   // session_connect.cpp
   Attempt& attempt();
   void connect_next();

@@ -89,7 +89,7 @@ bool Session::connect_to(const Backend& backend, const PoolSettings& settings) {
 /// passes, so this backend is tried again shortly, within its connect_timeout; without a source port left for
 /// it, another one is.
 bool Session::on_start_failed(int error, const PoolSettings& settings) {
-  backend_.reset();
+  close_side(backend_);
   to_client_.on_fresh_source();
   if (error != EAGAIN) worker_.on_trouble({"connect", error});
   if (error == EADDRNOTAVAIL) {
@@ -157,7 +157,7 @@ void Session::on_connected() {
 }
 
 void Session::on_address_failed(int) {
-  backend_.reset();
+  close_side(backend_);
   to_client_.on_fresh_source();
   const Pool* const pool = listener_.pool();
   const BackendId id = lease_.get()->id;
