@@ -4,6 +4,7 @@
 #include <csignal>
 #include <map>
 
+#include "tests/support/rig.h"
 #include "tests/support/steady_clients.h"
 #include "tests/support/upgradable.h"
 
@@ -66,6 +67,20 @@ void change_everything_under_load(milliseconds length) {
 }
 
 }  // namespace
+
+TEST_CASE("sessions that end while Weir starts children are disposed of, and nothing else is touched") {
+  // Until its exec a child holds the sockets of all sessions: they outlive their close by that long.
+  SimpleConfig config;
+  config.workers = 2;
+  config.health = "probe = \"exec\"\ncommand = [\"/bin/true\"]\ninterval = \"20ms\"";
+  Rig rig(echoing(3), config);
+  REQUIRE(eventually([&] { return connect_failure(rig.address()).empty(); }));
+  SteadyClients clients(rig.address(), 4);
+  REQUIRE(clients.wait_for_more(scaled(3'000), patient(60s)));
+  clients.stop();
+  CHECK(clients.failures() == std::vector<std::string>());
+  CHECK(rig.process().running());
+}
 
 TEST_CASE("reloads, drains and an upgrade in 10 s of new sessions lose nobody, and each is logged once",
           "[alone]") {

@@ -14,11 +14,14 @@ Json backend(const std::string& name, unsigned active, unsigned total) {
           {"bytes_to_client", 20u}};
 }
 
-Json status(unsigned active, const Json& backends, const std::string& pool = "web") {
-  return {{"version", "0.1.0"},
-          {"sessions", {{"active", active}, {"total", 10u}, {"max", 100u}}},
-          {"listeners", {{{"name", "web"}, {"active", active}, {"total", 10u}}}},
-          {"pools", {{{"name", pool}, {"balance", "round_robin"}, {"backends", backends}}}}};
+/// A vector, since `{json}` may mean a copy as well as a list of one.
+Json status(unsigned active, const std::vector<Json>& backends, const std::string& pool = "web") {
+  const Json listener{{"name", "web"}, {"active", active}, {"total", 10u}};
+  const Json one_pool{{"name", pool}, {"balance", "round_robin"}, {"backends", backends}};
+  Json out{{"version", "0.1.0"}, {"sessions", {{"active", active}, {"total", 10u}, {"max", 100u}}}};
+  out["listeners"] = std::vector{listener};
+  out["pools"] = std::vector{one_pool};
+  return out;
 }
 
 HttpResponse own(const Json& json, int code = 200) {
@@ -60,7 +63,7 @@ TEST_CASE("what only an older process has is shown as removed while it has sessi
   CHECK(backends[1]["eligible"] == false);
 
   const auto other_pool = status(1, {backend("x", 1, 1)}, "old").dump();
-  const auto pools = read(merge_status(own(status(0, Json::array())), {{41, 200, other_pool}}))["pools"];
+  const auto pools = read(merge_status(own(status(0, {})), {{41, 200, other_pool}}))["pools"];
   REQUIRE(pools.size() == 2);
   CHECK(pools[1]["removed"] == true);
 }
@@ -73,8 +76,8 @@ TEST_CASE("a name that only an older process knows is answered as long as it has
 }
 
 TEST_CASE("the ids of older processes' sessions name the process") {
-  const Json mine{{"sessions", {{{"id", "1-1"}}}}};
-  const Json theirs{{"sessions", {{{"id", "1-1"}}}}, {"left_out", 7u}};
+  const Json mine = Json::parse(R"({"sessions":[{"id":"1-1"}]})");
+  const Json theirs = Json::parse(R"({"sessions":[{"id":"1-1"}],"left_out":7})");
   const auto merged = read(merge_sessions(own(mine), {{41, 200, theirs.dump()}}));
   REQUIRE(merged["sessions"].size() == 2);
   CHECK(merged["sessions"][0]["id"] == "1-1");
