@@ -88,10 +88,12 @@ TEST_CASE("a pipe with bytes in it is closed and makes room for another") {
 
 TEST_CASE("a pool that the kernel denies a pipe does without, and asks again after a while") {
   PipePool pool(1);
+  std::unique_ptr<Pipe> refused;
   {
-    const NoDescriptors none;
-    REQUIRE_FALSE(pool.take());
+    const NoDescriptors none;  // nor can the sanitizers look into Catch's objects: judged afterwards
+    refused = pool.take();
   }
+  REQUIRE_FALSE(refused);
   std::size_t denied = 0;
   while (!pool.take()) REQUIRE(++denied < 10'000);
   REQUIRE(denied > 0);  // not at once: asking costs four system calls
