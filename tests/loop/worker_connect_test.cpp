@@ -175,7 +175,10 @@ TEST_CASE("a trial that Weir's own shortage ended without a verdict leaves the b
   REQUIRE(rig.settles());
   Backend on_trial = rig.backend("trial", {backend.address()});
   on_trial.on_trial = true;
-  rig.publish({on_trial});
+  // Another one to turn to: then the session ends with it, and not with the trial.
+  Backend other = rig.backend("other", {backend.address()});
+  other.backup = true;
+  rig.publish({on_trial, other});
   Stream client(Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
   Fd spare(::dup(STDIN_FILENO));
   rlimit before{};

@@ -1,5 +1,6 @@
 #include "lb/proxy/gate.h"
 
+#include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
 #include <thread>
@@ -123,6 +124,28 @@ TEST_CASE("no limit is ever exceeded, however many threads come and go") {
   REQUIRE_FALSE(exceeded);
   REQUIRE(gate.active() == 0);
   REQUIRE(narrow.active == 0);
+}
+
+TEST_CASE("an attempt that is refused is at no moment seen in the counts") {
+  // Two that fail at once would take each other for sessions, and both wait for an end that never comes.
+  Gate gate(1);
+  ListenerLoad listener("a", "p", 1);
+  REQUIRE(gate.enter(listener) == Gate::Entry::Counted);
+  std::atomic<bool> done{false};
+  std::atomic<bool> let_in{false};
+  std::vector<std::thread> refused;
+  for (int i = 0; i < 2; ++i)
+    refused.emplace_back([&] {
+      while (!done)
+        if (gate.enter(listener) != Gate::Entry::Full) let_in = true;
+    });
+  std::uint64_t most = 0;
+  for (std::size_t look = 0; look < test::scaled(10'000'000); ++look)
+    most = std::max({most, gate.active(), listener.active.load()});
+  done = true;
+  for (auto& thread : refused) thread.join();
+  REQUIRE(most == 1);
+  REQUIRE_FALSE(let_in);
 }
 
 TEST_CASE("when every place is free, no worker is left paused and unwoken") {
