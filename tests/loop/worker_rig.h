@@ -51,7 +51,8 @@ class WorkerRig {
                                  .wake_all =
                                      [this] {
                                        ++wakes;
-                                       for (auto& worker : workers) worker->resume_listeners();
+                                       for (auto& worker : workers)
+                                         worker->post([&woken = *worker] { woken.resume_listeners(); });
                                      }});
     for (std::uint32_t i = 0; i < options_.workers; ++i) {
       auto worker = Worker::create(i, *shared_);
