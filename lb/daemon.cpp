@@ -382,13 +382,14 @@ void Daemon::begin_shutdown(const char* why) {
 }
 
 void Daemon::shutdown_step() {
-  const bool answering =
-      upgrade_->superseded() && !admin_api_->idle() && loop_->refresh_now() < answers_deadline_;
+  const auto now = loop_->refresh_now();
+  if (gate_.active() > 0) answers_deadline_ = now + kLastAnswers;
+  const bool answering = upgrade_->superseded() && !admin_api_->idle() && now < answers_deadline_;
   if (gate_.active() == 0 && !answering) {
     daemon_log().info("every session has ended: bye");
     return loop_->stop();
   }
-  if (loop_->refresh_now() >= shutdown_deadline_) {
+  if (now >= shutdown_deadline_) {
     daemon_log().warn("{} is over: {} sessions are cut",
                       shutting_down_ ? "shutdown_grace" : "the upgrade's max-age", gate_.active());
     return loop_->stop();

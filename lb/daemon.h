@@ -108,7 +108,7 @@ class Daemon final : private ReloadSteps {
   Timer slow_start_timer_;
   Timer shutdown_timer_;
   std::chrono::nanoseconds shutdown_deadline_{0};
-  std::chrono::nanoseconds answers_deadline_{0};  ///< how long a superseded process waits for its answers
+  std::chrono::nanoseconds answers_deadline_{0};  ///< of a superseded process whose last session has ended
   std::set<BackendId> awaited_;                   ///< backends whose first probe has not ended
   bool names_answered_ = false;
   bool targets_stale_ = false;

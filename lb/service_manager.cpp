@@ -46,7 +46,7 @@ void ServiceManager::beat() {
   if (std::exchange(pulse_awaited_, true)) return;
   pulse_([this] {
     pulse_awaited_ = false;
-    notifier_.say("WATCHDOG=1\n");
+    notifier_.ping("WATCHDOG=1\n");
   });
 }
 

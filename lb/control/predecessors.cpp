@@ -175,7 +175,9 @@ void Predecessors::State::ask_all(const HttpRequest& request, Values values,
 void Predecessors::handle(HttpRequest request, Answer answer, const Local& local) {
   const Kind kind = kind_of(request);
   auto values = parameters_of(request);
-  if (kind == Kind::Local || state_->list.empty() || !values) return local(std::move(request), answer);
+  // A status always lists the older processes, though there be none.
+  const bool alone = kind == Kind::Local || (kind != Kind::Status && state_->list.empty());
+  if (alone || !values) return local(std::move(request), answer);
   auto gathering = std::make_shared<Gathering>();
   gathering->merge = merge_of(kind);
   gathering->answer = std::move(answer);

@@ -1,6 +1,7 @@
 #include "lb/net/notify.h"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -26,15 +27,25 @@ std::optional<std::uint64_t> whole_number(const char* text) {
 }  // namespace
 
 void Notifier::say(std::string_view lines) const {
+  send(lines, true);
+}
+
+void Notifier::ping(std::string_view lines) const {
+  send(lines, false);
+}
+
+void Notifier::send(std::string_view lines, bool wait) const {
   sockaddr_un address{};
   if (socket_.empty() || socket_.size() >= sizeof address.sun_path) return;
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, socket_.data(), socket_.size());
   if (socket_[0] == '@') address.sun_path[0] = '\0';
-  const Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const timeval limit{1, 0};
+  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   const auto size = offsetof(sockaddr_un, sun_path) + socket_.size();
-  sendto(fd.get(), lines.data(), lines.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),
-         static_cast<socklen_t>(size));
+  sendto(fd.get(), lines.data(), lines.size(), MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT),
+         reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(size));
 }
 
 std::optional<Millis> watchdog_limit(const char* usec, const char* pid) {

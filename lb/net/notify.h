@@ -17,10 +17,14 @@ class Notifier {
   explicit Notifier(std::string_view notify_socket) : socket_(notify_socket) {}
 
   bool listening() const { return !socket_.empty(); }
-  /// Best effort, never blocks.
+  /// Waits for a second at most where the manager is behind with reading: what is said here counts.
   void say(std::string_view lines) const;
+  /// The same without waiting: there will be another.
+  void ping(std::string_view lines) const;
 
  private:
+  void send(std::string_view lines, bool wait) const;
+
   std::string socket_;
 };
 

@@ -7,6 +7,8 @@
 #include <csignal>
 #include <filesystem>
 #include <memory>
+#include <mutex>
+#include <thread>
 
 #include "tests/support/upgradable.h"
 
@@ -26,30 +28,37 @@ class NotifySocket {
     REQUIRE(::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   }
 
+  ~NotifySocket() { ::shutdown(fd_.get(), SHUT_RDWR); }
+
   /// Whether `text` is said, from now on or before.
   bool hears(std::string_view text, milliseconds deadline = kPatience) {
-    return eventually(deadline, [&] {
-      read_all();
-      return said_.find(text) != std::string::npos;
-    });
+    return eventually(deadline, [&] { return count(text) > 0; });
   }
   std::size_t count(std::string_view text) {
-    read_all();
+    const std::lock_guard lock(mutex_);
     std::size_t found = 0;
     for (auto at = said_.find(text); at != std::string::npos; at = said_.find(text, at + 1)) ++found;
     return found;
   }
-  void forget() { said_.clear(); }
+  void forget() {
+    const std::lock_guard lock(mutex_);
+    said_.clear();
+  }
 
  private:
+  /// At once, as a manager does: the queue holds ten datagrams.
   void read_all() {
     char buffer[4096];
-    for (ssize_t size = 0; (size = ::recv(fd_.get(), buffer, sizeof buffer, MSG_DONTWAIT)) > 0;)
+    for (ssize_t size = 0; (size = ::recv(fd_.get(), buffer, sizeof buffer, 0)) > 0;) {
+      const std::lock_guard lock(mutex_);
       said_.append(buffer, static_cast<std::size_t>(size));
+    }
   }
 
   weir::Fd fd_;
+  std::mutex mutex_;
   std::string said_;
+  std::jthread thread_{[this] { read_all(); }};
 };
 
 /// Listens on an address and starts Weir with that socket, as systemd does: descriptor 3, LISTEN_PID its own.
@@ -142,7 +151,7 @@ TEST_CASE("Weir serves on the socket it was activated with, and does not bind") 
 }
 
 TEST_CASE(
-    "a socket that no listener of the file wants is warned of; another process's variables are ignored") {
+    "a socket that no listener of the file wants is warned of, and another process's variables are ignored") {
   FakeBackend backend;
   const FreePort port;
   const FreePort other;
