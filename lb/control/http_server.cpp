@@ -95,6 +95,7 @@ struct HttpServer::State final : Watcher {
   std::uint64_t last_id = 0;
   std::map<std::uint64_t, std::unique_ptr<Exchange>> exchanges;
   bool running = false;
+  bool was_idle = true;  // at the end of the last run
 };
 
 namespace {
@@ -169,7 +170,12 @@ void HttpServer::State::run() {
   MHD_run(daemon);
   running = false;
   const auto* connections = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-  if (connections != nullptr && connections->num_connections == 0) return timer.stop();
+  // The run that closed the last connection of a full daemon has not yet begun to accept again: only the next
+  // one does, so a daemon that has just become idle is run once more.
+  const bool idle = connections != nullptr && connections->num_connections == 0;
+  const bool settled = idle && was_idle;
+  was_idle = idle;
+  if (settled) return timer.stop();
   MHD_UNSIGNED_LONG_LONG wait = 0;
   const bool bounded = MHD_get_timeout(daemon, &wait) == MHD_YES;
   timer.start(
