@@ -32,6 +32,11 @@ class Gate {
     active_.fetch_sub(1);
     return Entry::GaveBack;
   }
+  /// Counts in a session that must be served whatever the limits say.
+  void enter_beyond_limits(ListenerLoad& listener) {
+    active_.fetch_add(1);
+    listener.active.fetch_add(1);
+  }
   void leave(ListenerLoad& listener) {
     listener.active.fetch_sub(1);
     active_.fetch_sub(1);

@@ -12,6 +12,9 @@ namespace {
 /// Accepts of one turn: enough to empty a burst quickly, few enough that existing sessions do not wait for
 /// it.
 constexpr std::uint32_t kAcceptsPerTurn = 32;
+/// Accepts of a close: twice Linux's longest queue by default (net.core.somaxconn), so that clients who never
+/// stop coming do not keep the socket open.
+constexpr std::uint32_t kAcceptsOfClose = 8192;
 
 /// The client has given up already, or its network has: accept(2) says to treat these like EAGAIN and try
 /// the next.
@@ -57,9 +60,11 @@ bool Listener::enter_gate() {
   return entry == Gate::Entry::Counted;
 }
 
-Listener::Accepted Listener::accept_one() {
+Listener::Accepted Listener::accept_one(Limits limits) {
   Gate& gate = worker_.shared().gate;
-  if (!enter_gate()) {
+  if (limits == Limits::Passed) {
+    gate.enter_beyond_limits(load_);
+  } else if (!enter_gate()) {
     gate.wait();
     if (!enter_gate()) {
       pause();
@@ -110,8 +115,8 @@ Fd Listener::release() {
 void Listener::close() {
   if (!fd_) return;
   if (!paused_) worker_.loop().unwatch(fd_.get());
-  // The kernel's queue dies with the socket: nobody who is in it may be lost.
-  while (accept_one() == Accepted::One) {
+  // The kernel's queue dies with the socket: nobody who is in it may be lost, not even at the limit.
+  for (std::uint32_t i = 0; i < kAcceptsOfClose && accept_one(Limits::Passed) == Accepted::One; ++i) {
   }
   paused_ = false;
   fd_.reset();

@@ -23,7 +23,8 @@ class Listener final : private Watcher {
   void open();
   /// Accepts on after a pause.
   void resume();
-  /// Serves whoever is in the kernel's queue and closes the socket. Existing sessions go on.
+  /// Serves whoever is in the kernel's queue, beyond the limits if need be, and closes the socket. Existing
+  /// sessions go on.
   void close();
   /// Closes the socket and leaves its queue to the process that holds it too. Existing sessions go on.
   void leave();
@@ -44,10 +45,11 @@ class Listener final : private Watcher {
 
  private:
   enum class Accepted : std::uint8_t { One, NoneWaiting, Blocked };
+  enum class Limits : std::uint8_t { Kept, Passed };
 
   void on_events(std::uint32_t seen) override;
   bool enter_gate();
-  Accepted accept_one();
+  Accepted accept_one(Limits limits = Limits::Kept);
   void pause();
   std::uint32_t interest() const;
 

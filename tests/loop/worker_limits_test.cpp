@@ -159,6 +159,7 @@ TEST_CASE(
   REQUIRE(served(earlier));
   earlier.close();
   REQUIRE(rig.settles());
+  REQUIRE(eventually([&] { return backend.open() == 0; }));  // or it frees a descriptor later
   Stream client(Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
   Fd spare(::dup(STDIN_FILENO));
   bool connected = false;
@@ -264,6 +265,20 @@ TEST_CASE("closing a listener serves whoever is in its queue and lets sessions g
     });
   release.set_value();
   REQUIRE(eventually([&] { return closed == rig.workers.size(); }));
+  for (Stream& client : queued) REQUIRE(served(client));
+  REQUIRE(served(earlier));
+  REQUIRE_FALSE(connect_failure(rig.address).empty());
+}
+
+TEST_CASE("closing a listener at max_connections resets nobody who is in its queue") {
+  FakeBackend backend;
+  WorkerRig rig({.max_sessions = 1});
+  rig.serve({backend.address()});
+  Stream earlier = Stream::connect(rig.address);
+  REQUIRE(served(earlier));
+  std::vector<Stream> queued;
+  for (std::size_t i = 0; i < 20; ++i) queued.push_back(Stream::connect(rig.address));
+  rig.on_each_worker([](Worker& worker) { worker.close_all_listeners(); });
   for (Stream& client : queued) REQUIRE(served(client));
   REQUIRE(served(earlier));
   REQUIRE_FALSE(connect_failure(rig.address).empty());
