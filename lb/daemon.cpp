@@ -173,7 +173,14 @@ void Daemon::hand_targets_to_checker() {
                          .probing = backend.admin != Admin::Disabled,
                          .load = backend.load});
   }
-  checker_->set_targets(std::move(targets));
+  const bool starts_children =
+      std::ranges::any_of(targets, [](const ProbeTarget& target) { return target.probe.kind == "exec"; });
+  if (!starts_children || children_expected_) return checker_->set_targets(std::move(targets));
+  fleet_->expect_children(true);
+  fleet_->when_settled([this] {
+    children_expected_ = true;
+    hand_targets_to_checker();
+  });
 }
 
 void Daemon::on_health(const HealthReport& report) {

@@ -110,6 +110,7 @@ class Daemon final : private ReloadSteps {
   std::chrono::nanoseconds shutdown_deadline_{0};
   std::chrono::nanoseconds answers_deadline_{0};  ///< of a superseded process whose last session has ended
   std::set<BackendId> awaited_;                   ///< backends whose first probe has not ended
+  bool children_expected_ = false;                ///< every worker knows of the exec probes
   bool names_answered_ = false;
   bool targets_stale_ = false;
   bool open_ = false;

@@ -144,6 +144,11 @@ void Fleet::duplicate_listeners(std::function<void(std::optional<std::vector<Fd>
          });
 }
 
+void Fleet::expect_children(bool expected) {
+  for (auto& worker : workers_)
+    worker->post([&worker = *worker, expected] { worker.expect_children(expected); });
+}
+
 void Fleet::when_settled(std::function<void()> done) {
   on_all([](Worker&) {}, std::move(done));
 }

@@ -34,6 +34,9 @@ class Fleet final : public Workers {
   void duplicate_listeners(std::function<void(std::optional<std::vector<Fd>>)> done);
   /// Closes that listener's sockets on every worker, unserved: another process serves their queues.
   void leave_listener(std::uint32_t id);
+  /// Before a child is started, and after it has been (Worker::expect_children): the first counts once the
+  /// fleet has settled.
+  void expect_children(bool expected);
   /// Calls back once every worker has done what it was told before.
   void when_settled(std::function<void()> done);
   /// Any thread.

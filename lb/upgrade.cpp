@@ -86,6 +86,7 @@ void Upgrade::begin(UpgradeOrder order, UpgradeDone done) {
   order_ = std::move(order);
   done_ = std::move(done);
   daemon_log().info("upgrade: starting {}", binary);
+  parts_.fleet.expect_children(true);
   parts_.fleet.duplicate_listeners([this](std::optional<std::vector<Fd>> sockets) {
     if (phase_ != Phase::Starting) return;
     if (!sockets) return fail_with("there were no descriptors left to hand over");
@@ -144,6 +145,7 @@ void Upgrade::on_word(const std::optional<std::string>& line) {
 void Upgrade::step_back(std::vector<std::string> unused) {
   patience_.stop();
   phase_ = Phase::Superseded;
+  parts_.fleet.expect_children(false);
   parts_.listening.give_up(unused, parts_.fleet);
   parts_.fleet.when_settled([this] {
     parts_.state_file = StateFile("");
@@ -182,6 +184,8 @@ void Upgrade::on_exit(ChildProcess::Exit exit) {
 void Upgrade::fail_with(std::string reason) {
   patience_.stop();
   phase_ = Phase::None;
+  // One that is told to end may have a child that has not come to its exec yet.
+  if (!parts_.ending()) parts_.fleet.expect_children(false);
   // Later: this may be a callback of theirs.
   parts_.loop.post([child = std::shared_ptr<ChildProcess>(std::move(child_)),
                     channel = std::shared_ptr<UpgradeChannel>(std::move(channel_))] {});

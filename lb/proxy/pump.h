@@ -52,7 +52,7 @@ class Pump {
     sink_needs_nodelay_ = true;
   }
   /// The source is to be another: what was heard of the last one says nothing about it.
-  void on_fresh_source() { readable_ = read_to_end_ = fin_arrived_ = false; }
+  void on_fresh_source() { readable_ = read_to_end_ = urgent_ = fin_arrived_ = false; }
   void read_to_end() { readable_ = read_to_end_ = true; }
   /// From now on reads and drops: the sink is gone, and the source is to be heard out.
   void discard(PipePool& pipes);

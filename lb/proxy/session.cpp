@@ -33,13 +33,11 @@ Session::Session(Worker& worker, Listener& listener, Fd client, const ClientAddr
                  std::uint64_t number)
     : worker_(worker),
       listener_(listener),
-
+      client_(std::move(client)),
       number_(number),
       accepted_(worker.loop().now()),
       last_activity_ms_(worker.now_ms()),
-      client_address_(address) {
-  client_ = std::move(client);
-}
+      client_address_(address) {}
 
 Session::~Session() {
   to_backend_.release(worker_.pump_context().pipes);
@@ -228,9 +226,7 @@ void Session::abort(End how) {
 }
 
 void Session::close_side(Fd& fd) {
-  // Closing is not enough: a child that is being started holds every descriptor until its exec, so that the
-  // socket would stay in the epoll set, and its events come for a session that is no more.
-  if (fd) worker_.loop().unwatch(fd.get());
+  if (fd && worker_.children_expected()) worker_.loop().unwatch(fd.get());
   fd.reset();
 }
 

@@ -104,7 +104,7 @@ class Session final : private Deadline, private ClientSide, private BackendSide 
   void on_connect_event(std::uint32_t seen);
   void on_connect_deadline();
   void on_connected();
-  void on_address_failed(int error);
+  void on_address_failed();
   void count_failure();
   /// Leaves a backend on trial, of which nothing has been learnt, to the next session.
   void give_up_trial();

@@ -108,7 +108,7 @@ bool Session::on_start_failed(int error, const PoolSettings& settings) {
 }
 
 void Session::on_connect_deadline() {
-  if (phase_ == Phase::Connecting) return on_address_failed(ETIMEDOUT);
+  if (phase_ == Phase::Connecting) return on_address_failed();
   const Pool* const pool = listener_.pool();
   const Backend* const backend = pool != nullptr ? pool->find(lease_.get()->id) : nullptr;
   const bool in_time = worker_.now_ms() < attempt_->give_up_ms;
@@ -134,7 +134,7 @@ void Session::on_connect_event(std::uint32_t seen) {
     to_backend_.fail_sink(error);
     return on_connected();
   }
-  on_address_failed(error != 0 ? error : ECONNRESET);
+  on_address_failed();
 }
 
 void Session::on_connected() {
@@ -156,7 +156,7 @@ void Session::on_connected() {
   relay();
 }
 
-void Session::on_address_failed(int) {
+void Session::on_address_failed() {
   close_side(backend_);
   to_client_.on_fresh_source();
   const Pool* const pool = listener_.pool();

@@ -51,8 +51,8 @@ class Worker final : private LoopTurn {
   ~Worker();
 
   void start();
-  /// Ends and joins the thread. What is posted before still runs. Every worker before the first one is destroyed: any of
-  /// them may still wake all the others.
+  /// Ends and joins the thread. What is posted before still runs. Every worker before the first one is
+  /// destroyed: any of them may still wake all the others.
   void stop();
   /// Runs `task` on the worker's thread, in the order of the posts. Any thread.
   void post(std::function<void()> task) { loop_->post(std::move(task)); }
@@ -75,6 +75,10 @@ class Worker final : private LoopTurn {
   void duplicate_listeners(std::vector<Fd>& out) const;
   /// Accepts on where a limit or a shortage had stopped it.
   void resume_listeners();
+  /// From the next post on, or until it is taken back as often as it was said, this process starts children.
+  /// Between its fork and its exec a child holds every session's sockets too: closing them is then not enough
+  /// to take them out of the epoll set, and their events would come for sessions that are no more.
+  void expect_children(bool expected) { children_expected_ += expected ? 1 : -1; }
   std::size_t abort_sessions(const std::function<bool(const Session&)>& which, End how);
   void visit_sessions(const std::function<void(const Session&)>& visit);
 
@@ -84,6 +88,8 @@ class Worker final : private LoopTurn {
   WorkerShared& shared() { return shared_; }
   PumpContext& pump_context() { return pump_context_; }
   Deadlines& deadlines() { return deadlines_; }
+  /// Sockets leave the epoll set before they are closed: two system calls more for each session.
+  bool children_expected() const { return children_expected_ > 0; }
   std::uint32_t index() const { return index_; }
   std::uint64_t now_ms() const;
   std::uint64_t turn() const { return turn_; }  ///< counts the batches of events
@@ -119,6 +125,7 @@ class Worker final : private LoopTurn {
   std::vector<Session*> run_again_;  // of the next turn
   std::vector<Session*> running_;    // of this one
   std::vector<std::unique_ptr<Session>> ended_;
+  int children_expected_ = 0;
   std::uint64_t next_session_ = 1;
   std::uint64_t turn_ = 0;
   std::uint64_t retry_listeners_ms_ = 0;  ///< 0 = nobody waits for descriptors
