@@ -187,10 +187,10 @@ TEST_CASE("an enable before the timeout calls the closing off", "[alone]") {
   Operated weir(lettered(2));
   std::vector<Stream> live = held_by(weir, 'a', 3);
   Process waits(
-      {weir_binary(), "drain", "web/a", "--timeout", "1s", "--then", "close", "--socket", weir.socket()});
+      {weir_binary(), "drain", "web/a", "--timeout", "4s", "--then", "close", "--socket", weir.socket()});
   REQUIRE(eventually([&] { return weir.backend_status("a").at("admin") == "drained"; }));
   REQUIRE(weir.status({"enable", "web/a"}) == 0);
-  std::this_thread::sleep_for(1500ms);
+  std::this_thread::sleep_for(4500ms);
   for (Stream& session : live) CHECK(session.echoes("still here"));
 }
 

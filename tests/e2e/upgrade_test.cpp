@@ -254,7 +254,7 @@ TEST_CASE("upgrades follow one another, and the sessions of every process stay i
   CHECK(eventually([&] { return weir.ask({"status"}).at("predecessors").empty(); }));
 }
 
-TEST_CASE("--max-age ends what the old process still serves, with a reset") {
+TEST_CASE("an upgrade with --max-age ends what the old process still serves then, with a reset") {
   Upgradable weir(echoing());
   Stream session = weir.rig().connect();
   REQUIRE(session.echoes("x"));
