@@ -24,6 +24,13 @@ constexpr std::chrono::milliseconds kBatchPause{10};
 constexpr std::chrono::milliseconds kWritePatience{1000};
 /// Written at once: a pipe that poll() calls writable takes this much without blocking (POSIX: PIPE_BUF).
 constexpr std::size_t kPipeWriteBytes = 4096;
+
+/// Whole lines of one such write, which is atomic: two processes share the pipe while an upgrade goes on.
+std::string_view first_write(std::string_view lines) {
+  if (lines.size() <= kPipeWriteBytes) return lines;
+  const auto last = lines.rfind('\n', kPipeWriteBytes - 1);
+  return lines.substr(0, last == std::string_view::npos ? kPipeWriteBytes : last + 1);
+}
 constexpr std::size_t kDrainRecords = 256;
 
 void append_millis(std::string& out, std::int64_t micros) {
@@ -178,8 +185,8 @@ void AccessLog::flush() {
       error = ETIMEDOUT;
       break;
     }
-    const ssize_t wrote = ::write(target_.file.get(), rest.data(),
-                                  regular ? rest.size() : std::min(rest.size(), kPipeWriteBytes));
+    const ssize_t wrote =
+        ::write(target_.file.get(), rest.data(), regular ? rest.size() : first_write(rest).size());
     if (wrote >= 0)
       rest.remove_prefix(static_cast<std::size_t>(wrote));
     else if (errno != EINTR && errno != EAGAIN)

@@ -35,6 +35,7 @@ void Deadlines::set(Deadline& deadline, std::uint64_t due_ms) {
   head.previous->next = &deadline;
   head.previous = &deadline;
   occupied_[place.level] |= std::uint64_t{1} << place.slot;
+  earliest_ms_ = std::min(earliest_ms_, place.start_ms);
 }
 
 std::optional<Deadlines::Place> Deadlines::first_occupied() const {
@@ -58,20 +59,23 @@ std::optional<Deadlines::Place> Deadlines::first_occupied() const {
   return std::nullopt;
 }
 
-std::optional<std::uint64_t> Deadlines::next_ms() const {
-  const auto place = first_occupied();
-  if (!place) return std::nullopt;
-  return place->start_ms;
-}
-
 Deadline* Deadlines::expire_one(std::uint64_t now_ms) {
+  if (now_ms < earliest_ms_) {
+    now_ms_ = std::max(now_ms_, now_ms);
+    return nullptr;
+  }
+  earliest_ms_ = kNever;
   while (const auto place = first_occupied()) {
-    if (place->start_ms > now_ms) break;
+    if (place->start_ms > now_ms) {
+      earliest_ms_ = place->start_ms;
+      break;
+    }
     now_ms_ = std::max(now_ms_, place->start_ms);
     Deadline& head = slots_[place->level][place->slot];
     if (place->level == 0) {
       Deadline* const deadline = head.next;
       deadline->unlink();
+      earliest_ms_ = 0;  // there may be more
       return deadline;
     }
     // All of them go down, one level at least: one that stayed would be passed over for later ones below.

@@ -45,9 +45,11 @@ class Deadlines {
   /// meanwhile, if due, come in this round too.
   Deadline* expire_one(std::uint64_t now_ms);
 
-  /// A time before which nothing comes due (not always the first deadline itself); nothing when the wheel is
-  /// empty.
-  std::optional<std::uint64_t> next_ms() const;
+  /// A time before which nothing comes due (not always the first deadline itself, which may have been cancelled since);
+  /// nothing when there is none.
+  std::optional<std::uint64_t> next_ms() const {
+    return earliest_ms_ == kNever ? std::nullopt : std::optional(earliest_ms_);
+  }
 
   /// Visits every deadline that is set. `visit` may unlink or destroy the one it is given, and no other.
   template <class Visit>
@@ -74,10 +76,13 @@ class Deadlines {
     unsigned slot;
     std::uint64_t start_ms;  ///< when the slot comes up
   };
+  static constexpr std::uint64_t kNever = UINT64_MAX;
+
   Place place_of(std::uint64_t due_ms) const;
   std::optional<Place> first_occupied() const;
 
   std::uint64_t now_ms_;
+  std::uint64_t earliest_ms_ = kNever;  ///< so that a turn in which nothing comes due costs one comparison
   std::array<std::array<Deadline, kSlots>, kLevels> slots_;  // heads of circular lists
   /// A set bit: the slot may hold something. Cleared when it is found empty, since a deadline unlinks itself
   /// unseen.

@@ -118,6 +118,33 @@ TEST_CASE("a log whose reader takes nothing holds up the end by a second, not by
   REQUIRE(since(start) < milliseconds(15'000));  // the batches are 32
 }
 
+TEST_CASE("what is written to a pipe at once is whole lines, so that two processes may share it") {
+  ignore_sigpipe();
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC | O_DIRECT) == 0);  // each read finds what one write wrote
+  const Fd read_end(ends[0]);
+  Complaints complaints;
+  const ListenerLoad listener("web", "pool", 1);
+  const std::size_t records = 500;
+  std::size_t lines = 0;
+  bool whole = true;
+  std::thread reader([&] {
+    char packet[4096];
+    for (ssize_t got; (got = ::read(read_end.get(), packet, sizeof packet)) > 0;) {
+      const std::string_view text(packet, static_cast<std::size_t>(got));
+      lines += static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+      whole = whole && text.ends_with('\n');
+    }
+  });
+  {
+    AccessLog log({"pipe", Fd(ends[1])}, 1, complaints.taker());
+    for (std::size_t i = 0; i < records; ++i) log.write(0, record(listener, i));
+  }
+  reader.join();
+  REQUIRE(lines == records);
+  REQUIRE(whole);
+}
+
 TEST_CASE("after a reopen lines go to the new file of that name") {
   TempDir directory;
   Complaints complaints;
