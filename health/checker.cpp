@@ -117,7 +117,7 @@ void Checker::Core::attach(Entry& entry, Health known) {
 }
 
 Health Checker::Core::detach(Entry& entry) {
-  Health health = entry.unprobed ? Health::Up : Health::Unknown;
+  Health health = entry.unprobed && entry.unprobed->in_rotation() ? Health::Up : Health::Unknown;
   entry.unprobed.reset();
   reporter_.forget(entry.target.id);
   if (entry.probe == nullptr) return health;
@@ -134,12 +134,13 @@ Health Checker::Core::detach(Entry& entry) {
 void Checker::Core::update(Entry& entry, ProbeTarget target) {
   const ProbeTarget& old = entry.target;
   if (old.probing == target.probing && old.addresses == target.addresses && old.probe == target.probe &&
-      old.load == target.load && old.pool == target.pool && old.name == target.name)
+      old.life == target.life && old.load == target.load && old.pool == target.pool &&
+      old.name == target.name)
     return;
   const bool was_left_alone = !old.probing || old.addresses.empty();
   const bool same_place = have_one_in_common(old.addresses, target.addresses);
   const Health health = detach(entry);
-  const bool forget = was_left_alone || !target.probing || !same_place;
+  const bool forget = was_left_alone || !target.probing || !same_place || old.life != target.life;
   entry.target = std::move(target);
   const ProbeTarget& now = entry.target;
   if (!now.probing)

@@ -23,7 +23,8 @@ struct ProbeTarget {
   std::vector<Address>
       addresses;  ///< empty while its name does not resolve: it is left alone, and nothing is reported
   ProbeConfig probe;
-  bool probing = true;  ///< false: the operator has disabled it
+  bool probing = true;     ///< false: the operator has disabled it
+  std::uint64_t life = 0;  ///< Backend::life
   std::shared_ptr<BackendLoad> load;
 };
 

@@ -47,6 +47,7 @@ class HealthBench {
             {to_address(address)},
             std::move(probe),
             true,
+            0,
             std::make_shared<BackendLoad>(id, pool, name, address, 1)};
   }
 

@@ -93,6 +93,38 @@ TEST_CASE("a disabled backend is forgotten, and unknown until a probe has passed
   CHECK(all[2].reason == "no probe has finished yet");
 }
 
+TEST_CASE("a target of another life is forgotten, though nobody saw it disabled in between") {
+  FakeBackend backend;
+  HealthBench bench;
+  auto target = HealthBench::target(1, backend.address(), HealthBench::probe("tcp"));
+  bench.checker().set_targets({target});
+  REQUIRE(bench.wait_for(1, Health::Up));
+  ++target.life;
+  bench.checker().set_targets({target});
+  REQUIRE(eventually([&] { return bench.transitions(1).size() >= 3; }));
+  const auto all = bench.transitions(1);
+  CHECK(all[1].health == Health::Unknown);
+  CHECK(all[2].health == Health::Up);
+}
+
+TEST_CASE("a backend that was out of rotation, or on trial, is judged anew when it is probed") {
+  const bool on_trial = GENERATE(false, true);
+  FakeBackend backend;
+  HealthBench bench;
+  auto target = HealthBench::target(1, backend.address(), HealthBench::probe("none"));
+  bench.checker().set_targets({target});
+  REQUIRE(bench.wait_for(1, Health::Up));
+  target.load->failures_in_a_row = 3;
+  bench.checker().connects_changed(target.load);
+  REQUIRE(bench.wait_for(1, Health::Down));
+  if (on_trial) REQUIRE(bench.wait_for(1, Health::Up)->on_trial);
+  target.probe = HealthBench::probe("tcp");
+  bench.checker().set_targets({target});
+  REQUIRE(bench.wait_for_reason(1, "probe passed (tcp"));
+  CHECK(bench.transitions(1).back().health == Health::Up);
+  CHECK_FALSE(bench.transitions(1).back().on_trial);
+}
+
 TEST_CASE("a new set of the same targets changes nothing, another interval keeps the health") {
   FakeBackend backend;
   HealthBench bench;
