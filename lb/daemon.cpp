@@ -96,8 +96,8 @@ Result<void> Daemon::take_resources() {
   access_log_ = std::make_unique<AccessLog>(std::move(*target), worker_count_, [this](std::string complaint) {
     loop_->post([complaint = std::move(complaint)] { daemon_log().warn("{}", complaint); });
   });
-  auto checker = Checker::create([this](HealthReport report) {
-    loop_->post([this, report = std::move(report)] { on_health(report); });
+  auto checker = Checker::create(probe_socket_limit(options_.descriptor_limit), [this](HealthReport report) {
+    loop_->post([this, report = std::move(report)]() mutable { on_health(std::move(report)); });
   });
   if (!checker) return tl::unexpected(checker.error());
   checker_ = std::move(*checker);

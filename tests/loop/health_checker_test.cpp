@@ -243,6 +243,31 @@ TEST_CASE("a verdict that is being confirmed is told, without a transition") {
   CHECK(bench.transitions(1).size() == 1);
 }
 
+TEST_CASE("no more sockets are under way than the checker may have, whatever the kinds of probe") {
+  constexpr std::size_t kMost = 5;
+  FakeBackend mute({.then = Then::Stall});
+  FakeBackend well;
+  HealthBench bench({}, kMost);
+  std::vector<ProbeTarget> targets;
+  for (BackendId id = 1; id <= 30; ++id) {
+    auto probe = HealthBench::probe(id % 2 == 0 ? "expect" : "http");
+    probe.expect = "never";
+    probe.timeout = Millis(50);
+    probe.fall = id;  // so that no two of them share one
+    targets.push_back(HealthBench::target(id, mute.address(), probe));
+  }
+  targets.push_back(HealthBench::target(31, well.address(), HealthBench::probe("tcp")));
+  bench.checker().set_targets(targets);
+  std::size_t most = 0;
+  REQUIRE(eventually([&] {
+    most = std::max(most, mute.open());
+    return mute.accepted() >= 60 && bench.transitions(31).size() == 1;
+  }));
+  CHECK(most <= kMost);
+  CHECK(most > 1);
+  for (BackendId id = 1; id <= 30; ++id) CHECK(bench.wait_for(id, Health::Down));
+}
+
 TEST_CASE("stopping with probes under way leaves no descriptor and no thread") {
   const BlackHole silent;
   FakeBackend mute({.then = Then::Stall});
