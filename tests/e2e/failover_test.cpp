@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "tests/support/backend_process.h"
+#include "tests/support/fake_backend.h"
 #include "tests/support/paced_clients.h"
 #include "tests/support/private_network.h"
 #include "tests/support/weir_daemon.h"
@@ -257,4 +259,54 @@ TEST_CASE("a backend cut off by a packet filter costs no session that begins aft
   CHECK(t.tried > 0);
   CHECK(t.slowest <= 200ms + kSlack);  // one connect_timeout, then the next backend at once
   CHECK(t.first_again >= 0ms);
+}
+
+TEST_CASE("a whole fleet that goes down at once is down in time, and few Tables tell of it", "[alone]") {
+  constexpr std::size_t kBackends = kSanitized ? 300 : 1'000;
+  constexpr milliseconds kBound = 3 * 1'100ms + 1s;
+  FakeBackend fleet({.address = "0.0.0.0:0"});
+  SimpleConfig config;
+  config.health = "probe = \"tcp\"\ninterval = \"1s\"\nfast_interval = \"250ms\"\ntimeout = \"1s\"";
+  for (std::size_t i = 0; i < kBackends; ++i)
+    config.backends.push_back(
+        {fmt::format("b{}", i), fmt::format("127.3.{}.{}:{}", i / 200, i % 200 + 1, fleet.port())});
+  const FreePort port;
+  const TempDir dir;
+  config.bind = port.v4();
+  config.admin = fmt::format("socket = \"{}\"", dir.file("weir.sock"));
+  WeirDaemon weir(config);
+  const auto said = [&](const std::string& what) {
+    const std::string log = weir.process().err();
+    std::size_t count = 0;
+    for (auto at = log.find(what); at != std::string::npos; at = log.find(what, at + 1)) ++count;
+    return count;
+  };
+  const auto status = [&] {
+    const auto start = Clock::now();
+    const Finished answer =
+        run_program({weir_binary(), "status", "-o", "json", "--socket", dir.file("weir.sock")});
+    CHECK(answer.status == 0);
+    return std::pair(nlohmann::json::parse(answer.out).at("generation").get<long>(), since(start));
+  };
+  REQUIRE(eventually([&] { return said("unknown → up") == kBackends; }));
+  const long before = status().first;
+  const auto struck = Clock::now();
+  fleet.stop_listening();
+  REQUIRE(eventually([&] { return said("up → down") > 0; }));
+  const auto asked = status().second;
+  REQUIRE(eventually([&] { return said("up → down") == kBackends; }));
+  const auto down = since(struck);
+  const long tables = status().first - before;
+  const auto cured = Clock::now();
+  fleet.listen_again();
+  REQUIRE(eventually([&] { return said("down → up") == kBackends; }));
+  const auto up = since(cured);
+  WARN(fmt::format(
+      "{} backends: all down after {} ms (bound {}), in {} Tables; status in between took {} ms; all "
+      "up again after {} ms",
+      kBackends, down.count(), kBound.count(), tables, asked.count(), up.count()));
+  CHECK(down <= kBound + kSlack);
+  CHECK(tables < static_cast<long>(kBackends));
+  CHECK(asked <= patient(2s));
+  CHECK(Stream::connect(port.v4()).echoes("served again"));
 }
