@@ -46,7 +46,7 @@ void stop_weir_for(milliseconds length) {
 }  // namespace
 
 TEST_CASE("nobody is declared down because Weir was stopped for a while") {
-  stop_weir_for(2 * patient(1s));
+  stop_weir_for(kSanitized ? 6s : 4s);
 }
 
 TEST_CASE("nobody is declared down because Weir was stopped for 10 s", "[long]") {
