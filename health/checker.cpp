@@ -17,6 +17,8 @@ namespace {
 
 /// How long a stop waits for killed processes; one that the kernel does not let go of by then is left to it.
 constexpr Millis kReapPatience{1'000};
+/// Processes at once: starting one takes the kernel about a millisecond of our thread.
+constexpr std::size_t kMostCommands = 128;
 
 bool have_one_in_common(const std::vector<Address>& a, const std::vector<Address>& b) {
   return std::ranges::any_of(
@@ -44,8 +46,11 @@ std::string sharing_key(const ProbeSubject& subject, const ProbeKind& kind) {
 /// Everything that lives on the checker's thread.
 class Checker::Core {
  public:
-  Core(Loop& loop, std::function<void(HealthReport)> report)
-      : loop_(loop), reporter_(loop_, std::move(report)), reaping_(loop_, [this] { finish_stop(); }) {}
+  Core(Loop& loop, std::size_t most_sockets, std::function<void(HealthReport)> report)
+      : loop_(loop),
+        reporter_(loop_, std::move(report)),
+        sockets_(most_sockets),
+        reaping_(loop_, [this] { finish_stop(); }) {}
 
   void set_targets(std::vector<ProbeTarget> targets);
   void connects_changed(BackendLoad& load);
@@ -65,12 +70,14 @@ class Checker::Core {
   void attach(Entry& entry, Health known);
   Health detach(Entry& entry);
   SharedProbe& shared_probe(ProbeSubject subject, const ProbeKind& kind, const std::string& key);
-  ProbeSlots& slots(const ProbeKind& kind);
+  ProbeFactory& factory(const ProbeKind& kind);
   void finish_stop();
 
   ProbeLoop loop_;
   Reporter reporter_;
-  std::map<std::string_view, ProbeSlots> slots_;
+  std::map<std::string_view, std::unique_ptr<ProbeFactory>> factories_;
+  ProbeSlots sockets_;
+  ProbeSlots commands_{kMostCommands};
   Places places_;
   std::uint32_t seed_ = 1;
   Probes probes_;
@@ -80,11 +87,10 @@ class Checker::Core {
   bool stopping_ = false;
 };
 
-ProbeSlots& Checker::Core::slots(const ProbeKind& kind) {
-  auto found = slots_.find(kind.name);
-  if (found == slots_.end())
-    found = slots_.try_emplace(kind.name, kind.make_factory(loop_), kind.max_running).first;
-  return found->second;
+ProbeFactory& Checker::Core::factory(const ProbeKind& kind) {
+  auto& factory = factories_[kind.name];
+  if (!factory) factory = kind.make_factory(loop_);
+  return *factory;
 }
 
 SharedProbe& Checker::Core::shared_probe(ProbeSubject subject, const ProbeKind& kind,
@@ -96,8 +102,9 @@ SharedProbe& Checker::Core::shared_probe(ProbeSubject subject, const ProbeKind& 
   }
   const ProbeConfig& config = subject.config;
   Schedule schedule(config.interval, config.fast_interval, places_.next(config.interval), seed_++);
-  auto probe =
-      std::make_unique<SharedProbe>(loop_, slots(kind), reporter_, std::move(subject), std::move(schedule));
+  ProbeSlots& slots = kind.is_command ? commands_ : sockets_;
+  auto probe = std::make_unique<SharedProbe>(loop_, factory(kind), slots, reporter_, std::move(subject),
+                                             std::move(schedule));
   return *probes_.emplace(key, std::move(probe))->second;
 }
 
@@ -117,7 +124,7 @@ void Checker::Core::attach(Entry& entry, Health known) {
 }
 
 Health Checker::Core::detach(Entry& entry) {
-  Health health = entry.unprobed ? Health::Up : Health::Unknown;
+  Health health = entry.unprobed && entry.unprobed->in_rotation() ? Health::Up : Health::Unknown;
   entry.unprobed.reset();
   reporter_.forget(entry.target.id);
   if (entry.probe == nullptr) return health;
@@ -134,12 +141,13 @@ Health Checker::Core::detach(Entry& entry) {
 void Checker::Core::update(Entry& entry, ProbeTarget target) {
   const ProbeTarget& old = entry.target;
   if (old.probing == target.probing && old.addresses == target.addresses && old.probe == target.probe &&
-      old.load == target.load && old.pool == target.pool && old.name == target.name)
+      old.life == target.life && old.load == target.load && old.pool == target.pool &&
+      old.name == target.name)
     return;
   const bool was_left_alone = !old.probing || old.addresses.empty();
   const bool same_place = have_one_in_common(old.addresses, target.addresses);
   const Health health = detach(entry);
-  const bool forget = was_left_alone || !target.probing || !same_place;
+  const bool forget = was_left_alone || !target.probing || !same_place || old.life != target.life;
   entry.target = std::move(target);
   const ProbeTarget& now = entry.target;
   if (!now.probing)
@@ -183,7 +191,8 @@ void Checker::Core::connects_changed(BackendLoad& load) {
 
 void Checker::Core::begin_stop() {
   stopping_ = true;
-  for (auto& [name, slots] : slots_) slots.close();
+  sockets_.close();
+  commands_.close();
   entries_.clear();
   probes_.clear();
   reap_until_ = loop_.read_clock() + kReapPatience;
@@ -191,21 +200,23 @@ void Checker::Core::begin_stop() {
 }
 
 void Checker::Core::finish_stop() {
-  const bool idle = std::ranges::all_of(slots_, [](auto& pair) { return pair.second.factory().idle(); });
+  const bool idle = std::ranges::all_of(factories_, [](const auto& pair) { return pair.second->idle(); });
   if (idle || loop_.now() >= reap_until_)
     loop_.loop().stop();
   else
     reaping_.set(loop_.now() + Millis(1));
 }
 
-Result<std::unique_ptr<Checker>> Checker::create(std::function<void(HealthReport)> report) {
+Result<std::unique_ptr<Checker>> Checker::create(std::size_t most_sockets,
+                                                 std::function<void(HealthReport)> report) {
   auto loop = Loop::create();
   if (!loop) return tl::unexpected(loop.error());
-  return std::unique_ptr<Checker>(new Checker(std::move(*loop), std::move(report)));
+  return std::unique_ptr<Checker>(new Checker(std::move(*loop), most_sockets, std::move(report)));
 }
 
-Checker::Checker(std::unique_ptr<Loop> loop, std::function<void(HealthReport)> report)
-    : loop_(std::move(loop)), report_(std::move(report)), core_(std::make_unique<Core>(*loop_, report_)) {}
+Checker::Checker(std::unique_ptr<Loop> loop, std::size_t most_sockets,
+                 std::function<void(HealthReport)> report)
+    : loop_(std::move(loop)), core_(std::make_unique<Core>(*loop_, most_sockets, std::move(report))) {}
 
 Checker::~Checker() {
   stop();

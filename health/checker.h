@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -23,7 +24,8 @@ struct ProbeTarget {
   std::vector<Address>
       addresses;  ///< empty while its name does not resolve: it is left alone, and nothing is reported
   ProbeConfig probe;
-  bool probing = true;  ///< false: the operator has disabled it
+  bool probing = true;     ///< false: the operator has disabled it
+  std::uint64_t life = 0;  ///< Backend::life
   std::shared_ptr<BackendLoad> load;
 };
 
@@ -31,13 +33,15 @@ struct ProbeTarget {
 /// target, and says so only where somebody may know otherwise: a target that is new by its id is taken to be
 /// `unknown` without a report.
 ///
-/// Of a target's changes: a disabled one is forgotten; another set of addresses (no address in common) makes
-/// it unknown; another probe keeps the health until its results say otherwise, so that a reload which only
-/// edits an interval takes nobody out.
+/// Of a target's changes: a disabled one is forgotten; another life, or another set of addresses (no address
+/// in common), makes it unknown; another probe keeps the health until its results say otherwise, so that a
+/// reload which only edits an interval takes nobody out.
 class Checker {
  public:
-  /// `report` is called on the checker's thread.
-  static Result<std::unique_ptr<Checker>> create(std::function<void(HealthReport)> report);
+  /// At most `most_sockets` probes that cost a descriptor run at once; more wait for their turn. `report` is
+  /// called on the checker's thread.
+  static Result<std::unique_ptr<Checker>> create(std::size_t most_sockets,
+                                                 std::function<void(HealthReport)> report);
   ~Checker();  ///< stops
 
   /// The thread that owns the Checker.
@@ -54,10 +58,9 @@ class Checker {
 
  private:
   class Core;
-  Checker(std::unique_ptr<Loop> loop, std::function<void(HealthReport)> report);
+  Checker(std::unique_ptr<Loop> loop, std::size_t most_sockets, std::function<void(HealthReport)> report);
 
   std::unique_ptr<Loop> loop_;
-  std::function<void(HealthReport)> report_;
   std::unique_ptr<Core> core_;  // lives on the checker's thread once it runs
   std::thread thread_;
 };

@@ -40,6 +40,7 @@ class Ejection {
   /// When to call expire(); nothing unless it is out.
   std::optional<std::chrono::nanoseconds> due() const;
   bool on_trial() const { return state_ == State::OnTrial; }
+  bool in_rotation() const { return state_ == State::InRotation; }
 
  private:
   enum class State : std::uint8_t { InRotation, Out, OnTrial };

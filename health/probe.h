@@ -65,8 +65,8 @@ class ProbeFactory {
 struct ProbeKind {
   std::string_view name;
   std::unique_ptr<ProbeFactory> (*make_factory)(ProbeLoop&);  ///< null: this kind does not probe
-  std::size_t max_running = 0;  ///< at once, over all backends; more wait for their turn
-  bool knows_backend = false;   ///< the check depends on pool and name, so that no two backends share one
+  bool is_command = false;                                    ///< costs a process instead of a socket
+  bool knows_backend = false;  ///< the check depends on pool and name, so that no two backends share one
 };
 
 /// Every kind, in the order in which they are documented. A constant list.

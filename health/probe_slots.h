@@ -1,15 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <deque>
-#include <functional>
-#include <memory>
-
-#include "health/probe.h"
 
 namespace weir {
 
-/// One kind of probe on the checker's loop: its factory, and how many may run at once. What finds no room
-/// waits in order.
+/// How many probes may run at once. What finds no room waits in order.
 class ProbeSlots {
  public:
   class User {
@@ -21,10 +17,7 @@ class ProbeSlots {
     ~User() = default;
   };
 
-  ProbeSlots(std::unique_ptr<ProbeFactory> factory, std::size_t limit)
-      : factory_(std::move(factory)), free_(limit) {}
-
-  ProbeFactory& factory() { return *factory_; }
+  explicit ProbeSlots(std::size_t limit) : free_(limit) {}
 
   /// Calls on_slot, now or when there is room.
   void enter(User& user) {
@@ -50,7 +43,6 @@ class ProbeSlots {
   void withdraw(User& user) { std::erase(waiting_, &user); }
 
  private:
-  std::unique_ptr<ProbeFactory> factory_;
   std::size_t free_;
   bool closed_ = false;
   std::deque<User*> waiting_;

@@ -10,9 +10,10 @@ namespace weir {
 
 using std::chrono::nanoseconds;
 
-SharedProbe::SharedProbe(ProbeLoop& loop, ProbeSlots& slots, Reporter& reporter, ProbeSubject subject,
-                         Schedule schedule)
+SharedProbe::SharedProbe(ProbeLoop& loop, ProbeFactory& factory, ProbeSlots& slots, Reporter& reporter,
+                         ProbeSubject subject, Schedule schedule)
     : loop_(loop),
+      factory_(factory),
       slots_(slots),
       reporter_(reporter),
       subject_(std::move(subject)),
@@ -71,7 +72,7 @@ void SharedProbe::on_slot() {
   ++runs_;
   for (const Member& member : members_) member.load->report_pending.store(false);
   last_start_ = loop_.read_clock();
-  run_ = std::make_unique<ProbeRun>(loop_, slots_.factory(), subject_,
+  run_ = std::make_unique<ProbeRun>(loop_, factory_, subject_,
                                     [this](RunResult result) { on_result(std::move(result)); });
   run_->start();
 }

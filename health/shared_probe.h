@@ -16,8 +16,8 @@ namespace weir {
 /// the runs that began after it had joined.
 class SharedProbe final : private ProbeSlots::User {
  public:
-  SharedProbe(ProbeLoop& loop, ProbeSlots& slots, Reporter& reporter, ProbeSubject subject,
-              Schedule schedule);
+  SharedProbe(ProbeLoop& loop, ProbeFactory& factory, ProbeSlots& slots, Reporter& reporter,
+              ProbeSubject subject, Schedule schedule);
   ~SharedProbe();
   SharedProbe(const SharedProbe&) = delete;
   SharedProbe& operator=(const SharedProbe&) = delete;
@@ -49,6 +49,7 @@ class SharedProbe final : private ProbeSlots::User {
   Member* find(BackendId id);
 
   ProbeLoop& loop_;
+  ProbeFactory& factory_;
   ProbeSlots& slots_;
   Reporter& reporter_;
   ProbeSubject subject_;

@@ -15,6 +15,8 @@ class UnprobedBackend {
   UnprobedBackend(ProbeLoop& loop, Reporter& reporter, std::shared_ptr<BackendLoad> load);
 
   void connects_changed();
+  /// Up, and neither out nor on trial.
+  bool in_rotation() const { return ejection_.in_rotation(); }
 
  private:
   void on_alarm();

@@ -96,8 +96,8 @@ Result<void> Daemon::take_resources() {
   access_log_ = std::make_unique<AccessLog>(std::move(*target), worker_count_, [this](std::string complaint) {
     loop_->post([complaint = std::move(complaint)] { daemon_log().warn("{}", complaint); });
   });
-  auto checker = Checker::create([this](HealthReport report) {
-    loop_->post([this, report = std::move(report)] { on_health(report); });
+  auto checker = Checker::create(probe_socket_limit(options_.descriptor_limit), [this](HealthReport report) {
+    loop_->post([this, report = std::move(report)]() mutable { on_health(std::move(report)); });
   });
   if (!checker) return tl::unexpected(checker.error());
   checker_ = std::move(*checker);
@@ -171,6 +171,7 @@ void Daemon::hand_targets_to_checker() {
                          .addresses = backend.addresses,
                          .probe = *probe,
                          .probing = backend.admin != Admin::Disabled,
+                         .life = backend.life,
                          .load = backend.load});
   }
   const bool starts_children =
@@ -183,16 +184,34 @@ void Daemon::hand_targets_to_checker() {
   });
 }
 
-void Daemon::on_health(const HealthReport& report) {
-  registry_.set_health(report.id, report.health, report.reason, report.on_trial);
-  if (awaited_.erase(report.id) > 0) open_if_ready();
-  if (!report.transition || report.health != Health::Down) return;
+void Daemon::on_health(HealthReport report) {
+  reports_.push_back(std::move(report));
+  // Once for all that have come in: when a whole fleet goes down, each of its Tables would be a long one.
+  if (reports_.size() == 1) loop_->post([this] { take_reports(); });
+}
+
+void Daemon::take_reports() {
+  const auto reports = std::exchange(reports_, {});
+  std::vector<HealthWord> words;
+  words.reserve(reports.size());
+  for (const HealthReport& report : reports)
+    words.push_back({report.id, report.health, report.reason, report.on_trial, report.transition});
+  registry_.set_health(words);
+  for (const HealthReport& report : reports) {
+    if (awaited_.erase(report.id) > 0) open_if_ready();
+    if (report.transition && report.health == Health::Down) close_sessions_of(report.id);
+  }
+}
+
+void Daemon::close_sessions_of(BackendId id) {
   for (const auto& pool : registry_.table()->pools) {
-    if (!pool->settings().close_sessions_when_down || pool->find(report.id) == nullptr) continue;
+    const Backend* const backend = pool->find(id);
+    if (!pool->settings().close_sessions_when_down || backend == nullptr) continue;
     SessionFilter filter;
-    filter.backend_ids = {report.id};
-    fleet_->kill_sessions(filter, UINT64_MAX, [id = report.id](std::uint64_t killed) {
-      if (killed > 0) daemon_log().info("backend {} is down: {} of its sessions were closed", id, killed);
+    filter.backend_ids = {id};
+    fleet_->kill_sessions(filter, UINT64_MAX, [load = backend->load](std::uint64_t killed) {
+      if (killed > 0)
+        daemon_log().info("{}/{} is down: {} of its sessions were closed", load->pool, load->name, killed);
     });
   }
 }

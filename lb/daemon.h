@@ -62,7 +62,10 @@ class Daemon final : private ReloadSteps {
 
   // Who hears of what.
   void on_table(const std::shared_ptr<const Table>& table);
-  void on_health(const HealthReport& report);
+  void on_health(HealthReport report);
+  void take_reports();
+  /// If its pool wants that.
+  void close_sessions_of(BackendId id);
   void hand_targets_to_checker();
   void step_slow_start();
 
@@ -111,6 +114,7 @@ class Daemon final : private ReloadSteps {
   std::chrono::nanoseconds answers_deadline_{0};  ///< of a superseded process whose last session has ended
   std::set<BackendId> awaited_;                   ///< backends whose first probe has not ended
   bool children_expected_ = false;                ///< every worker knows of the exec probes
+  std::vector<HealthReport> reports_;             ///< of this turn
   bool names_answered_ = false;
   bool targets_stale_ = false;
   bool open_ = false;

@@ -108,6 +108,8 @@ struct Backend {
   std::uint32_t share_percent = 100;  ///< slow start: the part of its weight it gets, 1..100
   std::string reason;                 ///< of its health, as a sentence for the operator
   std::chrono::system_clock::time_point since{};  ///< when `health` became what it is
+  /// Another one each time its health is forgotten: what was known of an earlier one is void.
+  std::uint64_t life = 0;
   std::shared_ptr<BackendLoad> load;
 
   BackendId id() const { return load->id; }

@@ -11,8 +11,8 @@ namespace weir {
 namespace {
 
 /// stdin, stdout, stderr; the access log; the state file and its directory while written; a signalfd for each
-/// of four signals; libuv's pipe for SIGCHLD (2, one pair for the process); the notify socket; two for whatever
-/// a library opens for a moment.
+/// of four signals; libuv's pipe for SIGCHLD (2, one pair for the process); the notify socket; two for
+/// whatever a library opens for a moment.
 constexpr std::uint64_t kProcess = 15;
 
 /// Each loop: Weir's epoll set, libuv's epoll, its eventfd and its pipe for signals (counted in libuv 1.44:
@@ -57,8 +57,8 @@ std::uint64_t admin_connection_limit(std::uint64_t descriptor_limit) {
   return std::clamp<std::uint64_t>(descriptor_limit / 16, 4, 64);
 }
 
-std::uint64_t probe_limit(const Config& config, std::uint64_t descriptor_limit) {
-  return std::min(probed_backends(config), std::clamp<std::uint64_t>(descriptor_limit / 8, 4, 256));
+std::uint64_t probe_socket_limit(std::uint64_t descriptor_limit) {
+  return std::clamp<std::uint64_t>(descriptor_limit / 8, 4, kMostProbeSockets);
 }
 
 std::uint64_t reserved_descriptors(const Config& config, std::uint32_t workers,
@@ -69,7 +69,7 @@ std::uint64_t reserved_descriptors(const Config& config, std::uint32_t workers,
   if (!config.admin.socket.empty()) total += kAdmin + admin_connection_limit(descriptor_limit);
   if (resolves_names(config)) total += kResolver;
   if (runs_commands(config)) total += kSpawn;
-  return total + probe_limit(config, descriptor_limit);
+  return total + std::min(probed_backends(config), probe_socket_limit(descriptor_limit));
 }
 
 std::uint64_t sessions_that_fit(const Config& config, std::uint32_t workers, std::uint64_t descriptor_limit) {

@@ -63,9 +63,13 @@ inline constexpr std::uint64_t kNoDescriptorLimit = std::numeric_limits<std::uin
 /// leaves most of it to sessions. The admin API keeps to it; it is what reserved_descriptors counts.
 std::uint64_t admin_connection_limit(std::uint64_t descriptor_limit);
 
-/// Probes under way at once: one for each probed backend, at most an eighth of the descriptor limit, 4 to
-/// 256. The checker keeps to it.
-std::uint64_t probe_limit(const Config& config, std::uint64_t descriptor_limit);
+/// Only a fleet of thousands that hangs as a whole has that many probes under way: one backend's must not
+/// wait for another's.
+inline constexpr std::uint64_t kMostProbeSockets = 1024;
+
+/// Sockets of probes at once: an eighth of the descriptor limit, 4 to kMostProbeSockets. The checker keeps to
+/// it; reserved_descriptors counts it, or one for each probed backend where those are fewer.
+std::uint64_t probe_socket_limit(std::uint64_t descriptor_limit);
 
 /// Descriptors that Weir keeps for itself beside two for each session: listeners, logs, admin, probes, loops.
 /// Pipes are not among them: a session does without when there are none. `workers` is the resolved count.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "lb/base/log.h"
 #include "lb/control/registry_state.h"
@@ -24,7 +25,8 @@ bool probed(const PoolEntry& pool) {
 bool same(const Backend& a, const Backend& b) {
   return a.load == b.load && a.endpoint == b.endpoint && a.addresses == b.addresses && a.weight == b.weight &&
          a.configured_weight == b.configured_weight && a.backup == b.backup && a.admin == b.admin &&
-         a.health == b.health && a.on_trial == b.on_trial && a.share_percent == b.share_percent;
+         a.health == b.health && a.life == b.life && a.on_trial == b.on_trial &&
+         a.share_percent == b.share_percent;
 }
 
 PoolSettings settings_of(const PoolConfig& config) {
@@ -88,14 +90,13 @@ ListenerLoad& Registry::listener_load(std::string_view listener, std::string_vie
   return *slot;
 }
 
-void Registry::set_health(BackendId id, Health health, std::string reason, bool on_trial) {
-  PoolEntry* pool = nullptr;
-  Entry* entry = state_->find_entry(id, &pool);
-  // A verdict that was under way when the operator disabled the backend says nothing about what comes after.
-  if (entry == nullptr || state_->admin(*pool, *entry) == Admin::Disabled) return;
-  if (entry->addresses.empty()) return;
-  state_->change_health(*pool, *entry, health, std::move(reason), on_trial);
-  state_->refresh(*pool);
+void Registry::set_health(const std::vector<HealthWord>& words) {
+  std::set<PoolEntry*> changed;
+  for (const HealthWord& word : words)
+    if (PoolEntry* const pool = state_->take_word(word)) changed.insert(pool);
+  bool rebuilt = false;
+  for (PoolEntry* const pool : changed) rebuilt = state_->rebuild(*pool) || rebuilt;
+  if (rebuilt) state_->publish_table();
 }
 
 void Registry::set_addresses(BackendId id, std::vector<Address> addresses, std::string reason) {
@@ -132,6 +133,20 @@ std::optional<Millis> Registry::next_step() const {
 
 void Registry::tick() {
   state_->refresh();
+}
+
+PoolEntry* Registry::State::take_word(const HealthWord& word) {
+  PoolEntry* pool = nullptr;
+  Entry* const entry = find_entry(word.id, &pool);
+  // A verdict that was under way when the operator disabled the backend says nothing about what comes after.
+  if (entry == nullptr || admin(*pool, *entry) == Admin::Disabled) return nullptr;
+  if (entry->addresses.empty()) return nullptr;
+  if (word.transition) {
+    change_health(*pool, *entry, word.health, word.reason, word.on_trial);
+    return pool;
+  }
+  if (word.health == entry->health) entry->reason = word.reason;
+  return nullptr;
 }
 
 PoolEntry* Registry::State::find_pool(std::string_view name) {
@@ -179,6 +194,7 @@ Backend Registry::State::backend(const PoolEntry& pool, const Entry& entry) cons
   out.share_percent = entry.slow_start ? entry.slow_start->share_percent(clock.steady()) : 100;
   out.reason = entry.reason;
   out.since = entry.since;
+  out.life = entry.life;
   out.load = entry.load;
   return out;
 }
@@ -233,6 +249,7 @@ void Registry::State::forget_health(const PoolEntry& pool, Entry& entry) {
     health = Health::Up;
     reason = kNotProbed;
   }
+  entry.life = ++last_life;
   change_health(pool, entry, health, std::string(reason), false);
 }
 

@@ -29,6 +29,17 @@ struct RegistryClock {
   std::function<std::chrono::system_clock::time_point()> system = std::chrono::system_clock::now;
 };
 
+/// What the checker says of one backend.
+struct HealthWord {
+  BackendId id;
+  Health health;
+  std::string reason;
+  bool on_trial = false;  ///< up, but for one session alone
+  /// False: the health is what it was, only the reason is new. Does nothing to a backend whose health is
+  /// another one by now: then it was said before that was known.
+  bool transition = true;
+};
+
 /// The only writer of the Table. Knows three things apart for each backend: what the file says, what the
 /// operator said, what the checker says; every change makes a new Table, one generation on, and publishes it.
 /// Control thread only.
@@ -54,9 +65,9 @@ class Registry {
 
   // --- the checker's word
 
-  /// From the checker. Unknown ids (just removed) are ignored, and so are words about a disabled backend.
-  /// `on_trial`: up, but for one session alone.
-  void set_health(BackendId id, Health health, std::string reason, bool on_trial = false);
+  /// From the checker, what has come in together: one Table for all of it, and none when only reasons are
+  /// new. Unknown ids (just removed) are ignored, and so are words about a disabled backend.
+  void set_health(const std::vector<HealthWord>& words);
 
   /// From the resolver. Empty = does not resolve, for `reason`; the backend then is unknown, unless it has
   /// addresses from before: those stay in use.

@@ -20,6 +20,7 @@ struct Entry {
   bool on_trial = false;
   std::string reason;
   std::chrono::system_clock::time_point since;
+  std::uint64_t life = 0;  ///< Backend::life
 
   /// It was down or in maintenance: the next time it is up for good, its share grows slowly.
   bool recovering = false;
@@ -53,6 +54,7 @@ struct Registry::State {
   Overrides overrides;
   std::shared_ptr<const Table> table = std::make_shared<const Table>();
   BackendId last_id = 0;
+  std::uint64_t last_life = 0;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<ListenerLoad>, std::less<>> listener_loads;
 
   // registry.cpp
@@ -68,6 +70,8 @@ struct Registry::State {
   bool refresh(bool always = false);
   bool refresh(PoolEntry& pool);
   void publish_table();
+  /// The pool that may have to be rebuilt for it; null when only a reason is new, or nothing.
+  PoolEntry* take_word(const HealthWord& word);
   /// The health a backend has before anybody has looked.
   void forget_health(const PoolEntry& pool, Entry& entry);
   void change_health(const PoolEntry& pool, Entry& entry, Health health, std::string reason, bool on_trial);

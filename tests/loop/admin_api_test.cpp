@@ -75,7 +75,7 @@ class Api {
     daemon_log().set_level(spdlog::level::off);
     registry.apply(Fixture::three());
     for (const auto* name : {"web1", "web2", "web3"})
-      registry.set_health(find(name).id(), Health::Up, "probe passed");
+      registry.set_health({{find(name).id(), Health::Up, "probe passed"}});
     next = Fixture::three();
     add_session(1, "web1", "203.0.113.9");
     add_session(2, "web2", "198.51.100.1");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "health/checker.h"
+#include "lb/config/load.h"
 #include "tests/support/fake_backend.h"
 #include "tests/support/port.h"
 #include "tests/support/timing.h"
@@ -21,9 +22,11 @@ namespace weir::test {
 class HealthBench {
  public:
   /// `also` is called with every report on the checker's thread, after it has been noted.
-  explicit HealthBench(std::function<void(const HealthReport&)> also = {})
+  explicit HealthBench(std::function<void(const HealthReport&)> also = {},
+                       std::size_t most_sockets = kMostProbeSockets)
       : also_(std::move(also)),
-        checker_(std::move(*Checker::create([this](const HealthReport& report) { take(report); }))) {
+        checker_(
+            std::move(*Checker::create(most_sockets, [this](const HealthReport& report) { take(report); }))) {
     checker_->start();
   }
   Checker& checker() { return *checker_; }
@@ -47,6 +50,7 @@ class HealthBench {
             {to_address(address)},
             std::move(probe),
             true,
+            0,
             std::make_shared<BackendLoad>(id, pool, name, address, 1)};
   }
 

@@ -93,6 +93,38 @@ TEST_CASE("a disabled backend is forgotten, and unknown until a probe has passed
   CHECK(all[2].reason == "no probe has finished yet");
 }
 
+TEST_CASE("a target of another life is forgotten, though nobody saw it disabled in between") {
+  FakeBackend backend;
+  HealthBench bench;
+  auto target = HealthBench::target(1, backend.address(), HealthBench::probe("tcp"));
+  bench.checker().set_targets({target});
+  REQUIRE(bench.wait_for(1, Health::Up));
+  ++target.life;
+  bench.checker().set_targets({target});
+  REQUIRE(eventually([&] { return bench.transitions(1).size() >= 3; }));
+  const auto all = bench.transitions(1);
+  CHECK(all[1].health == Health::Unknown);
+  CHECK(all[2].health == Health::Up);
+}
+
+TEST_CASE("a backend that was out of rotation, or on trial, is judged anew when it is probed") {
+  const bool on_trial = GENERATE(false, true);
+  FakeBackend backend;
+  HealthBench bench;
+  auto target = HealthBench::target(1, backend.address(), HealthBench::probe("none"));
+  bench.checker().set_targets({target});
+  REQUIRE(bench.wait_for(1, Health::Up));
+  target.load->failures_in_a_row = 3;
+  bench.checker().connects_changed(target.load);
+  REQUIRE(bench.wait_for(1, Health::Down));
+  if (on_trial) REQUIRE(bench.wait_for(1, Health::Up)->on_trial);
+  target.probe = HealthBench::probe("tcp");
+  bench.checker().set_targets({target});
+  REQUIRE(bench.wait_for_reason(1, "probe passed (tcp"));
+  CHECK(bench.transitions(1).back().health == Health::Up);
+  CHECK_FALSE(bench.transitions(1).back().on_trial);
+}
+
 TEST_CASE("a new set of the same targets changes nothing, another interval keeps the health") {
   FakeBackend backend;
   HealthBench bench;
@@ -209,6 +241,31 @@ TEST_CASE("a verdict that is being confirmed is told, without a transition") {
   answers = true;
   CHECK(eventually([&] { return backend.accepted() > 5; }));
   CHECK(bench.transitions(1).size() == 1);
+}
+
+TEST_CASE("no more sockets are under way than the checker may have, whatever the kinds of probe") {
+  constexpr std::size_t kMost = 5;
+  FakeBackend mute({.then = Then::Stall});
+  FakeBackend well;
+  HealthBench bench({}, kMost);
+  std::vector<ProbeTarget> targets;
+  for (BackendId id = 1; id <= 30; ++id) {
+    auto probe = HealthBench::probe(id % 2 == 0 ? "expect" : "http");
+    probe.expect = "never";
+    probe.timeout = Millis(50);
+    probe.fall = id;  // so that no two of them share one
+    targets.push_back(HealthBench::target(id, mute.address(), probe));
+  }
+  targets.push_back(HealthBench::target(31, well.address(), HealthBench::probe("tcp")));
+  bench.checker().set_targets(targets);
+  std::size_t most = 0;
+  REQUIRE(eventually([&] {
+    most = std::max(most, mute.open());
+    return mute.accepted() >= 60 && bench.transitions(31).size() == 1;
+  }));
+  CHECK(most <= kMost);
+  CHECK(most > 1);
+  for (BackendId id = 1; id <= 30; ++id) CHECK(bench.wait_for(id, Health::Down));
 }
 
 TEST_CASE("stopping with probes under way leaves no descriptor and no thread") {

@@ -46,6 +46,10 @@ void PrivateNetwork::cut_port(unsigned port) const {
                    port)});
 }
 
+void PrivateNetwork::mend() const {
+  must_run({"nft", "delete table inet weir"});
+}
+
 void PrivateNetwork::limit_source_ports(const std::string& range) const {
   write_file("/proc/sys/net/ipv4/ip_local_port_range", range);
 }

@@ -20,6 +20,8 @@ class PrivateNetwork {
 
   /// From now on the packet filter drops every TCP segment from or to `port`.
   void cut_port(unsigned port) const;
+  /// The packet filter drops nothing any more.
+  void mend() const;
   /// The range of ports for outgoing connections, "40000 40049".
   void limit_source_ports(const std::string& range) const;
 

@@ -84,12 +84,28 @@ TEST_CASE("admin connections and probes are few under a small limit") {
   CHECK(admin_connection_limit(64) == 4);
   CHECK(admin_connection_limit(512) == 32);
   CHECK(admin_connection_limit(kNoDescriptorLimit) == 64);
-  std::string text = kListener + kPool;
-  for (int i = 0; i < 1000; ++i)
-    text += "[[pool.backend]]\naddress = \"10.0.0.1:" + std::to_string(i + 1) + "\"\n";
-  CHECK(probe_limit(good(text), 64) == 8);
-  CHECK(probe_limit(good(text), 1'000'000) == 256);
-  CHECK(probe_limit(good(kSmall), 1'000'000) == 1);
+  CHECK(probe_socket_limit(16) == 4);
+  CHECK(probe_socket_limit(64) == 8);
+  CHECK(probe_socket_limit(kNoDescriptorLimit) == kMostProbeSockets);
+}
+
+TEST_CASE("for probes as many descriptors are reserved as the checker may use, or as there are backends") {
+  const auto with_backends = [](std::uint64_t count) {
+    std::string text = "workers = 1\nadmin.socket = \"\"\n" + kListener + kPool;
+    for (std::uint64_t i = 0; i < count; ++i)
+      text += "[[pool.backend]]\naddress = \"10.0.0.1:" + std::to_string(i + 1) + "\"\n";
+    return good(text);
+  };
+  const Config one = with_backends(1);
+  const Config hundred = with_backends(100);
+  const Config many = with_backends(kMostProbeSockets + 200);
+  const auto for_probes = [&](const Config& config, std::uint64_t limit) {
+    return reserved_descriptors(config, 1, limit) - reserved_descriptors(one, 1, limit) + 1;
+  };
+  CHECK(for_probes(hundred, 400) == probe_socket_limit(400));
+  CHECK(for_probes(hundred, 4'000) == 100);
+  CHECK(for_probes(many, 4'000) == probe_socket_limit(4'000));
+  CHECK(for_probes(many, 1'000'000) == kMostProbeSockets);
 }
 
 TEST_CASE("a limit on sessions beyond the descriptor limit is refused with both numbers") {

@@ -62,10 +62,10 @@ struct Fixture {
     return *registry.table()->find(pool_name)->find(name);
   }
   void up(const std::string& pool_name, const std::string& name) {
-    registry.set_health(at(pool_name, name).id(), Health::Up, "probe passed");
+    registry.set_health({{at(pool_name, name).id(), Health::Up, "probe passed"}});
   }
   void down(const std::string& pool_name, const std::string& name) {
-    registry.set_health(at(pool_name, name).id(), Health::Down, "3 probes failed");
+    registry.set_health({{at(pool_name, name).id(), Health::Down, "3 probes failed"}});
   }
   BackendStatus status(const std::string& pool_name, const std::string& name) {
     return registry.status(pool_name, name).value().pools.at(0).backends.at(0);

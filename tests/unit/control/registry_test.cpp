@@ -73,7 +73,7 @@ TEST_CASE("a backend whose address changes is another backend") {
   f.registry.apply(next);
   CHECK(f.at("web", "web1").id() != id);
   CHECK(f.at("web", "web1").health == Health::Unknown);
-  f.registry.set_health(id, Health::Up, "late verdict about the old one");
+  f.registry.set_health({{id, Health::Up, "late verdict about the old one"}});
   CHECK(f.at("web", "web1").health == Health::Unknown);
 }
 
@@ -144,7 +144,7 @@ TEST_CASE("a name that does not resolve makes its backend unknown, and says why"
   const auto id = f.at("web", "a").id();
   f.registry.set_addresses(id, {}, "Name or service not known");
   CHECK(f.status("web", "a").reason == "web1.internal does not resolve: Name or service not known");
-  f.registry.set_health(id, Health::Up, "impossible");
+  f.registry.set_health({{id, Health::Up, "impossible"}});
   CHECK(f.at("web", "a").health == Health::Unknown);
   const std::vector addresses{Address::parse_ip_port("10.0.0.1:80").value()};
   f.registry.set_addresses(id, addresses, "");
@@ -202,10 +202,78 @@ TEST_CASE("a backend on trial grows only when its trial is over") {
   file->pools[0].slow_start = 10s;
   f.registry.apply(file);
   const auto id = f.at("web", "web1").id();
-  f.registry.set_health(id, Health::Down, "3 connects failed");
-  f.registry.set_health(id, Health::Up, "on trial", true);
+  f.registry.set_health({{id, Health::Down, "3 connects failed"}});
+  f.registry.set_health({{id, Health::Up, "on trial", true}});
   CHECK(f.at("web", "web1").on_trial);
   CHECK(f.at("web", "web1").share_percent == 100);
-  f.registry.set_health(id, Health::Up, "connected");
+  f.registry.set_health({{id, Health::Up, "connected"}});
   CHECK(f.at("web", "web1").share_percent == 10);
+}
+
+TEST_CASE("a new reason of the same health is shown, and changes nothing else") {
+  Fixture f;
+  f.registry.apply(Fixture::three());
+  f.up("web", "web1");
+  const auto tables = f.published.size();
+  const auto since = f.status("web", "web1").since;
+  const BackendId id = f.at("web", "web1").id();
+  f.now += 5s;
+  f.registry.set_health({{id, Health::Up, "1 of 3 probes failed", false, false}});
+  CHECK(f.status("web", "web1").reason == "1 of 3 probes failed");
+  CHECK(f.status("web", "web1").since == since);
+  CHECK(f.published.size() == tables);
+}
+
+TEST_CASE("a new reason of a health that is over says nothing") {
+  Fixture f;
+  f.registry.apply(Fixture::three());
+  f.up("web", "web1");
+  f.down("web", "web1");
+  const BackendId id = f.at("web", "web1").id();
+  f.registry.set_health({{id, Health::Up, "1 of 3 probes failed", false, false}});
+  CHECK(f.at("web", "web1").health == Health::Down);
+  CHECK(f.status("web", "web1").reason == "3 probes failed");
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Disabled));
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Enabled));
+  f.registry.set_health({{id, Health::Down, "probe failed (tcp): no route to host", false, false}});
+  CHECK(f.at("web", "web1").health == Health::Unknown);
+}
+
+TEST_CASE("a thousand backends that go down together make one Table") {
+  Fixture f;
+  std::vector<BackendConfig> backends;
+  for (int i = 0; i < 1'000; ++i)
+    backends.push_back(backend("web" + std::to_string(i), "10.0.0.1:" + std::to_string(i + 1)));
+  f.registry.apply(config({pool("web", backends), pool("db", {backend("a", "10.0.0.2:1")})}));
+  std::vector<HealthWord> words;
+  for (const Backend& one : f.registry.table()->find("web")->backends())
+    words.push_back({one.id(), Health::Up, "probe passed"});
+  const auto tables = f.published.size();
+  f.registry.set_health(words);
+  CHECK(f.published.size() == tables + 1);
+  for (HealthWord& word : words) word.health = Health::Down;
+  f.registry.set_health(words);
+  CHECK(f.published.size() == tables + 2);
+  CHECK(f.at("web", "web999").health == Health::Down);
+}
+
+TEST_CASE("a backend has another life each time its health is forgotten, and only then") {
+  Fixture f;
+  f.registry.apply(Fixture::three());
+  const auto life = [&] { return f.at("web", "web1").life; };
+  auto known = life();
+  CHECK(known != 0);
+  for (const auto* name : {"web1", "web2"}) f.up("web", name);
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Drained));
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Enabled));
+  f.registry.apply(Fixture::three());
+  CHECK(life() == known);
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Disabled));
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Enabled));
+  CHECK(life() != known);
+  known = life();
+  const Lease session(f.at("web", "web1").load);
+  REQUIRE(f.registry.remove("web/web1"));
+  REQUIRE(f.registry.add("web", "web1", "10.0.0.1:80"));
+  CHECK(life() != known);
 }
