@@ -87,11 +87,17 @@ void CommandLine::State::add_local() {
   add_file(serve);
   serve->callback([this] { chosen = [this] { return local.run(file); }; });
 
-  auto* check = app.add_subcommand("check", "read and validate a configuration; touches no socket");
-  check->footer("Examples:\n  weir check -c new.toml\n  weir check -c new.toml -o json");
+  auto* check = app.add_subcommand(
+      "check", "read and validate a configuration, or say what a reload of it would change");
+  check->footer("Examples:\n  weir check -c new.toml\n  weir check -c new.toml --diff");
   add_file(check);
+  check->add_flag("--diff", flag,
+                  "ask the running Weir what a reload of this file would change, by its own environment and "
+                  "limits; nothing is changed");
+  add_socket(check);
   add_output(check);
-  check->callback([this] { chosen = [this] { return local.check(file, common.json); }; });
+  check->callback(
+      [this] { chosen = [this] { return flag ? run_diff(common, file) : local.check(file, common.json); }; });
 }
 
 void CommandLine::State::add_output(CLI::App* command) {

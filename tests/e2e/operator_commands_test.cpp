@@ -303,18 +303,21 @@ TEST_CASE("the list of sessions has every field that is promised") {
 
 TEST_CASE("every command answers in JSON when asked to") {
   Operated weir(lettered(3));
-  const std::vector<std::vector<std::string>> commands = {{"status"},
-                                                          {"drain", "web/a"},
-                                                          {"drain", "web/a", "--wait"},
-                                                          {"disable", "web/a"},
-                                                          {"enable", "web/a"},
-                                                          {"weight", "web/a", "2"},
-                                                          {"add", "web", "n", "127.0.0.1:9"},
-                                                          {"remove", "web/n"},
-                                                          {"sessions"},
-                                                          {"kill", "--pool", "web"},
-                                                          {"explain", "web", "::1"},
-                                                          {"reload"}};
+  const std::vector<std::vector<std::string>> commands = {
+      {"status"},
+      {"drain", "web/a"},
+      {"drain", "web/a", "--wait"},
+      {"disable", "web/a"},
+      {"enable", "web/a"},
+      {"weight", "web/a", "2"},
+      {"add", "web", "n", "127.0.0.1:9"},
+      {"remove", "web/n"},
+      {"sessions"},
+      {"kill", "--pool", "web"},
+      {"explain", "web", "::1"},
+      {"check", "-c", weir.weir().config_file()},
+      {"check", "--diff", "-c", weir.weir().config_file()},
+      {"reload"}};
   for (const auto& command : commands) {
     CAPTURE(command);
     CHECK(weir.answer(command).is_object());
@@ -324,7 +327,4 @@ TEST_CASE("every command answers in JSON when asked to") {
   CHECK(changed.at("admin") == "drained");
   const Finished version = run_program({weir_binary(), "version", "-o", "json"});
   CHECK(json::parse(version.out).contains("version"));
-  const Finished check = run_program({weir_binary(), "check", "-c", weir.weir().config_file(), "-o", "json"});
-  CHECK(check.status == 0);
-  CHECK(json::accept(check.out));
 }
