@@ -213,10 +213,10 @@ TEST_CASE("kill ends what its filters and ids name and nothing else") {
 TEST_CASE("explain tells the backend that a client then gets") {
   const std::string kind = GENERATE("round_robin", "least_connections", "source_hash");
   CAPTURE(kind);
-  Operated weir(lettered(4), balanced(kind, GENERATE(1, 2)));
+  Operated weir(lettered(4), balanced(kind));
   REQUIRE(weir.status({"drain", "web/b"}) == 0);
   std::vector<HeldSession> held;
-  for (std::size_t i = 0; i < 8; ++i) {
+  for (std::size_t i = 0; i < 3; ++i) {
     const json told = weir.answer({"explain", "web", fmt::format("127.0.0.{}", 2 + i)});
     held.push_back(hold_session(weir, i));
     CHECK(told.at("backend") == std::string(1, held.back().letter));
