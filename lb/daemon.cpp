@@ -1,6 +1,5 @@
 #include "lb/daemon.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -29,15 +28,6 @@ spdlog::level::level_enum level_of(LogLevel level) {
 
 }  // namespace
 
-std::uint64_t raise_descriptor_limit() {
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-  getrlimit(RLIMIT_NOFILE, &limit);
-  return limit.rlim_cur;
-}
-
 Result<std::unique_ptr<Daemon>> Daemon::create(std::shared_ptr<const Config> config, LoadOptions options,
                                                Origin origin) {
   block_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
@@ -65,13 +55,17 @@ Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, Origin
       listening_(worker_count_),
       service_(*loop_, [this](std::function<void()> done) { fleet_->when_settled(std::move(done)); }),
       predecessors_(*loop_),
-      reload_(registry_, *this, state_file_,
-              [this, path = first_config_->file, options = options_] {
-                service_.reloading();
-                // Once it is done, or has been refused.
-                loop_->post([this] { service_.ready(""); });
-                return load_config(path, options);
-              }),
+      reload_(
+          registry_, *this, state_file_,
+          [this, path = first_config_->file, options = options_] {
+            service_.reloading();
+            // Once it is done, or has been refused.
+            loop_->post([this] { service_.ready(""); });
+            return load_config(path, options);
+          },
+          [options = options_](std::string_view text, const std::string& file) {
+            return parse_config(text, file, options);
+          }),
       start_timer_(*loop_, [this] { open_listeners(); }),
       slow_start_timer_(*loop_,
                         [this] {
@@ -265,69 +259,6 @@ void Daemon::on_free(const std::optional<Predecessor>& predecessor) {
       !path.empty() && path != registry_.config()->admin.socket)
     ::unlink(path.c_str());
   open_admin_api();
-}
-
-void Daemon::make_admin_api() {
-  admin_api_ = std::make_unique<AdminApi>(AdminParts{
-      .loop = *loop_,
-      .registry = registry_,
-      .workers = *fleet_,
-      .adoption = adoption_,
-      .state_file = state_file_,
-      .reload = reload_,
-      .facts =
-          [this] {
-            ProcessFacts facts;
-            facts.version = WEIR_VERSION;
-            facts.workers = worker_count_;
-            facts.max_sessions = gate_.max();
-            return facts;
-          },
-      .predecessors = &predecessors_,
-      .refusal = [this](const HttpRequest& request) { return upgrade_->refusal(request); },
-      .upgrade = [this](UpgradeOrder order,
-                        UpgradeDone done) { upgrade_->begin(std::move(order), std::move(done)); }});
-}
-
-void Daemon::make_upgrade() {
-  upgrade_ = std::make_unique<Upgrade>(
-      UpgradeParts{.loop = *loop_,
-                   .fleet = *fleet_,
-                   .listening = listening_,
-                   .registry = registry_,
-                   .state_file = state_file_,
-                   .predecessors = predecessors_,
-                   .service = service_,
-                   .admin = *admin_api_,
-                   .program = origin_.program,
-                   .ending = [this] { return shutting_down_; },
-                   .sessions = [this] { return gate_.active(); },
-                   .on_superseded = [this](const UpgradeOrder& order) { on_superseded(order); }});
-  if (!origin_.inheritance) return;
-  for (Predecessor& predecessor : origin_.inheritance->predecessors)
-    predecessors_.add(std::move(predecessor));
-  takeover_ = std::make_unique<Takeover>(
-      *loop_, std::move(origin_.inheritance->channel),
-      [this](const std::optional<Predecessor>& predecessor) { on_free(predecessor); });
-}
-
-void Daemon::open_admin_api() {
-  if (!admin_socket_) return;
-  if (auto served = admin_api_->serve(std::move(admin_socket_), registry_.config()->admin.socket); !served)
-    daemon_log().error("no admin API: {}", served.error().message);
-}
-
-void Daemon::watch_signals() {
-  const auto on = [this](int signal, std::function<void()> action) {
-    signals_.push_back(std::make_unique<SignalWatch>(*loop_, signal, std::move(action)));
-  };
-  on(SIGTERM, [this] { begin_shutdown("SIGTERM"); });
-  on(SIGINT, [this] { begin_shutdown("SIGINT"); });
-  on(SIGHUP, [this] { reload(); });
-  on(SIGUSR1, [this] {
-    access_log_->reopen();
-    daemon_log().info("SIGUSR1: logs reopened");
-  });
 }
 
 int Daemon::run() {

@@ -122,7 +122,4 @@ class Daemon final : private ReloadSteps {
   int exit_status_ = 0;
 };
 
-/// Raises the soft limit on open files to the hard one and returns it.
-std::uint64_t raise_descriptor_limit();
-
 }  // namespace weir

@@ -1,5 +1,3 @@
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -8,19 +6,15 @@
 #include "health/probe.h"
 #include "lb/balance/balancer.h"
 #include "lb/base/log.h"
+#include "lb/check.h"
 #include "lb/cli/command_line.h"
 #include "lb/cli/exit_status.h"
 #include "lb/config/load.h"
 #include "lb/daemon.h"
+#include "lb/descriptor_limit.h"
 
 namespace weir {
 namespace {
-
-std::uint64_t hard_descriptor_limit() {
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  return limit.rlim_max;
-}
 
 LoadOptions load_options() {
   LoadOptions options;
@@ -33,25 +27,6 @@ LoadOptions load_options() {
     return value;
   };
   return options;
-}
-
-LoadResult load_or_complain(const std::string& path, const LoadOptions& options) {
-  LoadResult result = load_config(path, options);
-  for (const Fault& fault : result.faults) std::fprintf(stderr, "%s\n", fault.to_string(path).c_str());
-  if (!result.config) return result;
-  for (const Fault& warning : result.warnings)
-    std::fprintf(stderr, "%s (warning)\n", warning.to_string(path).c_str());
-  return result;
-}
-
-int check(const std::string& path) {
-  const LoadResult result = load_or_complain(path, load_options());
-  if (!result.config) return kExitFailed;
-  std::size_t backends = 0;
-  for (const PoolConfig& pool : result.config->pools) backends += pool.backends.size();
-  std::printf("%s: fine: %zu listeners, %zu pools, %zu backends\n", path.c_str(),
-              result.config->listeners.size(), result.config->pools.size(), backends);
-  return kExitDone;
 }
 
 int run(const std::string& path) {
@@ -81,20 +56,14 @@ int run(const std::string& path) {
 int main_with(int argc, char** argv) {
   CLI::App app("weir: a Layer-4 TCP load balancer");
   app.require_subcommand(1);
-  std::string config = "/etc/weir/weir.toml";
-  auto* const run_command = app.add_subcommand("run", "serve in the foreground");
-  run_command->add_option("-c,--config", config, "the configuration file")->capture_default_str();
-  auto* const check_command =
-      app.add_subcommand("check", "read and validate a configuration; touches no socket");
-  check_command->add_option("-c,--config", config, "the configuration file")->capture_default_str();
-  const CommandLine commands(app, WEIR_VERSION);
+  const CommandLine commands(app, WEIR_VERSION, {.run = run, .check = [](const std::string& file, bool json) {
+                                                   return check_file(file, json, load_options());
+                                                 }});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitDone : kExitUsage;
   }
-  if (run_command->parsed()) return run(config);
-  if (check_command->parsed()) return check(config);
   return commands.run();
 }
 

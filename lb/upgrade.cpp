@@ -202,8 +202,9 @@ void Upgrade::abandon() {
 
 std::optional<CommandError> Upgrade::refusal(const HttpRequest& request) const {
   const auto& path = request.path;
-  const bool harmless =
-      request.method == "GET" || (path.size() == 3 && path[1] == "sessions" && path[2] == "kill");
+  const bool harmless = request.method == "GET" ||
+                        (path.size() == 3 && path[1] == "sessions" && path[2] == "kill") ||
+                        (path.size() == 3 && path[1] == "logs");
   if (phase_ == Phase::None || harmless) return std::nullopt;
   if (phase_ == Phase::Starting || done_ != nullptr) return CommandError{Kind::Busy, kBusy};
   const bool reach = path.size() == 5 && path[1] == "backends" && path[4] != "weight";

@@ -10,12 +10,16 @@
 namespace weir {
 
 struct CommandLine::State {
-  State(CLI::App& to, std::string own_version) : app(to), version(std::move(own_version)) {}
+  State(CLI::App& to, std::string own_version, LocalCommands own)
+      : app(to), version(std::move(own_version)), local(std::move(own)) {}
 
   /// A command of the daemon's: with --socket and -o, an example, and what it does.
   CLI::App* add(const std::string& name, const std::string& what, const std::string& examples,
                 std::function<int()> act);
+  void add_socket(CLI::App* command);
   void add_output(CLI::App* command);
+  void add_file(CLI::App* command);
+  void add_local();
   void add_status();
   void add_drain();
   void add_changes();
@@ -26,7 +30,9 @@ struct CommandLine::State {
 
   CLI::App& app;
   const std::string version;
+  const LocalCommands local;
   CommonOptions common;
+  std::string file = "/etc/weir/weir.toml";
   std::string target, second, third;
   DrainOptions drain;
   std::string timeout, spread, then = "leave";
@@ -57,13 +63,41 @@ CLI::App* CommandLine::State::add(const std::string& name, const std::string& wh
                                   const std::string& examples, std::function<int()> act) {
   auto* command = app.add_subcommand(name, what);
   command->footer("Examples:\n" + examples);
+  add_socket(command);
+  add_output(command);
+  command->callback([this, act = std::move(act)] { chosen = act; });
+  return command;
+}
+
+void CommandLine::State::add_socket(CLI::App* command) {
   command
       ->add_option("--socket", common.socket,
                    "the daemon's admin socket (default: WEIR_SOCKET, else /run/weir/weir.sock)")
       ->type_name("PATH");
-  add_output(command);
-  command->callback([this, act = std::move(act)] { chosen = act; });
-  return command;
+}
+
+void CommandLine::State::add_file(CLI::App* command) {
+  command->add_option("-c,--config", file, "the configuration file (default: /etc/weir/weir.toml)")
+      ->type_name("FILE");
+}
+
+void CommandLine::State::add_local() {
+  auto* serve = app.add_subcommand("run", "serve in the foreground, until SIGTERM or SIGINT");
+  serve->footer("Examples:\n  weir run\n  weir run -c /etc/weir/weir.toml");
+  add_file(serve);
+  serve->callback([this] { chosen = [this] { return local.run(file); }; });
+
+  auto* check = app.add_subcommand(
+      "check", "read and validate a configuration, or say what a reload of it would change");
+  check->footer("Examples:\n  weir check -c new.toml\n  weir check -c new.toml --diff");
+  add_file(check);
+  check->add_flag("--diff", flag,
+                  "ask the running Weir what a reload of this file would change, by its own environment and "
+                  "limits; nothing is changed");
+  add_socket(check);
+  add_output(check);
+  check->callback(
+      [this] { chosen = [this] { return flag ? run_diff(common, file) : local.check(file, common.json); }; });
 }
 
 void CommandLine::State::add_output(CLI::App* command) {
@@ -163,12 +197,12 @@ void CommandLine::State::add_others() {
   why->add_option("client", second, "the client's address")->required()->type_name("");
   add("reload", "re-read the configuration file; a bad file changes nothing", "  weir reload",
       [this] { return run_reload(common); });
-  auto* upgrade = add("upgrade",
-                      "a new binary takes over the listening sockets; the old one finishes its sessions",
-                      "  weir upgrade\n  weir upgrade --binary /opt/weir-2/bin/weir --max-age 1h", [this] {
-                        return run_upgrade(common, target,
-                                           timeout.empty() ? std::nullopt : std::optional(*parse_duration(timeout)));
-                      });
+  auto* upgrade =
+      add("upgrade", "a new binary takes over the listening sockets; the old one finishes its sessions",
+          "  weir upgrade\n  weir upgrade --binary /opt/weir-2/bin/weir --max-age 1h", [this] {
+            return run_upgrade(common, target,
+                               timeout.empty() ? std::nullopt : std::optional(*parse_duration(timeout)));
+          });
   upgrade->add_option("--binary", target, "what to start (default: the path the daemon was started from)")
       ->type_name("PATH");
   upgrade
@@ -198,8 +232,9 @@ void CommandLine::State::add_descriptions() {
   man->callback([this, say] { chosen = [this, say] { return say(man_page(app, version)); }; });
 }
 
-CommandLine::CommandLine(CLI::App& app, std::string version)
-    : state_(std::make_unique<State>(app, std::move(version))) {
+CommandLine::CommandLine(CLI::App& app, std::string version, LocalCommands local)
+    : state_(std::make_unique<State>(app, std::move(version), std::move(local))) {
+  state_->add_local();
   state_->add_status();
   state_->add_drain();
   state_->add_changes();

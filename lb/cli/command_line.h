@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -9,14 +10,20 @@ class App;
 
 namespace weir {
 
-/// All commands but the daemon's own (`run`, `check`): those that talk to a running Weir, and those that
-/// describe the program (version, completion, man). Outlives app.parse().
+/// What needs the rooms that this one does not know. Each returns the exit status.
+struct LocalCommands {
+  std::function<int(const std::string& file)> run;
+  std::function<int(const std::string& file, bool json)> check;
+};
+
+/// All commands and their options: help, completions and manual page come from here alone. Outlives
+/// app.parse().
 class CommandLine {
  public:
-  CommandLine(CLI::App& app, std::string version);
+  CommandLine(CLI::App& app, std::string version, LocalCommands local = {});
   ~CommandLine();
 
-  /// Whether the command that was parsed is one of these: then `run` it.
+  /// Whether a command was parsed: then `run` it.
   bool chosen() const;
   int run() const;
 

@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -62,15 +66,19 @@ int refused(const AdminReply& reply) {
   return exit_status_of(error.value("code", ""));
 }
 
+/// A request's body; nothing for an empty object.
+std::string dumped(const Json& body) {
+  return body.empty() ? "" : body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 /// One exchange with the daemon: the body when it did what was asked, else the exit status, with the reason
 /// said.
 class Exchange {
  public:
   Exchange(const CommonOptions& common, const std::string& method, const std::vector<std::string>& path,
-           const AdminClient::Query& query = {}, const Json& body = {}) {
+           const AdminClient::Query& query = {}, const std::string& body = "") {
     const AdminClient client(admin_socket(common.socket));
-    const auto reply = client.request(
-        method, path, query, body.empty() ? "" : body.dump(-1, ' ', false, Json::error_handler_t::replace));
+    const auto reply = client.request(method, path, query, body);
     if (!reply) {
       complain(reply.error().message);
       failure_ = kExitNoDaemon;
@@ -104,7 +112,7 @@ int change(const CommonOptions& common, const std::string& target, const std::st
            const Json& body) {
   const auto names = split_target(target);
   if (!names) return not_a_target(target);
-  const Exchange exchange(common, "POST", {"backends", (*names)[0], (*names)[1], verb}, {}, body);
+  const Exchange exchange(common, "POST", {"backends", (*names)[0], (*names)[1], verb}, {}, dumped(body));
   return show(common, exchange, [&](const auto& answer) { return render_changed(answer, verb); });
 }
 
@@ -183,8 +191,8 @@ int run_status(const CommonOptions& common, const std::string& target, bool watc
     const Exchange exchange(common, "GET", path);
     const auto terminal = standard_terminal();
     return show(common, exchange, [&](const auto& answer) {
-      const bool redraw = watch && terminal.width > 0;
-      return (redraw ? "\x1b[H\x1b[2J" : "") + render_status(answer, terminal);
+      const auto text = render_status(answer, terminal, std::chrono::system_clock::now());
+      return watch && terminal.width > 0 ? in_place(text, terminal.height) : text;
     });
   };
   int status = once();
@@ -205,7 +213,7 @@ int run_drain(const CommonOptions& common, const DrainOptions& options) {
     body["timeout_ms"] = options.timeout->count();
     body["spread_ms"] = options.spread.value_or(Millis(0)).count();
   }
-  const Exchange exchange(common, "POST", {"backends", (*names)[0], (*names)[1], "drain"}, {}, body);
+  const Exchange exchange(common, "POST", {"backends", (*names)[0], (*names)[1], "drain"}, {}, dumped(body));
   if (!options.wait && !options.timeout)
     return show(common, exchange, [](const auto& answer) { return render_changed(answer, "drain"); });
   if (exchange.failed()) return exchange.exit_status();
@@ -229,8 +237,9 @@ int run_weight(const CommonOptions& common, const std::string& target, const std
 
 int run_add(const CommonOptions& common, const std::string& pool, const std::string& name,
             const std::string& address, std::uint32_t weight, bool backup) {
-  const Exchange exchange(common, "POST", {"pools", pool, "backends"}, {},
-                          {{"name", name}, {"address", address}, {"weight", weight}, {"backup", backup}});
+  const Exchange exchange(
+      common, "POST", {"pools", pool, "backends"}, {},
+      dumped({{"name", name}, {"address", address}, {"weight", weight}, {"backup", backup}}));
   return show(common, exchange, [](const auto& answer) { return render_changed(answer, "add"); });
 }
 
@@ -253,7 +262,7 @@ int run_kill(const CommonOptions& common, const FilterOptions& filter) {
   for (const auto& [name, value] : query_of(filter)) body[name] = value;
   if (body.empty())
     return usage("say which sessions: IDs (weir sessions lists them), --pool, --backend or --client");
-  return show(common, Exchange(common, "POST", {"sessions", "kill"}, {}, body), render_killed);
+  return show(common, Exchange(common, "POST", {"sessions", "kill"}, {}, dumped(body)), render_killed);
 }
 
 int run_explain(const CommonOptions& common, const std::string& pool, const std::string& client) {
@@ -265,12 +274,29 @@ int run_reload(const CommonOptions& common) {
   return show(common, Exchange(common, "POST", {"reload"}), render_reload);
 }
 
+int run_diff(const CommonOptions& common, const std::string& file) {
+  errno = 0;
+  std::ifstream in(file, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (std::filesystem::is_directory(file)) errno = EISDIR;
+  if (!in || errno == EISDIR) {
+    fmt::print(stderr, "{}: cannot be read: {}\n", file, std::strerror(errno));
+    return kExitFailed;
+  }
+  const Exchange exchange(common, "POST", {"diff"}, {{"file", file}}, text);
+  if (exchange.failed()) return exchange.exit_status();
+  const auto difference = read_difference(exchange.body());
+  for (const auto& line : difference.complaints) fmt::print(stderr, "{}\n", line);
+  print(common.json ? exchange.body() : difference.text);
+  return difference.accepted ? kExitDone : kExitFailed;
+}
+
 int run_upgrade(const CommonOptions& common, const std::string& binary, std::optional<Millis> max_age) {
   Json body = Json::object();
   // A relative path is of this command's directory, not of the daemon's.
   if (!binary.empty()) body["binary"] = std::filesystem::absolute(binary).string();
   if (max_age) body["max_age_ms"] = max_age->count();
-  return show(common, Exchange(common, "POST", {"upgrade"}, {}, body), render_upgrade);
+  return show(common, Exchange(common, "POST", {"upgrade"}, {}, dumped(body)), render_upgrade);
 }
 
 int run_version(const CommonOptions& common, const std::string& version) {

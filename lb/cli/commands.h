@@ -44,6 +44,8 @@ int run_sessions(const CommonOptions& common, const FilterOptions& filter);
 int run_kill(const CommonOptions& common, const FilterOptions& filter);
 int run_explain(const CommonOptions& common, const std::string& pool, const std::string& client);
 int run_reload(const CommonOptions& common);
+/// What a reload of `file` would change in the running Weir.
+int run_diff(const CommonOptions& common, const std::string& file);
 /// `binary`: "" = the daemon's own.
 int run_upgrade(const CommonOptions& common, const std::string& binary, std::optional<Millis> max_age);
 /// Of this binary; asks nobody.

@@ -4,7 +4,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "lb/cli/table.h"
@@ -68,15 +71,89 @@ Cell state_cell(const Json& backend) {
 
 std::string weight_text(const Json& backend) {
   auto out = fmt::format("{}", number(backend, "weight"));
-  if (const auto configured = number(backend, "configured_weight"); configured != number(backend, "weight"))
-    out += fmt::format(" (file {})", configured);
   if (const auto share = number(backend, "share_percent"); share != 100 && share != 0)
     out += fmt::format(" at {}%", share);
   return out;
 }
 
+using Now = std::chrono::system_clock::time_point;
+
+/// Seconds from then ("2026-01-31T10:00:00.123Z") to now; nothing when it is no such time.
+std::optional<double> seconds_since(const std::string& then, Now now) {
+  std::tm parts{};
+  const char* rest = ::strptime(then.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+  if (rest == nullptr) return std::nullopt;
+  const double fraction = *rest == '.' ? std::strtod(rest, nullptr) : 0;
+  const std::chrono::duration<double> since_epoch = now.time_since_epoch();
+  return since_epoch.count() - static_cast<double>(::timegm(&parts)) - fraction;
+}
+
+std::string since_text(const Json& backend, Now now) {
+  const auto passed = seconds_since(text(backend, "since"), now);
+  return passed ? age(*passed) : "";
+}
+
+/// What an operator has set in motion first, then the word of the checker.
+std::string why_text(const Json& backend, Now now) {
+  std::string out;
+  const auto add = [&](const std::string& part) { out += (out.empty() || part.empty() ? "" : "; ") + part; };
+  if (const auto late = seconds_since(text(backend, "closes_at"), now))
+    add(*late >= 0 ? "closing" : "closes in " + age(*late > -60 ? std::ceil(-*late) : 30 - *late));
+  if (const auto configured = number(backend, "configured_weight"); configured != number(backend, "weight"))
+    add(fmt::format("weight {} (file: {})", number(backend, "weight"), configured));
+  if (flag(backend, "added")) add("added");
+  add(text(backend, "reason"));
+  return out;
+}
+
+std::string rate_text(double per_second) {
+  return per_second < 9.95 ? fmt::format("{:.1f}", per_second)
+                           : short_number(static_cast<std::uint64_t>(std::lround(per_second)));
+}
+
 std::string sessions_text(std::uint64_t count) {
   return fmt::format("{} session{}", count, count == 1 ? "" : "s");
+}
+
+std::string render_pool(const Json& pool, const Terminal& terminal, Now now) {
+  const auto numeric = [](std::string header, int spare = 0) {
+    return Cell{std::move(header), Colour::None, true, spare};
+  };
+  TextTable table({{"BACKEND"},
+                   {"ADDRESS", Colour::None, false, 2},
+                   {"WEIGHT"},
+                   {"STATE"},
+                   numeric("SINCE"),
+                   numeric("ACTIVE"),
+                   numeric("TOTAL", 1),
+                   numeric("NEW/S"),
+                   numeric("IN"),
+                   numeric("OUT"),
+                   {"WHY"}});
+  for (const auto& backend : list(pool, "backends"))
+    table.add({{text(backend, "name")},
+               {text(backend, "address")},
+               {weight_text(backend)},
+               state_cell(backend),
+               numeric(since_text(backend, now)),
+               numeric(short_number(number(backend, "active"))),
+               numeric(short_number(number(backend, "total"))),
+               numeric(rate_text(real(backend, "sessions_per_second"))),
+               numeric(terse_bytes(number(backend, "bytes_to_backend"))),
+               numeric(terse_bytes(number(backend, "bytes_to_client"))),
+               {why_text(backend, now)}});
+  const auto title = fmt::format("pool {}{}", text(pool, "name"),
+                                 flag(pool, "removed") ? " (removed)" : ", " + text(pool, "balance"));
+  return title + "\n" + table.render({terminal.width, terminal.colour, 2});
+}
+
+std::string render_predecessors(const Json& all) {
+  std::string out;
+  for (const auto& one : list(all, "predecessors"))
+    out += fmt::format(
+        "process {}, superseded by an upgrade: {}\n", number(one, "pid"),
+        text(one, "error").empty() ? sessions_text(number(one, "active")) + " left" : text(one, "error"));
+  return out.empty() ? "" : "\n" + out;
 }
 
 }  // namespace
@@ -85,7 +162,9 @@ Terminal standard_terminal() {
   Terminal out;
   if (::isatty(STDOUT_FILENO) == 0) return out;
   winsize size{};
-  out.width = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+  const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+  out.width = known && size.ws_col > 0 ? size.ws_col : 80;
+  out.height = known && size.ws_row > 0 ? size.ws_row : 24;
   const char* no_colour = std::getenv("NO_COLOR");
   const char* term = std::getenv("TERM");
   out.colour =
@@ -93,13 +172,14 @@ Terminal standard_terminal() {
   return out;
 }
 
-std::string render_status(std::string_view json, const Terminal& terminal) {
+std::string render_status(std::string_view json, const Terminal& terminal, Now now) {
   const auto root = parse(json);
   const auto sessions = root.value("sessions", Json::object());
-  std::string out =
-      fmt::format("weir {}, up {}, {} workers, generation {}, {} of {} sessions\n", text(root, "version"),
+  const auto title =
+      fmt::format("weir {}, up {}, {} workers, generation {}, {} of {} sessions", text(root, "version"),
                   short_duration(real(root, "uptime_seconds")), number(root, "workers"),
                   number(root, "generation"), number(sessions, "active"), number(sessions, "max"));
+  std::string out = (terminal.width > 0 ? fitted(title, terminal.width) : title) + "\n";
   TextTable listeners(
       {{"LISTENER"}, {"POOL"}, {"ACTIVE", Colour::None, true}, {"TOTAL", Colour::None, true}, {"BIND"}});
   for (const auto& listener : list(root, "listeners"))
@@ -109,27 +189,25 @@ std::string render_status(std::string_view json, const Terminal& terminal) {
                    {short_number(number(listener, "total")), Colour::None, true},
                    {joined(list(listener, "bind"))}});
   if (!listeners.empty()) out += "\n" + listeners.render({terminal.width, terminal.colour, 0});
-  for (const auto& pool : list(root, "pools")) {
-    out += fmt::format("\npool {}{}\n", text(pool, "name"),
-                       flag(pool, "removed") ? " (removed)" : ", " + text(pool, "balance"));
-    TextTable table({{"BACKEND"},
-                     {"ADDRESS"},
-                     {"WEIGHT"},
-                     {"STATE"},
-                     {"ACTIVE", Colour::None, true},
-                     {"TOTAL", Colour::None, true},
-                     {"WHY"}});
-    for (const auto& backend : list(pool, "backends"))
-      table.add({{text(backend, "name")},
-                 {text(backend, "address")},
-                 {weight_text(backend)},
-                 state_cell(backend),
-                 {short_number(number(backend, "active")), Colour::None, true},
-                 {short_number(number(backend, "total")), Colour::None, true},
-                 {text(backend, "reason")}});
-    out += table.render({terminal.width, terminal.colour, 2});
+  for (const auto& pool : list(root, "pools")) out += "\n" + render_pool(pool, terminal, now);
+  return out + render_predecessors(root);
+}
+
+std::string in_place(std::string_view text, std::size_t height) {
+  const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+  // The cursor's line below the text is one of them.
+  const std::size_t most = height > 2 ? height - 1 : 2;
+  std::string out = "\x1b[H";
+  for (std::size_t i = 0; i < lines; ++i) {
+    if (lines > most && i + 1 == most) {
+      out += fmt::format("and {} more lines\x1b[K\n", lines - i);
+      break;
+    }
+    const auto end = text.find('\n');
+    out += fmt::format("{}\x1b[K\n", text.substr(0, end));
+    text.remove_prefix(end + 1);
   }
-  return out;
+  return out + "\x1b[J";
 }
 
 std::string render_sessions(std::string_view json, const Terminal& terminal) {
@@ -206,12 +284,38 @@ std::string render_reload(std::string_view json) {
   return out + fmt::format("reloaded, generation {}\n", number(root, "generation"));
 }
 
+Difference read_difference(std::string_view json) {
+  const auto root = parse(json);
+  Difference out;
+  out.accepted = flag(root, "accepted");
+  const auto place = [](const Json& fault) {
+    const auto line = number(fault, "line");
+    return line == 0 ? text(fault, "file")
+                     : fmt::format("{}:{}:{}", text(fault, "file"), line, number(fault, "column"));
+  };
+  for (const auto& fault : list(root, "faults"))
+    out.complaints.push_back(fmt::format("{}: {}", place(fault), text(fault, "message")));
+  if (out.accepted)
+    for (const auto& fault : list(root, "warnings"))
+      out.complaints.push_back(fmt::format("{}: {} (warning)", place(fault), text(fault, "message")));
+  if (!out.accepted) {
+    out.complaints.push_back("weir: a reload would be refused: " + text(root, "refusal"));
+    return out;
+  }
+  for (const auto& change : list(root, "changes"))
+    if (change.is_string()) out.text += change.get<std::string>() + "\n";
+  for (const auto& note : list(root, "notes"))
+    if (note.is_string()) out.text += "! " + note.get<std::string>() + "\n";
+  if (out.text.empty()) out.text = "no changes\n";
+  return out;
+}
+
 std::string render_upgrade(std::string_view json) {
   const auto root = parse(json);
   const auto left = number(root, "sessions_left");
   return fmt::format("process {} serves, of {}\nthe old process {} {}\n", number(root, "pid"),
                      text(root, "binary"), number(root, "predecessor"),
-                     left == 0 ? "had no sessions and ends" : fmt::format("finishes {} sessions", left));
+                     left == 0 ? "had no sessions and ends" : "finishes " + sessions_text(left));
 }
 
 std::string render_version(std::string_view json) {

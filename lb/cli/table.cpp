@@ -11,6 +11,8 @@ namespace weir {
 namespace {
 
 constexpr std::size_t kNarrowestLast = 10;
+/// What the last column should have before others are left out for it.
+constexpr std::size_t kWantedLast = 24;
 constexpr std::size_t kNarrowest = 4;
 
 bool continues(char c) {
@@ -82,7 +84,31 @@ std::vector<std::size_t> TextTable::columns(const Style& style) const {
   return out;
 }
 
+std::size_t TextTable::least_width(const Style& style) const {
+  const auto widths = columns({0, false, style.indent});
+  const std::size_t last = std::min(widths.back(), kWantedLast);
+  return std::accumulate(widths.begin(), widths.end() - 1, style.indent + 2 * (widths.size() - 1) + last);
+}
+
+TextTable TextTable::without(int spare) const {
+  TextTable out({});
+  out.rows_.clear();
+  const auto& header = rows_.front();
+  for (const auto& row : rows_) {
+    auto& kept = out.rows_.emplace_back();
+    for (std::size_t i = 0; i < row.size(); ++i)
+      if (header[i].spare != spare) kept.push_back(row[i]);
+  }
+  return out;
+}
+
 std::string TextTable::render(const Style& style) const {
+  if (style.width > 0 && least_width(style) > style.width) {
+    int first = 0;
+    for (const auto& cell : rows_.front())
+      if (cell.spare > 0 && (first == 0 || cell.spare < first)) first = cell.spare;
+    if (first > 0) return without(first).render(style);
+  }
   const auto widths = columns(style);
   std::string out;
   for (const auto& row : rows_) {
@@ -107,6 +133,18 @@ std::string short_number(std::uint64_t number) {
 
 std::string short_bytes(std::uint64_t bytes) {
   return scaled(static_cast<double>(bytes), 1024, " ", {"B", "KiB", "MiB", "GiB", "TiB"});
+}
+
+std::string terse_bytes(std::uint64_t bytes) {
+  return scaled(static_cast<double>(bytes), 1024, "", {"B", "K", "M", "G", "T"});
+}
+
+std::string age(double seconds) {
+  const auto whole = static_cast<std::uint64_t>(std::max(seconds, 0.0));
+  if (whole < 60) return fmt::format("{}s", whole);
+  if (whole < 3600) return fmt::format("{}m", whole / 60);
+  if (whole < 86400) return fmt::format("{}h", whole / 3600);
+  return fmt::format("{}d", whole / 86400);
 }
 
 std::string short_duration(double seconds) {

@@ -13,6 +13,7 @@ struct Cell {
   std::string text;
   Colour colour = Colour::None;
   bool right = false;  ///< numbers
+  int spare = 0;       ///< of a header: the column is left out where there is no room; 1 first. 0 = never
 };
 
 /// Text in columns two blanks apart, each as wide as its widest cell.
@@ -31,6 +32,9 @@ class TextTable {
 
  private:
   std::vector<std::size_t> columns(const Style& style) const;
+  std::size_t least_width(const Style& style) const;
+  /// The same without the columns that are to be spared first.
+  TextTable without(int spare) const;
 
   std::vector<std::vector<Cell>> rows_;
 };
@@ -44,6 +48,10 @@ std::string fitted(std::string_view text, std::size_t columns);
 std::string short_number(std::uint64_t number);
 /// "0 B", "1.2 KiB", …
 std::string short_bytes(std::uint64_t bytes);
+/// "0B", "1.2K", "34M": at most five columns.
+std::string terse_bytes(std::uint64_t bytes);
+/// "9s", "3m", "2h", "4d": at most four columns, up to 27 years.
+std::string age(double seconds);
 /// "0.3 s", "12 s", "5 m 3 s", "3 h 2 m", "4 d 1 h"
 std::string short_duration(double seconds);
 

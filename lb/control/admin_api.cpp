@@ -4,15 +4,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "lb/base/log.h"
 #include "lb/control/admin_json.h"
-#include "lb/control/drain_closer.h"
-#include "lb/control/parameters.h"
+#include "lb/control/admin_state.h"
+#include "lb/control/rate_window.h"
 #include "lb/net/socket.h"
-#include "lb/net/timer.h"
 
 namespace weir {
 
@@ -21,9 +19,8 @@ namespace {
 using Answer = HttpServer::Answer;
 using Kind = CommandError::Kind;
 
-/// A session list longer than this is cut, and says so.
-constexpr std::size_t kMostSessions = 10'000;
-constexpr std::uint64_t kMostMillis = static_cast<std::uint64_t>(kMaxDuration.count());
+/// A configuration's text: some 100,000 backends.
+constexpr std::size_t kMostConfigBytes = 16 * 1024 * 1024;
 
 struct KindWords {
   int status;
@@ -45,6 +42,33 @@ KindWords words_of(Kind kind) {
   return {500, "failed"};
 }
 
+std::string join(const std::vector<std::string>& path) {
+  std::string out;
+  for (const auto& segment : path) out += "/" + segment;
+  return out;
+}
+
+bool is_command(const HttpRequest& request, std::string_view method, std::string_view name) {
+  return request.method == method && request.path.size() == 2 && request.path[0] == "v1" &&
+         request.path[1] == name;
+}
+
+std::size_t body_limit(const HttpRequest& head) {
+  return is_command(head, "POST", "diff") ? kMostConfigBytes : HttpServer::kMostBodyBytes;
+}
+
+/// The answer to a request that the workers have not answered in time.
+HttpResponse late_answer(const HttpRequest& request, Millis patience) {
+  const bool asks = request.method == "GET" || (request.path.size() > 1 && request.path[1] == "sessions");
+  return {504, error_json("unconfirmed",
+                          fmt::format("{} within {}; weir status and the log tell more",
+                                      asks ? "not every worker has answered"
+                                           : "the change was made, but not every worker has confirmed it",
+                                      format_duration(patience)))};
+}
+
+}  // namespace
+
 void answer_error(const Answer& answer, const CommandError& error) {
   const auto [status, code] = words_of(error.kind);
   answer({status, error_json(code, error.message)});
@@ -53,60 +77,6 @@ void answer_error(const Answer& answer, const CommandError& error) {
 void answer_usage(const Answer& answer, std::string message) {
   answer_error(answer, {Kind::Usage, std::move(message)});
 }
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> out;
-  while (!text.empty()) {
-    const auto end = std::min(text.find(separator), text.size());
-    if (end > 0) out.push_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return out;
-}
-
-std::string join(const std::vector<std::string>& path) {
-  std::string out;
-  for (const auto& segment : path) out += "/" + segment;
-  return out;
-}
-
-}  // namespace
-
-struct AdminApi::State {
-  explicit State(AdminParts given)
-      : parts(std::move(given)),
-        closer([this](const BackendLoad& backend, std::uint64_t count) { close_some(backend, count); }),
-        closer_timer(parts.loop, [this] { run_closer(); }) {}
-
-  void handle(HttpRequest& request, const Answer& answer);
-  void status(const HttpRequest& request, const Answer& answer);
-  void backend_command(const HttpRequest& request, Parameters& parameters, const Answer& answer);
-  void set_admin(const std::string& target, Admin admin, Parameters& parameters, const Answer& answer);
-  void drain(const std::string& target, Parameters& parameters, const Answer& answer);
-  void set_weight(const std::string& target, Parameters& parameters, const Answer& answer);
-  void add(const std::string& pool, Parameters& parameters, const Answer& answer);
-  void sessions(Parameters& parameters, const Answer& answer);
-  void kill(Parameters& parameters, const Answer& answer);
-  void explain(Parameters& parameters, const Answer& answer);
-  void reload(const Answer& answer);
-  void upgrade(Parameters& parameters, const Answer& answer);
-  CommandResult<SessionFilter> filter(Parameters& parameters) const;
-
-  /// Saves the overrides, and answers once every worker works by the change.
-  void finish(const CommandResult<Change>& result, const Answer& answer);
-  std::vector<std::string> save();
-  void close_some(const BackendLoad& backend, std::uint64_t count);
-  void run_closer();
-
-  AdminParts parts;
-  const std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
-  DrainCloser closer;
-  Timer closer_timer;
-  std::string socket_path;
-  ino_t inode = 0;
-  std::unique_ptr<HttpServer> server;
-  std::unique_ptr<HttpServer> given_up;  // finishes its answers
-};
 
 AdminApi::AdminApi(AdminParts parts) : state_(std::make_unique<State>(std::move(parts))) {}
 
@@ -137,12 +107,14 @@ Result<Fd> AdminApi::bind(const AdminConfig& config) {
 Result<void> AdminApi::serve(Fd listening, std::string path) {
   auto server = HttpServer::create(
       state_->parts.loop, std::move(listening),
-      [this](HttpRequest request, Answer answer) { handle(std::move(request), std::move(answer)); });
+      [this](HttpRequest request, Answer answer) { handle(std::move(request), std::move(answer)); },
+      body_limit);
   if (!server) return tl::unexpected(server.error());
   state_->server = std::move(*server);
   state_->socket_path = std::move(path);
   struct stat info {};
   if (::lstat(state_->socket_path.c_str(), &info) == 0) state_->inode = info.st_ino;
+  state_->sample_rates();
   return {};
 }
 
@@ -152,10 +124,13 @@ void AdminApi::handle(HttpRequest request, Answer answer) {
                       request.caller);
   if (state_->parts.refusal != nullptr)
     if (const auto refused = state_->parts.refusal(request)) return answer_error(answer, *refused);
-  if (state_->parts.predecessors == nullptr) return state_->handle(request, answer);
-  state_->parts.predecessors->handle(
-      std::move(request), std::move(answer),
-      [state = state_.get()](HttpRequest own, const Answer& to) { state->handle(own, to); });
+  const auto local = [state = state_.get()](HttpRequest own, const Answer& to) {
+    // An upgrade has a patience of its own.
+    const auto late = late_answer(own, state->parts.patience);
+    state->handle(own, is_command(own, "POST", "upgrade") ? to : state->patience.limited(to, late));
+  };
+  if (state_->parts.predecessors == nullptr) return local(std::move(request), answer);
+  state_->parts.predecessors->handle(std::move(request), std::move(answer), local);
 }
 
 int AdminApi::listening() const {
@@ -174,6 +149,7 @@ bool AdminApi::idle() const {
 }
 
 void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
+  if (is_command(request, "POST", "diff")) return difference(request, answer);
   auto values = parameters_of(request);
   if (!values) return answer_usage(answer, "the body is not a JSON object of plain values");
   Parameters parameters(std::move(*values));
@@ -189,6 +165,10 @@ void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
     if (is("GET", "explain", 2)) return explain(parameters, answer);
     if (is("POST", "reload", 2)) return reload(answer);
     if (is("POST", "upgrade", 2)) return upgrade(parameters, answer);
+    if (is("POST", "logs", 3) && path[2] == "reopen" && parts.reopen_logs != nullptr) {
+      parts.reopen_logs();
+      return answer({200, "{\"reopened\":true}\n"});
+    }
     if (is("POST", "pools", 4) && path[3] == "backends") return add(path[2], parameters, answer);
     if (is("POST", "backends", 5) || is("DELETE", "backends", 4))
       return backend_command(request, parameters, answer);
@@ -199,139 +179,16 @@ void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
 
 void AdminApi::State::status(const HttpRequest& request, const Answer& answer) {
   const auto& path = request.path;
-  const auto found = parts.registry.status(path.size() > 2 ? std::string_view(path[2]) : std::string_view(),
-                                           path.size() > 3 ? std::string_view(path[3]) : std::string_view());
+  auto found = parts.registry.status(path.size() > 2 ? std::string_view(path[2]) : std::string_view(),
+                                     path.size() > 3 ? std::string_view(path[3]) : std::string_view());
   if (!found) return answer_error(answer, found.error());
-  const std::chrono::duration<double> uptime = std::chrono::steady_clock::now() - started;
+  const auto now = std::chrono::steady_clock::now();
+  for (auto& pool : found->pools)
+    for (auto& backend : pool.backends)
+      if (const auto begin = closer.planned(backend.id))
+        backend.closes_in = std::chrono::duration_cast<Millis>(*begin - now);
+  const std::chrono::duration<double> uptime = now - started;
   answer({200, to_json(*found, parts.facts(), uptime.count())});
-}
-
-void AdminApi::State::backend_command(const HttpRequest& request, Parameters& parameters,
-                                      const Answer& answer) {
-  const auto target = request.path[2] + "/" + request.path[3];
-  if (request.method == "DELETE") {
-    const bool force = parameters.take_flag("force");
-    if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
-    return finish(parts.registry.remove(target, force), answer);
-  }
-  const auto& verb = request.path[4];
-  if (verb == "drain") return drain(target, parameters, answer);
-  if (verb == "disable") return set_admin(target, Admin::Disabled, parameters, answer);
-  if (verb == "enable") return set_admin(target, Admin::Enabled, parameters, answer);
-  if (verb == "weight") return set_weight(target, parameters, answer);
-  answer_usage(answer, fmt::format("{} is not drain, disable, enable or weight", quoted(verb)));
-}
-
-void AdminApi::State::set_admin(const std::string& target, Admin admin, Parameters& parameters,
-                                const Answer& answer) {
-  const bool force = parameters.take_flag("force");
-  if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
-  const auto result = parts.registry.set_admin(target, admin, force);
-  if (result && admin == Admin::Enabled)
-    for (const auto& one : result->backends) closer.cancel(one.load->id);
-  finish(result, answer);
-}
-
-void AdminApi::State::drain(const std::string& target, Parameters& parameters, const Answer& answer) {
-  const auto then = parameters.take("then").value_or("leave");
-  const auto timeout = parameters.take_number("timeout_ms", 0, kMostMillis);
-  const auto spread = parameters.take_number("spread_ms", 0, kMostMillis);
-  const bool force = parameters.take_flag("force");
-  if (then != "leave" && then != "close") parameters.fault("then", then, "leave or close");
-  if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
-  if (then == "close" && !timeout) return answer_usage(answer, "then = close needs a timeout_ms");
-  if (then != "close" && spread) return answer_usage(answer, "spread_ms goes with then = close");
-  const auto result = parts.registry.set_admin(target, Admin::Drained, force);
-  if (result && then == "close") {
-    const Millis patience(*timeout), over(spread.value_or(0));
-    for (const auto& one : result->backends) {
-      closer.schedule(one.load, std::chrono::steady_clock::now() + patience, over);
-      daemon_log().info("{}/{}: what is left in {} will be closed, over {}", one.load->pool, one.load->name,
-                        format_duration(patience), format_duration(over));
-    }
-    run_closer();
-  }
-  finish(result, answer);
-}
-
-void AdminApi::State::set_weight(const std::string& target, Parameters& parameters, const Answer& answer) {
-  std::optional<std::uint64_t> weight;
-  auto text = parameters.take("weight");
-  if (!text) return answer_usage(answer, "weight is missing: 1 to 256, or \"default\"");
-  if (*text != "default") {
-    Parameters one({{"weight", *text}});
-    weight = one.take_number("weight", 1, 256);
-    if (const auto fault = one.fault(); !fault.empty()) return answer_usage(answer, fault);
-  }
-  if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
-  finish(parts.registry.set_weight(
-             target, weight ? std::optional(static_cast<std::uint32_t>(*weight)) : std::nullopt),
-         answer);
-}
-
-void AdminApi::State::add(const std::string& pool, Parameters& parameters, const Answer& answer) {
-  const auto name = parameters.take("name");
-  const auto address = parameters.take("address");
-  const auto weight = parameters.take_number("weight", 1, 256).value_or(1);
-  const bool backup = parameters.take_flag("backup");
-  if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
-  if (!name || !address) return answer_usage(answer, "name and address are needed");
-  finish(parts.registry.add(pool, *name, *address, static_cast<std::uint32_t>(weight), backup), answer);
-}
-
-CommandResult<SessionFilter> AdminApi::State::filter(Parameters& parameters) const {
-  const auto usage = [](std::string message) {
-    return tl::unexpected(CommandError{Kind::Usage, std::move(message)});
-  };
-  SessionFilter out;
-  out.pool = parameters.take("pool").value_or("");
-  out.backend = parameters.take("backend").value_or("");
-  if (const auto slash = out.backend.find('/'); slash != std::string::npos) {
-    if (!out.pool.empty() && out.pool != out.backend.substr(0, slash))
-      return usage(fmt::format("backend {} is not of pool {}", quoted(out.backend), quoted(out.pool)));
-    out.pool = out.backend.substr(0, slash);
-    out.backend = out.backend.substr(slash + 1);
-  } else if (!out.backend.empty() && out.pool.empty()) {
-    return usage(fmt::format("backend {} is not POOL/BACKEND, and no pool is given", quoted(out.backend)));
-  }
-  const auto ids = parameters.take("ids").value_or("");
-  for (const auto id : split(ids, ',')) {
-    const auto parsed = SessionId::parse(id);
-    if (!parsed) return usage(fmt::format("{} is not a session's id; weir sessions lists them", quoted(id)));
-    out.ids.push_back(*parsed);
-  }
-  std::sort(out.ids.begin(), out.ids.end());
-  if (const auto client = parameters.take("client")) {
-    const auto network = ClientNetwork::parse(*client);
-    if (!network) return usage(network.error().message);
-    out.client = *network;
-  }
-  if (!out.pool.empty())
-    if (const auto known = parts.registry.status(out.pool, out.backend); !known)
-      return tl::unexpected(known.error());
-  return out;
-}
-
-void AdminApi::State::sessions(Parameters& parameters, const Answer& answer) {
-  const auto limit = parameters.take_number("limit", 1, kMostSessions).value_or(kMostSessions);
-  const auto wanted = filter(parameters);
-  if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
-  if (!wanted) return answer_error(answer, wanted.error());
-  parts.workers.list_sessions(*wanted, limit, [answer](std::vector<SessionInfo> list, std::uint64_t found) {
-    std::sort(list.begin(), list.end(), [](auto& a, auto& b) { return a.id < b.id; });
-    answer({200, to_json(list, found)});
-  });
-}
-
-void AdminApi::State::kill(Parameters& parameters, const Answer& answer) {
-  const auto wanted = filter(parameters);
-  if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
-  if (!wanted) return answer_error(answer, wanted.error());
-  if (wanted->ids.empty() && wanted->pool.empty() && !wanted->client)
-    return answer_usage(answer, "say which sessions: ids, pool, backend or client");
-  parts.workers.kill_sessions(*wanted, UINT64_MAX, [answer](std::uint64_t killed) {
-    answer({200, killed_json(killed)});
-  });
 }
 
 void AdminApi::State::explain(Parameters& parameters, const Answer& answer) {
@@ -345,13 +202,20 @@ void AdminApi::State::explain(Parameters& parameters, const Answer& answer) {
 }
 
 void AdminApi::State::reload(const Answer& answer) {
-  auto report = parts.reload.run();
-  if (!report.done)
-    return answer(
-        {report.faults.empty() ? 409 : 422,
-         error_json(report.faults.empty() ? "refused" : "bad_config", report.error, report.faults)});
-  const auto generation = report.generation;
-  parts.adoption.when(generation, [answer, text = to_json(report)] { answer({200, text}); });
+  const auto report = parts.reload.run();
+  if (!report.done) {
+    std::vector<std::string> faults;
+    for (const auto& fault : report.faults) faults.push_back(fault.to_string(report.file));
+    return answer({faults.empty() ? 409 : 422,
+                   error_json(faults.empty() ? "refused" : "bad_config", report.error, faults)});
+  }
+  parts.adoption.when(report.generation, [answer, text = to_json(report)] { answer({200, text}); });
+}
+
+void AdminApi::State::difference(const HttpRequest& request, const Answer& answer) {
+  const auto named = request.query.find("file");
+  const std::string& file = named != request.query.end() ? named->second : parts.registry.config()->file;
+  answer({200, difference_json(parts.reload.rehearse(request.body, file))});
 }
 
 void AdminApi::State::upgrade(Parameters& parameters, const Answer& answer) {
@@ -367,34 +231,9 @@ void AdminApi::State::upgrade(Parameters& parameters, const Answer& answer) {
   });
 }
 
-std::vector<std::string> AdminApi::State::save() {
-  const auto saved = parts.state_file.save(parts.registry.overrides());
-  if (saved) return {};
-  auto warning = fmt::format("this will not survive a restart: {}", saved.error().message);
-  daemon_log().warn("{}", warning);
-  return {std::move(warning)};
-}
-
-void AdminApi::State::finish(const CommandResult<Change>& result, const Answer& answer) {
-  if (!result) return answer_error(answer, result.error());
-  parts.adoption.when(result->generation, [answer, change = *result, warnings = save()] {
-    answer({200, to_json(change, warnings)});
-  });
-}
-
-void AdminApi::State::close_some(const BackendLoad& backend, std::uint64_t count) {
-  SessionFilter all;
-  all.backend_ids = {backend.id};
-  // A spread comes in many rounds: what an operator has to know was said when it was asked for.
-  daemon_log().debug("{}/{}: closing {} of {} sessions, its drain has timed out", backend.pool, backend.name,
-                     count, backend.active.load());
-  parts.workers.kill_sessions(all, count, [](std::uint64_t) {});
-}
-
-void AdminApi::State::run_closer() {
-  const auto now = std::chrono::steady_clock::now();
-  closer.tick(now);
-  if (const auto wait = closer.next_step(now)) closer_timer.start(*wait);
+void AdminApi::State::sample_rates() {
+  parts.registry.sample_rates();
+  rate_timer.start(RateWindow::kStep);
 }
 
 }  // namespace weir

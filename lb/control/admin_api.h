@@ -41,6 +41,9 @@ struct AdminParts {
   std::function<std::optional<CommandError>(const HttpRequest&)> refusal = nullptr;
   /// Starts an upgrade; calls back once. Null: this process cannot.
   std::function<void(UpgradeOrder, UpgradeDone)> upgrade = nullptr;
+  std::function<void()> reopen_logs = nullptr;
+  /// How long the workers may take to answer.
+  Millis patience{10'000};
 };
 
 /// HTTP and JSON on a unix socket: what an operator sees and says. Every answer to a change is given when
@@ -58,6 +61,8 @@ struct AdminParts {
 ///   POST   /v1/sessions/kill                           ids, pool, backend, client
 ///   GET    /v1/explain                                 pool, client
 ///   POST   /v1/reload
+///   POST   /v1/diff                                    file; the body is a configuration's text, not JSON
+///   POST   /v1/logs/reopen
 ///   POST   /v1/upgrade                                 binary, max_age_ms
 ///
 /// Parameters are taken from the query and from a JSON object in the body. An error is

@@ -1,5 +1,6 @@
 #include "lb/control/admin_json.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "lb/base/log.h"
@@ -29,9 +30,12 @@ Json json_of(const BackendStatus& backend) {
            {"since", format_time(backend.since)},
            {"active", backend.active},
            {"total", backend.total},
+           {"sessions_per_second", std::round(backend.sessions_per_second * 100) / 100},
            {"connect_failures", backend.connect_failures},
            {"bytes_to_backend", backend.bytes_to_backend},
            {"bytes_to_client", backend.bytes_to_client}};
+  if (backend.closes_in)
+    out["closes_at"] = format_time(std::chrono::system_clock::now() + *backend.closes_in);
   if (!backend.resolved.empty()) out["resolved"] = backend.resolved;
   if (backend.added) out["added"] = true;
   if (backend.removed) out["removed"] = true;
@@ -126,9 +130,30 @@ std::string to_json(const Explanation& explanation) {
 }
 
 std::string to_json(const ReloadReport& report) {
-  return text_of({{"generation", report.generation},
-                  {"changes", report.applied.changes},
-                  {"notes", report.applied.notes}});
+  Json notes = Json::array();
+  for (const auto& warning : report.warnings) notes.push_back(warning.to_string(report.file));
+  for (const auto& note : report.applied.notes) notes.push_back(note);
+  return text_of(
+      {{"generation", report.generation}, {"changes", report.applied.changes}, {"notes", std::move(notes)}});
+}
+
+std::string difference_json(const ReloadReport& report) {
+  const auto list = [&](const std::vector<Fault>& faults) {
+    Json out = Json::array();
+    for (const auto& fault : faults)
+      out.push_back({{"file", report.file},
+                     {"line", fault.line},
+                     {"column", fault.column},
+                     {"message", fault.message}});
+    return out;
+  };
+  Json out{{"accepted", report.done}};
+  if (!report.done) out["refusal"] = report.error;
+  out["changes"] = report.applied.changes;
+  out["notes"] = report.applied.notes;
+  out["faults"] = list(report.faults);
+  out["warnings"] = list(report.warnings);
+  return text_of(out);
 }
 
 std::string to_json(const UpgradeReport& report) {

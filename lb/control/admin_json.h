@@ -19,6 +19,8 @@ std::string to_json(const Change& change, const std::vector<std::string>& warnin
 std::string to_json(const std::vector<SessionInfo>& sessions, std::uint64_t found);
 std::string to_json(const Explanation& explanation);
 std::string to_json(const ReloadReport& report);
+/// Of a rehearsal: whether a reload would be accepted, and what it would change.
+std::string difference_json(const ReloadReport& report);
 std::string to_json(const UpgradeReport& report);
 std::string to_json(const ProcessFacts& facts);
 std::string killed_json(std::uint64_t killed);

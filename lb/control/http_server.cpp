@@ -70,18 +70,25 @@ struct HttpServer::State final : Watcher {
     std::uint64_t id = 0;
     MHD_Connection* connection = nullptr;
     HttpRequest request;
+    std::size_t most_bytes = 0;
+    std::size_t held = 0;  ///< bytes of the body, while it is collected
     bool too_large = false;
     bool asked = false;
     bool suspended = false;
     std::optional<HttpResponse> response;
   };
 
-  State(Loop& on_loop, Handler on_request)
-      : loop(on_loop), handler(std::move(on_request)), timer(on_loop, [this] { run(); }) {}
+  State(Loop& on_loop, Handler on_request, BodyLimit limit)
+      : loop(on_loop),
+        handler(std::move(on_request)),
+        body_limit(std::move(limit)),
+        timer(on_loop, [this] { run(); }) {}
 
   void on_events(std::uint32_t) override { run(); }
   void run();
   void answer(std::uint64_t id, HttpResponse response);
+  void collect(Exchange& exchange, const char* data, std::size_t size);
+  void let_go(Exchange& exchange) { held -= std::exchange(exchange.held, 0); }
   MHD_Result on_request(MHD_Connection* connection, const char* url, const char* method, const char* data,
                         std::size_t* size, void** context);
   MHD_Result respond(Exchange& exchange);
@@ -89,11 +96,13 @@ struct HttpServer::State final : Watcher {
 
   Loop& loop;
   Handler handler;
+  BodyLimit body_limit;
   Timer timer;
   MHD_Daemon* daemon = nullptr;  // owned
   int epoll_fd = -1;             // the daemon's
   std::uint64_t last_id = 0;
   std::map<std::uint64_t, std::unique_ptr<Exchange>> exchanges;
+  std::size_t held = 0;  ///< bytes of all bodies that are being collected
   bool running = false;
   bool was_idle = true;  // at the end of the last run
 };
@@ -113,15 +122,19 @@ void log_complaint(void*, const char* format, va_list arguments) {
 
 }  // namespace
 
-Result<std::unique_ptr<HttpServer>> HttpServer::create(Loop& loop, Fd listening, Handler handler) {
-  auto state = std::make_unique<State>(loop, std::move(handler));
+Result<std::unique_ptr<HttpServer>> HttpServer::create(Loop& loop, Fd listening, Handler handler,
+                                                       BodyLimit body_limit) {
+  auto state = std::make_unique<State>(loop, std::move(handler), std::move(body_limit));
   const auto on_request = [](void* self, MHD_Connection* connection, const char* url, const char* method,
                              const char*, const char* data, std::size_t* size, void** context) {
     return static_cast<State*>(self)->on_request(connection, url, method, data, size, context);
   };
   const auto on_completed = [](void* self, MHD_Connection*, void** context, MHD_RequestTerminationCode) {
-    if (const auto* exchange = static_cast<State::Exchange*>(*context))
-      static_cast<State*>(self)->exchanges.erase(exchange->id);
+    auto& server = *static_cast<State*>(self);
+    if (auto* exchange = static_cast<State::Exchange*>(*context)) {
+      server.let_go(*exchange);
+      server.exchanges.erase(exchange->id);
+    }
     *context = nullptr;
   };
   state->daemon = MHD_start_daemon(
@@ -202,14 +215,14 @@ MHD_Result HttpServer::State::on_request(MHD_Connection* connection, const char*
     exchange->connection = connection;
     exchange->request.method = method;
     exchange->request.path = split_path(url);
+    exchange->most_bytes = body_limit(exchange->request);
     *context = exchange.get();
     exchanges.emplace(last_id, std::move(exchange));
     return MHD_YES;
   }
   auto& exchange = *static_cast<Exchange*>(*context);
   if (*size > 0) {
-    exchange.too_large = exchange.too_large || exchange.request.body.size() + *size > kMostBodyBytes;
-    if (!exchange.too_large) exchange.request.body.append(data, *size);
+    collect(exchange, data, *size);
     *size = 0;
     return MHD_YES;
   }
@@ -217,11 +230,27 @@ MHD_Result HttpServer::State::on_request(MHD_Connection* connection, const char*
   return exchange.asked ? MHD_YES : dispatch(exchange);
 }
 
+void HttpServer::State::collect(Exchange& exchange, const char* data, std::size_t size) {
+  exchange.too_large =
+      exchange.too_large || exchange.held + size > exchange.most_bytes || held + size > kMostBytesHeld;
+  if (exchange.too_large) {
+    let_go(exchange);
+    exchange.request.body = std::string();
+    return;
+  }
+  exchange.request.body.append(data, size);
+  exchange.held += size;
+  held += size;
+}
+
 MHD_Result HttpServer::State::dispatch(Exchange& exchange) {
   exchange.asked = true;
+  let_go(exchange);
   if (exchange.too_large) {
-    exchange.response =
-        HttpResponse{413, R"({"error":{"code":"too_large","message":"the request's body is over 64 KiB"}})"};
+    const auto text = fmt::format(
+        R"({{"error":{{"code":"too_large","message":"the request's body is over {} KiB, or there are too many at once"}}}})",
+        exchange.most_bytes / 1024);
+    exchange.response = HttpResponse{413, text};
     return respond(exchange);
   }
   const auto take = [](void* request, MHD_ValueKind, const char* key, std::size_t key_size, const char* value,

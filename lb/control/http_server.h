@@ -30,7 +30,8 @@ struct HttpResponse {
 /// Serves HTTP/1.1 on a listening socket from a Loop: libmicrohttpd with its epoll set watched by ours, so
 /// that no thread is added. The loop's thread only.
 ///
-/// Bounded: 64 connections, 64 KiB of body, 32 KiB for a request's head, 10 s of idling.
+/// Bounded: 64 connections, 64 KiB of body (where the owner says so more, and 32 MiB for all at once), 32 KiB
+/// for a request's head, 10 s of idling.
 class HttpServer {
  public:
   /// Answers once, now or later, on the loop's thread; not after the server is gone.
@@ -39,8 +40,14 @@ class HttpServer {
 
   static constexpr unsigned kConnections = 64;
   static constexpr std::size_t kMostBodyBytes = 64 * 1024;
+  static constexpr std::size_t kMostBytesHeld = 32 * 1024 * 1024;
 
-  static Result<std::unique_ptr<HttpServer>> create(Loop& loop, Fd listening, Handler handler);
+  /// How large a body this request, of which the head is known, may have.
+  using BodyLimit = std::function<std::size_t(const HttpRequest& head)>;
+  static std::size_t small_body(const HttpRequest&) { return kMostBodyBytes; }
+
+  static Result<std::unique_ptr<HttpServer>> create(Loop& loop, Fd listening, Handler handler,
+                                                    BodyLimit body_limit = small_body);
   ~HttpServer();
   /// Borrowed; -1 once it has been given up.
   int listening() const;

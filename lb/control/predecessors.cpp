@@ -19,7 +19,7 @@ using Answer = HttpServer::Answer;
 using Values = std::map<std::string, std::string, std::less<>>;
 using Merge = HttpResponse (*)(const HttpResponse&, const std::vector<PredecessorAnswer>&);
 
-enum class Kind : std::uint8_t { Local, Status, Sessions, Kill, Change };
+enum class Kind : std::uint8_t { Local, Status, Sessions, Kill, Change, Logs };
 
 Kind kind_of(const HttpRequest& request) {
   const auto& path = request.path;
@@ -28,6 +28,7 @@ Kind kind_of(const HttpRequest& request) {
   if (request.method == "GET" && path[1] == "sessions") return Kind::Sessions;
   if (request.method != "POST") return Kind::Local;
   if (path[1] == "sessions" && path.size() == 3 && path[2] == "kill") return Kind::Kill;
+  if (path[1] == "logs") return Kind::Logs;
   if (path[1] == "backends" && path.size() == 5 &&
       (path[4] == "drain" || path[4] == "disable" || path[4] == "enable"))
     return Kind::Change;
@@ -42,6 +43,8 @@ Merge merge_of(Kind kind) {
       return merge_killed;
     case Kind::Change:
       return merge_changes;
+    case Kind::Logs:
+      return [](const HttpResponse& own, const std::vector<PredecessorAnswer>&) { return own; };
     case Kind::Local:
     case Kind::Status:
       break;

@@ -11,7 +11,8 @@ namespace weir {
 
 /// The older processes of this Weir that still serve sessions, after upgrades. Their admin sockets are asked
 /// beside this process, so that no session is out of sight: `status` is summed, `sessions` are listed
-/// together (theirs as "PID.ID"), `kill`, `drain`, `disable` and `enable` reach all. Control thread only.
+/// together (theirs as "PID.ID"), `kill`, `drain`, `disable`, `enable` and the reopening of logs reach all.
+/// Control thread only.
 class Predecessors {
  public:
   explicit Predecessors(Loop& loop);

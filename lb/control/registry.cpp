@@ -289,6 +289,7 @@ Entry Registry::State::make_entry(const PoolEntry& pool, const BackendConfig& ba
   Entry entry;
   entry.file = backend;
   entry.load = identity(pool.config.name, backend);
+  entry.rate = RateWindow(clock.steady(), total_sessions(*entry.load));
   if (backend.endpoint.address) entry.addresses = {*backend.endpoint.address};
   forget_health(pool, entry);
   return entry;

@@ -17,7 +17,7 @@
 namespace weir {
 
 /// What one configuration changed, a line each, as an operator reads it: "+ web/web4", "~ web/web1 weight
-/// 1→5", "- listener old".
+/// 1→5", "- listener old". A run-time member that leaves is among the changes and the notes.
 struct ApplyReport {
   std::vector<std::string> changes;
   std::vector<std::string> notes;  ///< overrides that the file won against, run-time members that are gone
@@ -60,6 +60,8 @@ class Registry {
   /// and its overrides; an override whose backend was edited in the file is dropped and noted. One Table is
   /// published, also when nothing changed.
   ApplyReport apply(std::shared_ptr<const Config> config);
+  /// What apply() would report, and nothing else.
+  ApplyReport difference(const Config& config) const;
   /// Null before the first apply().
   const std::shared_ptr<const Config>& config() const;
 
@@ -81,6 +83,9 @@ class Registry {
 
   std::optional<Millis> next_step() const;
   void tick();
+
+  /// For the rates of the status; every RateWindow::kStep.
+  void sample_rates();
 
   // --- the operator's word. `target` is POOL/BACKEND, either part a glob; all of it is done or nothing.
   // Idempotent.

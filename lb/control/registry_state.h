@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "lb/control/rate_window.h"
 #include "lb/control/registry.h"
 #include "lb/control/slow_start.h"
 
@@ -27,6 +28,7 @@ struct Entry {
   std::optional<SlowStart> slow_start;
 
   std::shared_ptr<BackendLoad> load;
+  RateWindow rate;  ///< of its sessions
 };
 
 struct PoolEntry {
@@ -79,13 +81,18 @@ struct Registry::State {
   std::shared_ptr<BackendLoad> identity(const std::string& pool, const BackendConfig& backend);
   Entry make_entry(const PoolEntry& pool, const BackendConfig& backend);
 
+  // registry_difference.cpp
+  ApplyReport difference(const Config& next) const;
+  void compare_pool(const PoolEntry* before, const PoolConfig& next, ApplyReport& report) const;
+  void compare_backend(const std::string& pool, const Entry* before, const BackendConfig& file,
+                       ApplyReport& report) const;
+  void note_leaving(const PoolEntry& pool, const Entry& entry, ApplyReport& report) const;
+
   // registry_apply.cpp
-  void apply_pool(const PoolConfig& config, std::vector<PoolEntry>& old, ApplyReport& report);
-  Entry apply_backend(PoolEntry& pool, PoolEntry* old, const BackendConfig& file, ApplyReport& report);
-  void dismiss(const PoolEntry& pool, Entry& entry, ApplyReport& report);
-  void apply_listeners(const Config& next, ApplyReport& report);
-  void settle_override(const std::string& pool, const BackendConfig& file, ApplyReport& report);
-  void drop_orphans(const Config& next, ApplyReport& report);
+  void apply_pool(const PoolConfig& config, std::vector<PoolEntry>& old);
+  Entry apply_backend(PoolEntry& pool, PoolEntry* old, const BackendConfig& file);
+  void settle_override(const std::string& pool, const BackendConfig& file);
+  void drop_orphans(const Config& next);
 
   // registry_commands.cpp
   struct Target {
@@ -105,6 +112,13 @@ struct Registry::State {
   PoolStatus pool_status(const PoolEntry& pool, std::string_view backend_glob) const;
   ListenerStatus listener_status(const ListenerConfig& listener) const;
 };
+
+/// What is left of an operator's word once the file says this: an edit of the very value, or of the address,
+/// wins.
+Override settled(Override said, const BackendConfig& file);
+
+/// Sessions connected to that backend so far, over all workers.
+std::uint64_t total_sessions(const BackendLoad& load);
 
 std::string format_key(std::string_view pool, std::string_view backend);
 

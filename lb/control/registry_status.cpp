@@ -13,6 +13,7 @@ namespace {
 
 BackendStatus status_of(const Backend& backend) {
   BackendStatus out;
+  out.id = backend.id();
   out.name = backend.name;
   out.address = backend.endpoint.text;
   if (!backend.endpoint.address)
@@ -58,11 +59,24 @@ std::uint64_t total_of(const ListenerLoad& load) {
 
 }  // namespace
 
+std::uint64_t total_sessions(const BackendLoad& load) {
+  std::uint64_t total = 0;
+  for (const auto& worker : load.per_worker) total += worker.sessions.load(std::memory_order_relaxed);
+  return total;
+}
+
+void Registry::sample_rates() {
+  const auto now = state_->clock.steady();
+  for (auto& pool : state_->pools)
+    for (auto& entry : pool.entries) entry.rate.sample(now, total_sessions(*entry.load));
+}
+
 BackendStatus Registry::State::entry_status(const PoolEntry& pool, const Entry& entry) const {
   auto out = status_of(backend(pool, entry));
   const auto* said = override_of(pool, entry);
   out.admin_by_operator = said != nullptr && said->admin.has_value();
   out.added = entry.added;
+  out.sessions_per_second = entry.rate.per_second(clock.steady(), out.total);
   // What the published pool says, for only a whole pool knows whether try_all is in force.
   const auto* published = pool.built ? pool.built->find(entry.load->id) : nullptr;
   if (published == nullptr) return out;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lb/config/load.h"
@@ -25,9 +26,11 @@ class ReloadSteps {
 };
 
 struct ReloadReport {
-  bool done = false;
-  std::string error;                ///< why not: one sentence
-  std::vector<std::string> faults;  ///< of the file, "file:line:column: …"
+  bool done = false;          ///< of a rehearsal: it would be
+  std::string error;          ///< why not: one sentence
+  std::string file;           ///< whose the faults and warnings are
+  std::vector<Fault> faults;  ///< of the file
+  std::vector<Fault> warnings;
   ApplyReport applied;
   std::uint64_t generation = 0;
 };
@@ -35,20 +38,33 @@ struct ReloadReport {
 /// Re-reads the file: all of it takes effect or nothing. Control thread only.
 class Reload {
  public:
-  /// `load` reads the file. Everything is borrowed.
-  Reload(Registry& registry, ReloadSteps& steps, StateFile& state_file, std::function<LoadResult()> load)
-      : registry_(registry), steps_(steps), state_file_(state_file), load_(std::move(load)) {}
+  using Load = std::function<LoadResult()>;
+  using Parse = std::function<LoadResult(std::string_view text, const std::string& file)>;
+
+  /// `load` reads the file, `parse` a text in its place. Everything is borrowed.
+  Reload(Registry& registry, ReloadSteps& steps, StateFile& state_file, Load load, Parse parse)
+      : registry_(registry),
+        steps_(steps),
+        state_file_(state_file),
+        load_(std::move(load)),
+        parse_(std::move(parse)) {}
 
   /// Logs what came of it, too.
   ReloadReport run();
+  /// What a reload of a file with this text would report. Changes nothing, logs nothing. Whether an address
+  /// can be bound or a log be opened is known only when it is tried: the notes say where that is open.
+  ReloadReport rehearse(std::string_view text, const std::string& file) const;
 
  private:
   ReloadReport attempt();
+  /// Refuses what can be refused without trying it.
+  ReloadReport examine(const LoadResult& loaded, const std::string& file) const;
 
   Registry& registry_;
   ReloadSteps& steps_;
   StateFile& state_file_;
-  std::function<LoadResult()> load_;
+  Load load_;
+  Parse parse_;
 };
 
 }  // namespace weir

@@ -138,15 +138,26 @@ Result<Overrides> parse_state(std::string_view text) {
   return out;
 }
 
-Result<StateFile::Loaded> StateFile::load() {
-  if (off()) return Loaded{};
-  const auto text = read_all(path_);
-  if (!text && text.error().code == ENOENT) return Loaded{};
-  if (!text) return tl::unexpected(text.error());
-  if (text->empty()) return Loaded{};
-  if (!text->starts_with(kMark) && !kMark.starts_with(*text))
+Result<std::string> StateFile::read() const {
+  if (off()) return "";
+  auto text = read_all(path_);
+  if (!text && text.error().code == ENOENT) return "";
+  if (text && !text->starts_with(kMark) && !kMark.starts_with(*text))
     return fail(
         fmt::format("{} is not a state file of Weir; it is left alone, name another as state_file", path_));
+  return text;
+}
+
+Result<void> StateFile::check_own() const {
+  const auto text = read();
+  if (!text) return tl::unexpected(text.error());
+  return {};
+}
+
+Result<StateFile::Loaded> StateFile::load() {
+  const auto text = read();
+  if (!text) return tl::unexpected(text.error());
+  if (text->empty()) return Loaded{};
   auto overrides = parse_state(*text);
   if (overrides) {
     on_disk_ = *overrides;

@@ -26,6 +26,9 @@ class StateFile {
   /// and is neither read nor replaced.
   Result<Loaded> load();
 
+  /// Whether load() would take what is there, or find nothing. Changes nothing.
+  Result<void> check_own() const;
+
   /// Writes nothing when that is what was loaded or saved last.
   Result<void> save(const Overrides& overrides);
 
@@ -37,6 +40,9 @@ class StateFile {
   bool off() const { return path_.empty(); }
 
  private:
+  /// "" when there is none.
+  Result<std::string> read() const;
+
   std::string path_;
   std::optional<Overrides> on_disk_;
 };

@@ -7,12 +7,15 @@
 #include <utility>
 #include <vector>
 
+#include "lb/balance/backend.h"
+#include "lb/base/duration.h"
 #include "lb/base/state.h"
 
 namespace weir {
 
 /// The whole of what Weir serves, as plain data, summed over all workers at one moment.
 struct BackendStatus {
+  BackendId id = 0;
   std::string name;
   std::string address;
   std::vector<std::string> resolved;  ///< of a host name
@@ -28,8 +31,11 @@ struct BackendStatus {
   bool removed = false;  ///< in view until its last session has ended
   std::string reason;
   std::chrono::system_clock::time_point since;
+  std::optional<Millis>
+      closes_in;  ///< until `drain --then close` begins; less than nothing when it has begun
   std::uint64_t active = 0;
   std::uint64_t total = 0;
+  double sessions_per_second = 0;  ///< of late: RateWindow
   std::uint64_t connect_failures = 0;
   std::uint64_t bytes_to_backend = 0;
   std::uint64_t bytes_to_client = 0;

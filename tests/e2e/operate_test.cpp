@@ -186,11 +186,15 @@ TEST_CASE("the daemon closes what is left when nobody waits any more", "[alone]"
 TEST_CASE("an enable before the timeout calls the closing off", "[alone]") {
   Operated weir(lettered(2));
   std::vector<Stream> live = held_by(weir, 'a', 3);
-  Process waits(
-      {weir_binary(), "drain", "web/a", "--timeout", "4s", "--then", "close", "--socket", weir.socket()});
-  REQUIRE(eventually([&] { return weir.backend_status("a").at("admin") == "drained"; }));
+  // A command may take its time to start where sanitizers slow it down.
+  const milliseconds timeout = patient(1s);
+  const auto start = Clock::now();
+  Process waits({weir_binary(), "drain", "web/a", "--timeout", fmt::format("{}ms", timeout.count()), "--then",
+                 "close", "--socket", weir.socket()});
+  REQUIRE(eventually([&] { return weir.backend_status("a").contains("closes_at"); }));
   REQUIRE(weir.status({"enable", "web/a"}) == 0);
-  std::this_thread::sleep_for(4500ms);
+  REQUIRE(since(start) < timeout);
+  std::this_thread::sleep_for(timeout + 500ms - since(start));
   for (Stream& session : live) CHECK(session.echoes("still here"));
 }
 
@@ -256,7 +260,9 @@ TEST_CASE("a daemon that goes away while a drain waits is reported with 5") {
   weir.weir().expect_exit();
   weir.process().signal(SIGKILL);
   CHECK(waits.wait() == 5);
-  CHECK_THAT(waits.err(), Contains("no daemon at " + weir.socket()));
+  // It may have been in the middle of an answer.
+  CHECK_THAT(waits.err(), Contains("no daemon at " + weir.socket()) ||
+                              Contains("the daemon at " + weir.socket() + " went away"));
 }
 
 TEST_CASE("a drain under source_hash moves the backend's own clients and enable brings them back") {

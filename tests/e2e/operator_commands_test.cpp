@@ -122,11 +122,11 @@ TEST_CASE("no daemon and no right to talk to it exit with 5 and are told apart")
   std::filesystem::permissions(weir.dir().path(), std::filesystem::perms(0755));
   ProcessOptions stranger;
   stranger.user = 65'534;
-  const Finished refused = weir.cli({"status"}, stranger);
-  if (refused.status == 126 || refused.status == 127) {
-    WARN("skipped: the other user cannot run the binary where it is");
-    return;
-  }
+  // Where the binary is they may not be allowed to go.
+  const std::string copy = weir.dir().file("weir");
+  std::filesystem::copy_file(weir_binary(), copy);
+  std::filesystem::permissions(copy, std::filesystem::perms(0755));
+  const Finished refused = run_program({copy, "status", "--socket", weir.socket()}, stranger);
   CHECK(refused.status == 5);
   CHECK_THAT(refused.err, Contains("no right") && Contains(weir.socket()));
 }
@@ -213,10 +213,10 @@ TEST_CASE("kill ends what its filters and ids name and nothing else") {
 TEST_CASE("explain tells the backend that a client then gets") {
   const std::string kind = GENERATE("round_robin", "least_connections", "source_hash");
   CAPTURE(kind);
-  Operated weir(lettered(4), balanced(kind, GENERATE(1, 2)));
+  Operated weir(lettered(4), balanced(kind));
   REQUIRE(weir.status({"drain", "web/b"}) == 0);
   std::vector<HeldSession> held;
-  for (std::size_t i = 0; i < 8; ++i) {
+  for (std::size_t i = 0; i < 3; ++i) {
     const json told = weir.answer({"explain", "web", fmt::format("127.0.0.{}", 2 + i)});
     held.push_back(hold_session(weir, i));
     CHECK(told.at("backend") == std::string(1, held.back().letter));
@@ -303,18 +303,21 @@ TEST_CASE("the list of sessions has every field that is promised") {
 
 TEST_CASE("every command answers in JSON when asked to") {
   Operated weir(lettered(3));
-  const std::vector<std::vector<std::string>> commands = {{"status"},
-                                                          {"drain", "web/a"},
-                                                          {"drain", "web/a", "--wait"},
-                                                          {"disable", "web/a"},
-                                                          {"enable", "web/a"},
-                                                          {"weight", "web/a", "2"},
-                                                          {"add", "web", "n", "127.0.0.1:9"},
-                                                          {"remove", "web/n"},
-                                                          {"sessions"},
-                                                          {"kill", "--pool", "web"},
-                                                          {"explain", "web", "::1"},
-                                                          {"reload"}};
+  const std::vector<std::vector<std::string>> commands = {
+      {"status"},
+      {"drain", "web/a"},
+      {"drain", "web/a", "--wait"},
+      {"disable", "web/a"},
+      {"enable", "web/a"},
+      {"weight", "web/a", "2"},
+      {"add", "web", "n", "127.0.0.1:9"},
+      {"remove", "web/n"},
+      {"sessions"},
+      {"kill", "--pool", "web"},
+      {"explain", "web", "::1"},
+      {"check", "-c", weir.weir().config_file()},
+      {"check", "--diff", "-c", weir.weir().config_file()},
+      {"reload"}};
   for (const auto& command : commands) {
     CAPTURE(command);
     CHECK(weir.answer(command).is_object());
@@ -324,7 +327,4 @@ TEST_CASE("every command answers in JSON when asked to") {
   CHECK(changed.at("admin") == "drained");
   const Finished version = run_program({weir_binary(), "version", "-o", "json"});
   CHECK(json::parse(version.out).contains("version"));
-  const Finished check = run_program({weir_binary(), "check", "-c", weir.weir().config_file(), "-o", "json"});
-  CHECK(check.status == 0);
-  CHECK(json::accept(check.out));
 }

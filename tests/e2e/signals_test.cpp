@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "tests/support/rig.h"
+#include "tests/support/upgradable.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -152,6 +153,33 @@ TEST_CASE("SIGUSR1 reopens the access log after it has been renamed") {
   rig.letters(2);
   CHECK(eventually([&] { return lines_in(path) == 2; }));
   CHECK(lines_in(path + ".1") == 4);
+}
+
+TEST_CASE("SIGUSR1 to the new process reopens the log of the superseded ones as well") {
+  const TempDir dir;
+  const std::string path = dir.file("access.log");
+  SimpleConfig config;
+  config.log = fmt::format("access = \"{}\"", path);
+  Upgradable weir(lettered(1), config);
+  std::vector<Stream> live;
+  std::vector<pid_t> pids;
+  for (int i = 0; i < 2; ++i) {
+    live.push_back(weir.rig().connect());
+    REQUIRE(live.back().recv_exact(1) == "a");
+    pids.push_back(weir.upgrade());
+  }
+  std::filesystem::rename(path, path + ".1");
+  ::kill(pids.back(), SIGUSR1);
+  REQUIRE(eventually([&] {
+    const std::string log = weir.rig().process().err();  // of all three
+    return log.find("logs reopened") != log.rfind("logs reopened") && std::filesystem::exists(path);
+  }));
+  for (Stream& session : live) {
+    session.half_close();
+    session.recv_to_end();
+  }
+  CHECK(eventually([&] { return parse_access_log(read_file(path)).size() == 2; }));
+  CHECK(parse_access_log(read_file(path + ".1")).empty());
 }
 
 TEST_CASE("a client that vanishes while Weir writes to it does not end Weir") {

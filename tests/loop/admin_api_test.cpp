@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <future>
 #include <nlohmann/json.hpp>
@@ -73,7 +74,9 @@ class Api {
  public:
   Api() {
     daemon_log().set_level(spdlog::level::off);
-    registry.apply(Fixture::three());
+    const auto first = Fixture::three();
+    first->state_file = state_file.path();
+    registry.apply(first);
     for (const auto* name : {"web1", "web2", "web3"})
       registry.set_health({{find(name).id(), Health::Up, "probe passed"}});
     next = Fixture::three();
@@ -158,15 +161,32 @@ class Api {
   FakeSteps steps;
   std::shared_ptr<Config> next;
   std::vector<Fault> faults;
-  Reload reload{registry, steps, state_file, [this] {
+  Reload reload{registry, steps, state_file,
+                [this] {
                   if (!faults.empty()) return LoadResult{.config = nullptr, .faults = faults, .warnings = {}};
                   next->state_file = state_file.path();
                   return LoadResult{.config = next, .faults = {}, .warnings = {}};
+                },
+                [this](std::string_view text, const std::string&) {
+                  if (text.starts_with("bad"))
+                    return LoadResult{.config = nullptr, .faults = {{3, 7, "weight is 0"}}, .warnings = {}};
+                  next->state_file = state_file.path();
+                  return LoadResult{.config = next, .faults = {}, .warnings = {}};
                 }};
+  std::atomic<int> logs_reopened{0};
   std::unique_ptr<AdminApi> api =
-      std::make_unique<AdminApi>(AdminParts{*loop, registry, workers, adoption, state_file, reload, [] {
-                                              return ProcessFacts{"0.1.0", {"splice"}, 1, 8000};
-                                            }});
+      std::make_unique<AdminApi>(AdminParts{.loop = *loop,
+                                            .registry = registry,
+                                            .workers = workers,
+                                            .adoption = adoption,
+                                            .state_file = state_file,
+                                            .reload = reload,
+                                            .facts =
+                                                [] {
+                                                  return ProcessFacts{"0.1.0", {"splice"}, 1, 8000};
+                                                },
+                                            .reopen_logs = [this] { ++logs_reopened; },
+                                            .patience = Millis(200)});
   std::thread thread;
 
  private:
@@ -325,6 +345,77 @@ TEST_CASE("a reload is all or nothing, and its faults reach the caller") {
     CHECK(api.ask("POST", "/v1/reload").json["error"]["message"].get<std::string>().find("workers") == 0);
     CHECK(api.on_loop([&] { return api.steps.commits; }) == 0);
   }
+}
+
+TEST_CASE("a rehearsal of a reload says what it would change and changes nothing") {
+  Api api;
+  const auto generation = [&] { return api.on_loop([&] { return api.registry.table()->generation; }); };
+  const auto before = generation();
+  SECTION("nothing") {
+    const auto reply = api.ask("POST", "/v1/diff?file=w.toml", "same");
+    CHECK(reply.status == 200);
+    CHECK(reply.json["accepted"] == true);
+    CHECK(reply.json["changes"].empty());
+    CHECK(reply.json["notes"].empty());
+  }
+  SECTION("a backend less, and an address that may or may not be had") {
+    api.on_loop([&] {
+      api.next->pools[0].backends.pop_back();
+      api.next->listeners[0].bind = {Address::parse_ip_port("127.0.0.1:9").value()};
+    });
+    const auto reply = api.ask("POST", "/v1/diff", std::string(1'000'000, '#'));
+    CHECK(reply.json["changes"] ==
+          Json::parse(R"(["- web/web3", "~ listener front bind 0.0.0.0:8080→127.0.0.1:9"])"));
+    REQUIRE(reply.json["notes"].size() == 1);
+    CHECK(reply.json["notes"][0].get<std::string>().find("127.0.0.1:9") != std::string::npos);
+  }
+  SECTION("faults, with their places") {
+    const auto reply = api.ask("POST", "/v1/diff?file=w.toml", "bad");
+    CHECK(reply.json["accepted"] == false);
+    CHECK(reply.json["faults"] ==
+          Json::parse(R"([{"file": "w.toml", "line": 3, "column": 7, "message": "weight is 0"}])"));
+  }
+  SECTION("what takes a restart") {
+    api.on_loop([&] { api.next->workers = 7; });
+    const auto reply = api.ask("POST", "/v1/diff", "x");
+    CHECK(reply.json["accepted"] == false);
+    CHECK(reply.json["refusal"].get<std::string>().find("workers") == 0);
+  }
+  CHECK(generation() == before);
+  CHECK(api.on_loop([&] { return api.steps.commits; }) == 0);
+  CHECK(api.ask("GET", "/v1/status/web/web3").status == 200);
+}
+
+TEST_CASE("a change that no worker confirms is answered all the same, and says that it was made") {
+  Api api;
+  api.on_loop([&] { api.adopt_at_once = false; });
+  const auto reply = api.ask("POST", "/v1/backends/web/web1/drain");
+  CHECK(reply.status == 504);
+  CHECK_THAT(reply.json["error"]["message"].get<std::string>(),
+             Catch::Contains("the change was made, but not every worker has confirmed it within 200ms"));
+  CHECK(api.ask("GET", "/v1/status/web/web1").json["pools"][0]["backends"][0]["admin"] == "drained");
+  // A worker that comes to after all finds nobody waiting.
+  api.on_loop([&] { api.adoption.adopted(0, api.registry.table()->generation); });
+  api.on_loop([&] { api.adopt_at_once = true; });
+  CHECK(api.ask("POST", "/v1/backends/web/web1/enable").status == 200);
+}
+
+TEST_CASE("a planned closing is in the status until it is called off") {
+  Api api;
+  REQUIRE(api.ask("POST", "/v1/backends/web/web1/drain", R"({"then":"close","timeout_ms":60000})").status ==
+          200);
+  const auto backend = [&] { return api.ask("GET", "/v1/status/web/web1").json["pools"][0]["backends"][0]; };
+  const auto seen = backend();
+  REQUIRE(seen.contains("closes_at"));
+  CHECK(seen["closes_at"].get<std::string>() > seen["since"].get<std::string>());
+  REQUIRE(api.ask("POST", "/v1/backends/web/web1/enable").status == 200);
+  CHECK_FALSE(backend().contains("closes_at"));
+}
+
+TEST_CASE("logs are reopened when asked to") {
+  Api api;
+  CHECK(api.ask("POST", "/v1/logs/reopen").status == 200);
+  CHECK(api.logs_reopened == 1);
 }
 
 TEST_CASE(

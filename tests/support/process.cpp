@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <array>
@@ -34,6 +36,20 @@ Pipe make_pipe() {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw std::system_error(errno, std::generic_category(), "pipe2");
   return {Fd(ends[0]), Fd(ends[1])};
+}
+
+/// The read end is the terminal's master; what is written arrives as it is.
+Pipe make_terminal(std::uint16_t columns) {
+  int master = -1, slave = -1;
+  winsize size{};
+  size.ws_col = columns;
+  size.ws_row = 24;
+  termios raw{};
+  ::cfmakeraw(&raw);
+  if (::openpty(&master, &slave, nullptr, &raw, &size) != 0)
+    throw std::system_error(errno, std::generic_category(), "openpty");
+  for (const int fd : {master, slave}) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return {Fd(master), Fd(slave)};
 }
 
 std::vector<std::string> environment_with(const std::vector<std::pair<std::string, std::string>>& added) {
@@ -128,7 +144,7 @@ void OutputCollector::wait_for_end(milliseconds deadline) const {
 }
 
 Process::Process(std::vector<std::string> argv, const ProcessOptions& options) {
-  Pipe out = make_pipe();
+  Pipe out = options.terminal_columns > 0 ? make_terminal(options.terminal_columns) : make_pipe();
   Pipe err = make_pipe();
   std::vector<std::string> environment = environment_with(options.environment);
   const std::vector<char*> argv_pointers = pointers(argv);

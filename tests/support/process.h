@@ -21,9 +21,10 @@ namespace weir::test {
 struct ProcessOptions {
   std::vector<std::pair<std::string, std::string>> environment = {};  ///< added to this process's own
   std::optional<std::uint64_t> descriptor_limit = {};                 ///< soft and hard limit of open files
-  std::optional<uid_t> user = {};  ///< runs as this user, without capabilities
-  bool broken_stdout = false;      ///< nobody reads its stdout: writing there fails with EPIPE
-  std::string directory = {};      ///< to run in; "" = this process's own
+  std::optional<uid_t> user = {};      ///< runs as this user, without capabilities
+  bool broken_stdout = false;          ///< nobody reads its stdout: writing there fails with EPIPE
+  std::string directory = {};          ///< to run in; "" = this process's own
+  std::uint16_t terminal_columns = 0;  ///< its stdout is a terminal that wide, and 24 lines high; 0 = a pipe
 };
 
 /// What a stream of another process has said so far; collected by a thread of its own.

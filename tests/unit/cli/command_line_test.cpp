@@ -37,7 +37,8 @@ TEST_CASE("a command that finds no daemon exits 5") {
                std::vector<std::string>{"remove", "web/a"}, std::vector<std::string>{"kill", "1-1"},
                std::vector<std::string>{"kill", "--client", "10.0.0.0/8"},
                std::vector<std::string>{"explain", "web", "10.0.0.1"},
-               std::vector<std::string>{"reload", "-o", "json"}, std::vector<std::string>{"upgrade"});
+               std::vector<std::string>{"reload", "-o", "json"}, std::vector<std::string>{"upgrade"},
+               std::vector<std::string>{"check", "--diff", "-c", "/dev/null"});
   CAPTURE(words);
   CHECK(run(words) == kExitNoDaemon);
 }
@@ -62,7 +63,7 @@ TEST_CASE("completions and the manual page know every command and hide the hidde
   const CommandLine commands(app, "0.1.0");
   const std::string what = GENERATE("bash", "zsh", "fish", "man");
   const auto text = what == "man" ? man_page(app, "0.1.0") : shell_completion(app, what);
-  for (const auto* word : {"status", "drain", "kill", "explain", "spread"})
+  for (const auto* word : {"status", "drain", "kill", "explain", "spread", "run", "check", "diff"})
     CHECK(text.find(word) != std::string::npos);
   CHECK(text.find("roff") == std::string::npos);
 }

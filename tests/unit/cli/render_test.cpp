@@ -27,9 +27,22 @@ constexpr auto kStatus = R"json({"version": "0.1.0", "generation": 7, "uptime_se
    {"name": "web2", "address": "10.0.0.12:80", "weight": 5, "configured_weight": 1, "share_percent": 50,
     "backup": true, "admin": "drained", "health": "down", "eligible": false,
     "reason": "connection refused, again and again, for such a long time that this line is too long",
+    "since": "2026-01-31T09:00:00.250Z", "closes_at": "2026-01-31T10:05:00.000Z", "added": true,
+    "sessions_per_second": 12.5, "bytes_to_backend": 1300, "bytes_to_client": 54000000,
     "active": 0, "total": 0},
    {"name": "web3", "address": "10.0.0.13:80", "weight": 1, "configured_weight": 1, "removed": true,
     "admin": "enabled", "health": "up", "reason": "\u001b[31mred", "active": 1, "total": 5}]}]})json";
+
+/// 3 min 5 s after the moment that kStatus speaks of.
+const std::chrono::system_clock::time_point kNow{std::chrono::seconds(1'769'853'600 + 185)};
+
+/// The line that speaks of `name`.
+std::string line_of(const std::string& text, const std::string& name) {
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);)
+    if (line.find(name) != std::string::npos) return line;
+  return "";
+}
 
 std::size_t longest_line(const std::string& text) {
   std::istringstream in(text);
@@ -41,18 +54,70 @@ std::size_t longest_line(const std::string& text) {
 }  // namespace
 
 TEST_CASE("status fits a terminal of 80 columns and cuts nothing for a pipe") {
-  CHECK(longest_line(render_status(kStatus, {80, false})) <= 80);
-  const auto whole = render_status(kStatus, {0, false});
+  CHECK(longest_line(render_status(kStatus, {80, false}, kNow)) <= 80);
+  const auto whole = render_status(kStatus, {0, false}, kNow);
   CHECK(whole.find("this line is too long") != std::string::npos);
   CHECK(whole.find("drained, down, backup") != std::string::npos);
-  CHECK(whole.find("5 (file 1) at 50%") != std::string::npos);
+  CHECK(whole.find("5 at 50%") != std::string::npos);
   CHECK(whole.find("removed") != std::string::npos);
   CHECK(whole.find("61.2k") != std::string::npos);
 }
 
+TEST_CASE(
+    "at 80 columns a backend's line has state, weight, age, sessions, rate, bytes and the reason, cut") {
+  const auto lines = render_status(kStatus, {80, false}, kNow);
+  const auto header = line_of(lines, "BACKEND");
+  for (const auto* name : {"WEIGHT", "STATE", "SINCE", "ACTIVE", "NEW/S", "IN", "OUT", "WHY"}) {
+    CAPTURE(name);
+    CHECK(header.find(name) != std::string::npos);
+  }
+  const auto web1 = line_of(lines, "web1");
+  for (const auto* part : {"up", "3m", "0.0", "1B", "2B", "probe"}) {
+    CAPTURE(part, web1);
+    CHECK(web1.find(part) != std::string::npos);
+  }
+  const auto web2 = line_of(lines, "web2");
+  for (const auto* part : {"drained", "  5 at 50%  ", "1h", " 13 ", "1.3K", "51.5M", "…"}) {
+    CAPTURE(part, web2);
+    CHECK(web2.find(part) != std::string::npos);
+  }
+  const auto whole = line_of(render_status(kStatus, {0, false}, kNow), "web2");
+  CHECK(whole.find("closes in 2m; weight 5 (file: 1); added; connection refused") != std::string::npos);
+  CHECK(whole.find("10.0.0.12:80") != std::string::npos);
+}
+
+TEST_CASE("at any width no line of the status is longer than the terminal is wide") {
+  for (std::size_t width = 78; width < 200; ++width) {
+    CAPTURE(width);
+    CHECK(longest_line(render_status(kStatus, {width, false}, kNow)) <= width);
+  }
+}
+
+TEST_CASE("a screen is overwritten in place, and what does not fit is counted") {
+  CHECK(in_place("a\nb\n", 24) == "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J");
+  CHECK(in_place("1\n2\n3\n4\n5\n", 4) == "\x1b[H1\x1b[K\n2\x1b[K\nand 3 more lines\x1b[K\n\x1b[J");
+  CHECK(in_place("1\n2\n3\n", 4) == "\x1b[H1\x1b[K\n2\x1b[K\n3\x1b[K\n\x1b[J");
+}
+
+TEST_CASE("a difference is said as changes and notes, or as no changes, or as the reason of a refusal") {
+  const auto some = read_difference(
+      R"({"accepted":true,"changes":["+ web/web4","- listener old"],"notes":["web/a is gone"],
+          "warnings":[{"file":"w.toml","line":3,"column":1,"message":"idle"}]})");
+  CHECK(some.accepted);
+  CHECK(some.text == "+ web/web4\n- listener old\n! web/a is gone\n");
+  CHECK(some.complaints == std::vector<std::string>{"w.toml:3:1: idle (warning)"});
+  CHECK(read_difference(R"({"accepted":true,"changes":[],"notes":[]})").text == "no changes\n");
+  const auto refused = read_difference(
+      R"({"accepted":false,"refusal":"w.toml has 1 fault","faults":[{"file":"w.toml","line":2,"column":5,"message":"no"}]})");
+  CHECK_FALSE(refused.accepted);
+  CHECK(refused.text.empty());
+  CHECK(refused.complaints ==
+        std::vector<std::string>{"w.toml:2:5: no", "weir: a reload would be refused: w.toml has 1 fault"});
+}
+
 TEST_CASE("colour is used only where it is wanted, and what the daemon says brings none of its own") {
-  CHECK(render_status(kStatus, {80, false}).find('\x1b') == std::string::npos);
-  const auto coloured = render_status(kStatus, {80, true});
+  CHECK(render_status(kStatus, {80, false}, kNow).find('\x1b') == std::string::npos);
+  const auto coloured = render_status(kStatus, {80, true}, kNow);
   CHECK(coloured.find("\x1b[32mup\x1b[0m") != std::string::npos);
   CHECK(coloured.find("\x1b[31mred") == std::string::npos);
 }
@@ -70,11 +135,12 @@ TEST_CASE("an answer that is no JSON, or of other types, shows as nothing and br
   const std::string json =
       GENERATE("", "[]", "{\"pools\": 3}", "{\"pools\": [1, {\"backends\": [null]}]}",
                "{\"changed\": {}, \"sessions\": [3], \"excluded\": [[]], \"because\": 1}");
-  render_status(json, {80, true});
+  render_status(json, {80, true}, kNow);
   render_sessions(json, {80, true});
   render_changed(json, "drain");
   render_explanation(json);
   render_reload(json);
+  CHECK_FALSE(read_difference(json).accepted);
   render_version(json);
   CHECK(warnings_of(json).empty());
 }
@@ -88,6 +154,12 @@ TEST_CASE("numbers, sizes and times are short") {
   CHECK(short_duration(0.25) == "0.2 s");
   CHECK(short_duration(303) == "5 m 3 s");
   CHECK(short_duration(90'061) == "1 d 1 h");
+  CHECK(terse_bytes(1023) == "1023B");
+  CHECK(terse_bytes(54'000'000) == "51.5M");
+  CHECK(age(59.9) == "59s");
+  CHECK(age(3599) == "59m");
+  CHECK(age(90'061) == "1d");
+  CHECK(age(-1) == "0s");  // a clock that was set back
 }
 
 TEST_CASE("text is cut between code points") {

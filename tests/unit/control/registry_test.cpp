@@ -277,3 +277,45 @@ TEST_CASE("a backend has another life each time its health is forgotten, and onl
   REQUIRE(f.registry.add("web", "web1", "10.0.0.1:80"));
   CHECK(life() != known);
 }
+
+TEST_CASE("the difference is what a reload then reports, and changes nothing") {
+  Fixture f;
+  f.registry.apply(Fixture::three());
+  REQUIRE(f.registry.set_weight("web/web1", 9));
+  REQUIRE(f.registry.set_admin("web/web3", Admin::Drained, true));
+  REQUIRE(f.registry.add("web", "web9", "10.0.0.9:80"));
+  auto next = Fixture::three();
+  next->pools[0].backends[0].weight = 5;
+  next->pools[0].backends.pop_back();
+  std::swap(next->pools[0].backends[0], next->pools[0].backends[1]);
+  next->pools.push_back(pool("db", {backend("db1", "10.0.1.1:5432")}));
+  next->listeners[0].pool = "db";
+  next->shutdown_grace = 5s;
+  const auto before = f.registry.overrides();
+  const auto generation = f.registry.table()->generation;
+  const auto foreseen = f.registry.difference(*next);
+  CHECK(foreseen.changes == std::vector<std::string>{"~ pool web: the order of its backends",
+                                                     "~ web/web1 weight 1→5", "- web/web3", "- web/web9",
+                                                     "+ pool db", "+ db/db1", "~ listener front pool web→db",
+                                                     "~ shutdown_grace 30s→5s"});
+  CHECK(foreseen.notes.size() == 3);  // the weight of web1, the drain of web3, the membership of web9
+  CHECK(f.registry.overrides() == before);
+  CHECK(f.registry.table()->generation == generation);
+  const auto report = f.registry.apply(next);
+  CHECK(report.changes == foreseen.changes);
+  CHECK(report.notes == foreseen.notes);
+  CHECK(f.registry.difference(*next).changes.empty());
+  CHECK(f.registry.difference(*next).notes.empty());
+}
+
+TEST_CASE("an edited admin that ends an operator's disable forgets the health") {
+  Fixture f;
+  f.registry.apply(Fixture::three());
+  f.up("web", "web1");
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Disabled, true));
+  auto next = Fixture::three();
+  next->pools[0].backends[0].admin = Admin::Drained;
+  f.registry.apply(next);
+  CHECK(f.at("web", "web1").admin == Admin::Drained);
+  CHECK(f.at("web", "web1").reason == "no probe has finished yet");
+}

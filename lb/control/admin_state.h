@@ -1,0 +1,72 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lb/control/admin_api.h"
+#include "lb/control/drain_closer.h"
+#include "lb/control/parameters.h"
+#include "lb/control/patience.h"
+#include "lb/net/timer.h"
+
+namespace weir {
+
+/// The longest duration that a request may give, in milliseconds.
+inline constexpr std::uint64_t kMostMillis = static_cast<std::uint64_t>(kMaxDuration.count());
+
+void answer_error(const HttpServer::Answer& answer, const CommandError& error);
+void answer_usage(const HttpServer::Answer& answer, std::string message);
+
+struct AdminApi::State {
+  using Answer = HttpServer::Answer;
+
+  explicit State(AdminParts given)
+      : parts(std::move(given)),
+        closer([this](const BackendLoad& backend, std::uint64_t count) { close_some(backend, count); }),
+        closer_timer(parts.loop, [this] { run_closer(); }),
+        patience(parts.loop, parts.patience),
+        rate_timer(parts.loop, [this] { sample_rates(); }) {}
+
+  // admin_api.cpp
+  void handle(HttpRequest& request, const Answer& answer);
+  void status(const HttpRequest& request, const Answer& answer);
+  void explain(Parameters& parameters, const Answer& answer);
+  void reload(const Answer& answer);
+  void difference(const HttpRequest& request, const Answer& answer);
+  void upgrade(Parameters& parameters, const Answer& answer);
+  void sample_rates();
+
+  // admin_backends.cpp
+  void backend_command(const HttpRequest& request, Parameters& parameters, const Answer& answer);
+  void set_admin(const std::string& target, Admin admin, Parameters& parameters, const Answer& answer);
+  void drain(const std::string& target, Parameters& parameters, const Answer& answer);
+  void set_weight(const std::string& target, Parameters& parameters, const Answer& answer);
+  void add(const std::string& pool, Parameters& parameters, const Answer& answer);
+  /// Saves the overrides, and answers once every worker works by the change.
+  void finish(const CommandResult<Change>& result, const Answer& answer);
+  std::vector<std::string> save();
+  void close_some(const BackendLoad& backend, std::uint64_t count);
+  void run_closer();
+
+  // admin_sessions.cpp
+  void sessions(Parameters& parameters, const Answer& answer);
+  void kill(Parameters& parameters, const Answer& answer);
+  CommandResult<SessionFilter> filter(Parameters& parameters) const;
+
+  AdminParts parts;
+  const std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+  DrainCloser closer;
+  Timer closer_timer;
+  Patience patience;
+  Timer rate_timer;
+  std::string socket_path;
+  ino_t inode = 0;
+  std::unique_ptr<HttpServer> server;
+  std::unique_ptr<HttpServer> given_up;  // finishes its answers
+};
+
+}  // namespace weir
