@@ -266,7 +266,7 @@ TEST_CASE("fifty clients that toggle a backend under load break nothing and the 
   for (int i = 0; i < 50; ++i) {
     threads.emplace_back([&, i] {
       const std::string target = i % 3 == 0 ? "web/b" : "web/a";
-      for (int n = i; !stop; ++n) {
+      for (int n = i; n == i || !stop; ++n) {  // each at least once
         const std::string verb = n % 2 == 0 ? "drain" : "enable";
         if (weir.cli({verb, target}).status != 0) ++bad_commands;
         ++commands;
