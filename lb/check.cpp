@@ -14,7 +14,8 @@ using Json = nlohmann::ordered_json;
 Json json_of(const std::vector<Fault>& faults, const std::string& path) {
   Json list = Json::array();
   for (const Fault& fault : faults)
-    list.push_back({{"file", path}, {"line", fault.line}, {"column", fault.column}, {"message", fault.message}});
+    list.push_back(
+        {{"file", path}, {"line", fault.line}, {"column", fault.column}, {"message", fault.message}});
   return list;
 }
 

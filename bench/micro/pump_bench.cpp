@@ -3,8 +3,8 @@
 // throws it away in its kernel (MSG_TRUNC). `ends_alone` is what the two ends cost without a pump, on one
 // connection.
 //
-// `copied` has no pipes to borrow. `spliced` is turned to bulk before it is measured; below 16 KiB a Pump goes
-// back to copying by itself, so there is nothing to measure there.
+// `copied` has no pipes to borrow. `spliced` is turned to bulk before it is measured; below 16 KiB a Pump
+// goes back to copying by itself, so there is nothing to measure there.
 
 #include <benchmark/benchmark.h>
 

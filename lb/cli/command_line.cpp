@@ -38,6 +38,7 @@ struct CommandLine::State {
   std::string timeout, spread, then = "leave";
   FilterOptions filter;
   std::uint32_t weight = 1;
+  std::uint32_t rate = 0;
   bool flag = false, force = false;
   std::function<int()> chosen;
 };
@@ -185,8 +186,12 @@ void CommandLine::State::add_sessions() {
   add_filter(list, filter);
   auto* kill =
       add("kill", "end sessions now, both sides with a reset",
-          "  weir kill 2-1f\n  weir kill --backend web/web1", [this] { return run_kill(common, filter); });
+          "  weir kill 2-1f\n  weir kill --backend web/web1\n  weir kill --client 203.0.113.0/24 --rate 50",
+          [this] { return run_kill(common, filter, rate); });
   kill->add_option("ids", filter.ids, "as weir sessions shows them")->type_name("");
+  kill->add_option("--rate", rate, "at most so many a second, of the sessions that there are now")
+      ->check(CLI::Range(1, 1'000'000))
+      ->type_name("N");
   add_filter(kill, filter);
 }
 

@@ -15,6 +15,7 @@
 #include "lb/cli/client.h"
 #include "lb/cli/exit_status.h"
 #include "lb/cli/render.h"
+#include "lb/cli/table.h"
 
 namespace weir {
 
@@ -149,19 +150,51 @@ std::optional<std::uint64_t> recount(const CommonOptions& common, Json& answer) 
   return left;
 }
 
-/// Until nothing is left. `patience` counts from the drain.
-int wait_for_end(const CommonOptions& common, std::string body, std::optional<Millis> patience) {
+/// How far a command is that takes its time: a line on a terminal that is written over; elsewhere nothing.
+class Progress {
+ public:
+  Progress() = default;
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  ~Progress() { show(""); }
+
+  void show(const std::string& text) {
+    if (!terminal_ || text == shown_) return;
+    fmt::print(stderr, "\r{}\x1b[K", text);
+    std::fflush(stderr);
+    shown_ = text;
+  }
+
+ private:
+  const bool terminal_ = ::isatty(STDERR_FILENO) != 0;
+  std::string shown_;
+};
+
+std::string drain_progress(std::uint64_t sessions, Millis waited, std::optional<Millis> timeout) {
+  const auto seconds = [](Millis time) { return short_duration(static_cast<double>(time.count()) / 1000); };
+  const std::string left = fmt::format("{} session{} left", sessions, sessions == 1 ? "" : "s");
+  if (!timeout) return fmt::format("{}, waiting for {}", left, seconds(waited));
+  if (waited >= *timeout) return left + ", closing";
+  return fmt::format("{}, {} to go", left, seconds(*timeout - waited));
+}
+
+/// Until nothing is left. `patience` and `timeout`, which is only shown, count from the drain.
+int wait_for_end(const CommonOptions& common, std::string body, std::optional<Millis> patience,
+                 std::optional<Millis> timeout) {
   const auto begin = std::chrono::steady_clock::now();
+  std::optional<Progress> progress(std::in_place);
   auto answer = Json::parse(body, nullptr, false);
   if (!answer.is_object()) answer = Json::object();
   for (;;) {
     const auto left = recount(common, answer);
     if (!left) return kExitNoDaemon;
-    const bool late = patience && std::chrono::steady_clock::now() - begin >= *patience;
-    if (*left > 0 && !late) {
+    const auto waited = std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - begin);
+    if (*left > 0 && (!patience || waited < *patience)) {
+      progress->show(drain_progress(*left, waited, timeout));
       std::this_thread::sleep_for(kLookEvery);
       continue;
     }
+    progress.reset();
     const auto text = answer.dump() + "\n";
     print(common.json ? text : render_changed(text, "drain"));
     if (*left == 0) return kExitDone;
@@ -169,6 +202,49 @@ int wait_for_end(const CommonOptions& common, std::string body, std::optional<Mi
         fmt::format("timed out: {} sessions are left; they go on, \"weir kill --backend\" ends them", *left));
     return kExitTimedOut;
   }
+}
+
+/// The ids of the sessions that are meant, as there are now; or the exit status.
+tl::expected<std::vector<std::string>, int> ids_now(const CommonOptions& common,
+                                                    const FilterOptions& filter) {
+  if (!filter.ids.empty()) return filter.ids;
+  const Exchange list(common, "GET", {"sessions"}, query_of(filter));
+  if (list.failed()) return tl::unexpected(list.exit_status());
+  const auto answer = Json::parse(list.body(), nullptr, false);
+  std::vector<std::string> ids;
+  for (const auto& session : answer.value("sessions", Json::array())) ids.push_back(session.value("id", ""));
+  if (!answer.contains("left_out")) return ids;
+  complain(
+      fmt::format("over {} sessions are meant, more than can be ended at a rate: narrow it", ids.size()));
+  return tl::unexpected(int{kExitFailed});
+}
+
+int kill_at_rate(const CommonOptions& common, const FilterOptions& filter, std::uint32_t per_second) {
+  const auto ids = ids_now(common, filter);
+  if (!ids) return ids.error();
+  const auto begin = std::chrono::steady_clock::now();
+  Progress progress;
+  std::uint64_t killed = 0;
+  for (std::size_t sent = 0; sent < ids->size();) {
+    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - begin;
+    const auto due = std::min(ids->size(), static_cast<std::size_t>(waited.count() * per_second) + 1);
+    if (due > sent) {
+      Json body = Json::object();
+      for (const auto& [name, value] : query_of(filter)) body[name] = value;
+      body["ids"] = std::vector<std::string>(ids->begin() + static_cast<std::ptrdiff_t>(sent),
+                                             ids->begin() + static_cast<std::ptrdiff_t>(due));
+      const Exchange round(common, "POST", {"sessions", "kill"}, {}, dumped(body));
+      if (round.failed()) return round.exit_status();
+      killed += Json::parse(round.body()).value("killed", 0u);
+      sent = due;
+      progress.show(fmt::format("{} of {} sessions ended", sent, ids->size()));
+    }
+    if (sent < ids->size()) std::this_thread::sleep_for(std::min(kLookEvery, Millis(1000 / per_second + 1)));
+  }
+  progress.show("");
+  const auto text = Json{{"killed", killed}}.dump() + "\n";
+  print(common.json ? text : render_killed(text));
+  return kExitDone;
 }
 
 }  // namespace
@@ -220,7 +296,7 @@ int run_drain(const CommonOptions& common, const DrainOptions& options) {
   for (const auto& warning : warnings_of(exchange.body())) complain(warning);
   auto patience = options.timeout;
   if (options.close) *patience += options.spread.value_or(Millis(0)) + kCloseMargin;
-  return wait_for_end(common, exchange.body(), patience);
+  return wait_for_end(common, exchange.body(), patience, options.timeout);
 }
 
 int run_disable(const CommonOptions& common, const std::string& target, bool force) {
@@ -256,12 +332,13 @@ int run_sessions(const CommonOptions& common, const FilterOptions& filter) {
               [](const auto& answer) { return render_sessions(answer, standard_terminal()); });
 }
 
-int run_kill(const CommonOptions& common, const FilterOptions& filter) {
+int run_kill(const CommonOptions& common, const FilterOptions& filter, std::uint32_t per_second) {
   Json body = Json::object();
   if (!filter.ids.empty()) body["ids"] = filter.ids;
   for (const auto& [name, value] : query_of(filter)) body[name] = value;
   if (body.empty())
     return usage("say which sessions: IDs (weir sessions lists them), --pool, --backend or --client");
+  if (per_second > 0) return kill_at_rate(common, filter, per_second);
   return show(common, Exchange(common, "POST", {"sessions", "kill"}, {}, dumped(body)), render_killed);
 }
 

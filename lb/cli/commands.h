@@ -41,7 +41,8 @@ int run_add(const CommonOptions& common, const std::string& pool, const std::str
             const std::string& address, std::uint32_t weight, bool backup);
 int run_remove(const CommonOptions& common, const std::string& target, bool force);
 int run_sessions(const CommonOptions& common, const FilterOptions& filter);
-int run_kill(const CommonOptions& common, const FilterOptions& filter);
+/// `per_second`: at most so many, of those that there are now; 0 = all at once.
+int run_kill(const CommonOptions& common, const FilterOptions& filter, std::uint32_t per_second);
 int run_explain(const CommonOptions& common, const std::string& pool, const std::string& client);
 int run_reload(const CommonOptions& common);
 /// What a reload of `file` would change in the running Weir.

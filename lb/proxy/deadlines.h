@@ -45,8 +45,8 @@ class Deadlines {
   /// meanwhile, if due, come in this round too.
   Deadline* expire_one(std::uint64_t now_ms);
 
-  /// A time before which nothing comes due (not always the first deadline itself, which may have been cancelled since);
-  /// nothing when there is none.
+  /// A time before which nothing comes due (not always the first deadline itself, which may have been
+  /// cancelled since); nothing when there is none.
   std::optional<std::uint64_t> next_ms() const {
     return earliest_ms_ == kNever ? std::nullopt : std::optional(earliest_ms_);
   }

@@ -186,6 +186,39 @@ TEST_CASE("sessions of a removed backend go on and it stays in view until they e
   CHECK(eventually([&] { return weir.backend_status("a").is_null(); }));
 }
 
+TEST_CASE("kill at a rate ends no more in a second, and only those that were there") {
+  Operated weir(lettered(1));
+  std::vector<Stream> held;
+  for (std::size_t i = 0; i < 8; ++i) {
+    held.push_back(weir.connect());
+    REQUIRE(held.back().recv_exact(1) == "a");
+  }
+  const auto start = Clock::now();
+  Process kill(
+      {weir_binary(), "kill", "--pool", "web", "--rate", "4", "--socket", weir.socket(), "-o", "json"});
+  REQUIRE(eventually([&] { return weir.answer({"sessions"}).at("sessions").size() < 8; }));
+  Stream later = weir.connect();
+  REQUIRE(later.recv_exact(1) == "a");
+  REQUIRE(kill.wait() == 0);
+  CHECK(since(start) >= 1750ms);  // the eighth at 7/4 of a second
+  CHECK_THAT(kill.out(), Contains("\"killed\":8"));
+  for (Stream& stream : held) CHECK(stream.recv_to_end(patient(1s)).ending == Ending::Reset);
+  CHECK(later.echoes("still here"));
+  CHECK(weir.status({"kill", "--pool", "web", "--rate", "0"}) == 2);
+}
+
+TEST_CASE("a drain that waits shows on a terminal what is left") {
+  Operated weir(lettered(2));
+  Stream session = weir.connect();
+  REQUIRE(session.recv_exact(1) == "a");
+  const std::string command =
+      fmt::format("{} drain web/a --timeout 2s --socket {}", weir_binary(), weir.socket());
+  const Finished shown = run_program({"script", "-qec", command, "/dev/null"}, {}, patient(20s));
+  CHECK(shown.status == 4);
+  CHECK_THAT(shown.out, Contains("1 session left, 1."));
+  CHECK_THAT(weir.cli({"drain", "web/a", "--timeout", "10ms"}).err, !Contains("to go"));
+}
+
 TEST_CASE("kill ends what its filters and ids name and nothing else") {
   Operated weir(lettered(2), balanced("round_robin"));
   std::vector<HeldSession> held;
