@@ -172,7 +172,10 @@ TEST_CASE("SIGUSR1 to the new process reopens the log of the superseded ones as 
   ::kill(pids.back(), SIGUSR1);
   REQUIRE(eventually([&] {
     const std::string log = weir.rig().process().err();  // of all three
-    return log.find("logs reopened") != log.rfind("logs reopened") && std::filesystem::exists(path);
+    const std::string_view word = "logs reopened";
+    int said = 0;
+    for (auto at = log.find(word); at != std::string::npos; at = log.find(word, at + 1)) ++said;
+    return said == 3 && std::filesystem::exists(path);
   }));
   for (Stream& session : live) {
     session.half_close();
