@@ -212,6 +212,7 @@ tl::expected<std::vector<std::string>, int> ids_now(const CommonOptions& common,
   if (list.failed()) return tl::unexpected(list.exit_status());
   const auto answer = Json::parse(list.body(), nullptr, false);
   std::vector<std::string> ids;
+  if (!answer.is_object()) return ids;
   for (const auto& session : answer.value("sessions", Json::array())) ids.push_back(session.value("id", ""));
   if (!answer.contains("left_out")) return ids;
   complain(
@@ -235,7 +236,8 @@ int kill_at_rate(const CommonOptions& common, const FilterOptions& filter, std::
                                              ids->begin() + static_cast<std::ptrdiff_t>(due));
       const Exchange round(common, "POST", {"sessions", "kill"}, {}, dumped(body));
       if (round.failed()) return round.exit_status();
-      killed += Json::parse(round.body()).value("killed", 0u);
+      if (const auto answer = Json::parse(round.body(), nullptr, false); answer.is_object())
+        killed += answer.value("killed", 0u);
       sent = due;
       progress.show(fmt::format("{} of {} sessions ended", sent, ids->size()));
     }
