@@ -88,9 +88,19 @@ std::optional<double> seconds_since(const std::string& then, Now now) {
   return since_epoch.count() - static_cast<double>(::timegm(&parts)) - fraction;
 }
 
+/// Since when the operator or the file keeps it out, else since when its health is what it is.
 std::string since_text(const Json& backend, Now now) {
-  const auto passed = seconds_since(text(backend, "since"), now);
+  const bool kept_out = text(backend, "admin") != "enabled" && !flag(backend, "removed");
+  const auto passed = seconds_since(text(backend, kept_out ? "admin_since" : "since"), now);
   return passed ? age(*passed) : "";
+}
+
+/// Whose word `admin` is, where it is not what one would expect.
+std::string admin_text(const Json& backend) {
+  const auto admin = text(backend, "admin"), file = text(backend, "configured_admin");
+  if (flag(backend, "removed")) return "";
+  if (text(backend, "admin_by") != "operator") return admin == "enabled" ? "" : admin + " by the file";
+  return admin + " by an operator" + (file == "enabled" ? "" : fmt::format(" (file: {})", file));
 }
 
 /// What an operator has set in motion first, then the word of the checker.
@@ -102,6 +112,7 @@ std::string why_text(const Json& backend, Now now) {
   if (const auto configured = number(backend, "configured_weight"); configured != number(backend, "weight"))
     add(fmt::format("weight {} (file: {})", number(backend, "weight"), configured));
   if (flag(backend, "added")) add("added");
+  add(admin_text(backend));
   add(text(backend, "reason"));
   return out;
 }

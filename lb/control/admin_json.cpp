@@ -24,6 +24,8 @@ Json json_of(const BackendStatus& backend) {
            {"backup", backend.backup},
            {"admin", to_string(backend.admin)},
            {"admin_by", backend.admin_by_operator ? "operator" : "file"},
+           {"admin_since", format_time(backend.admin_since)},
+           {"configured_admin", to_string(backend.configured_admin)},
            {"health", to_string(backend.health)},
            {"eligible", backend.eligible},
            {"reason", backend.reason},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -47,6 +48,7 @@ struct Change {
 /// What an operator said about one backend, and what the file said then: an edit of the file wins.
 struct Override {
   std::optional<Admin> admin;
+  std::chrono::sys_time<std::chrono::milliseconds> admin_since{};  ///< when `admin` was said
   std::optional<std::uint32_t> weight;
 
   Admin file_admin = Admin::Enabled;

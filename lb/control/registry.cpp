@@ -65,6 +65,10 @@ Registry::~Registry() = default;
 
 void Registry::restore(Overrides overrides) {
   state_->overrides = std::move(overrides);
+  // Saved by a Weir that did not yet note it.
+  for (auto& [key, said] : state_->overrides)
+    if (said.admin && said.admin_since == decltype(said.admin_since){})
+      said.admin_since = std::chrono::floor<Millis>(state_->clock.system());
 }
 
 const std::shared_ptr<const Config>& Registry::config() const {
@@ -288,6 +292,7 @@ std::shared_ptr<BackendLoad> Registry::State::identity(const std::string& pool,
 Entry Registry::State::make_entry(const PoolEntry& pool, const BackendConfig& backend) {
   Entry entry;
   entry.file = backend;
+  entry.admin_since = clock.system();
   entry.load = identity(pool.config.name, backend);
   entry.rate = RateWindow(clock.steady(), total_sessions(*entry.load));
   if (backend.endpoint.address) entry.addresses = {*backend.endpoint.address};

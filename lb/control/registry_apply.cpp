@@ -54,7 +54,7 @@ void Registry::State::apply_pool(const PoolConfig& next, std::vector<PoolEntry>&
 Entry Registry::State::apply_backend(PoolEntry& pool, PoolEntry* old, const BackendConfig& file) {
   Entry* before = find_entry_named(old, file.name);
   const Admin admin_before = before != nullptr ? admin(*old, *before) : Admin::Enabled;
-  settle_override(pool.config.name, file);
+  const bool word_dropped = settle_override(pool.config.name, file);
   if (before == nullptr) return make_entry(pool, file);
   if (before->file.endpoint != file.endpoint) {
     leave(*old, *before);
@@ -63,6 +63,7 @@ Entry Registry::State::apply_backend(PoolEntry& pool, PoolEntry* old, const Back
   }
   Entry entry = std::move(*before);
   before->load.reset();
+  if (entry.file.admin != file.admin || word_dropped) entry.admin_since = clock.system();
   entry.file = file;
   entry.added = false;
   const bool was_out = std::exchange(entry.out, false);
@@ -74,11 +75,14 @@ Entry Registry::State::apply_backend(PoolEntry& pool, PoolEntry* old, const Back
   return entry;
 }
 
-void Registry::State::settle_override(const std::string& pool, const BackendConfig& file) {
+bool Registry::State::settle_override(const std::string& pool, const BackendConfig& file) {
   const auto found = overrides.find({pool, file.name});
-  if (found == overrides.end()) return;
+  if (found == overrides.end()) return false;
+  const bool had_admin = found->second.admin.has_value();
   found->second = settled(std::move(found->second), file);
-  if (!found->second.admin && !found->second.weight) overrides.erase(found);
+  const bool has_admin = found->second.admin.has_value();
+  if (!has_admin && !found->second.weight) overrides.erase(found);
+  return had_admin && !has_admin;
 }
 
 void Registry::State::drop_orphans(const Config& next) {

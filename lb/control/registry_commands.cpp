@@ -146,6 +146,10 @@ CommandResult<Change> Registry::set_admin(std::string_view target, Admin admin, 
     const auto* said = s.override_of(*pool, *entry);
     Override next = said != nullptr ? *said : Override{};
     next.admin = admin == entry->file.admin ? std::nullopt : std::optional(admin);
+    if (before != admin) {
+      entry->admin_since = s.clock.system();
+      next.admin_since = std::chrono::floor<Millis>(entry->admin_since);
+    }
     s.store_override(*pool, *entry, std::move(next));
     if (before == admin) continue;
     daemon_log().info("{} {} → {} by an operator", format_key(pool->config.name, entry->file.name),

@@ -15,6 +15,8 @@ struct Entry {
   BackendConfig file;  ///< of a run-time member: what `add` said
   bool added = false;  ///< at run time
   bool out = false;    ///< removed by an operator until the next reload
+  /// Since when the file's `admin` is in force: read, or an override taken away.
+  std::chrono::system_clock::time_point admin_since;
 
   std::vector<Address> addresses;
   Health health = Health::Unknown;
@@ -91,7 +93,8 @@ struct Registry::State {
   // registry_apply.cpp
   void apply_pool(const PoolConfig& config, std::vector<PoolEntry>& old);
   Entry apply_backend(PoolEntry& pool, PoolEntry* old, const BackendConfig& file);
-  void settle_override(const std::string& pool, const BackendConfig& file);
+  /// True when the operator's word on `admin` is dropped.
+  bool settle_override(const std::string& pool, const BackendConfig& file);
   void drop_orphans(const Config& next);
 
   // registry_commands.cpp

@@ -47,7 +47,7 @@ BackendStatus removed_status(const Backend& backend) {
 std::string exclusion(const BackendStatus& backend) {
   if (backend.admin != Admin::Enabled)
     return fmt::format("{} by {}", to_string(backend.admin),
-                       backend.admin_by_operator ? "an operator" : "the configuration");
+                       backend.admin_by_operator ? "an operator" : "the file");
   return fmt::format("{}: {}", to_string(backend.health), backend.reason);
 }
 
@@ -75,6 +75,8 @@ BackendStatus Registry::State::entry_status(const PoolEntry& pool, const Entry& 
   auto out = status_of(backend(pool, entry));
   const auto* said = override_of(pool, entry);
   out.admin_by_operator = said != nullptr && said->admin.has_value();
+  out.admin_since = out.admin_by_operator ? said->admin_since : entry.admin_since;
+  out.configured_admin = entry.file.admin;
   out.added = entry.added;
   out.sessions_per_second = entry.rate.per_second(clock.steady(), out.total);
   // What the published pool says, for only a whole pool knows whether try_all is in force.

@@ -23,6 +23,8 @@ using Json = nlohmann::ordered_json;
 constexpr std::string_view kMark = "{\"weir_state\":";
 constexpr int kVersion = 1;
 constexpr std::size_t kMostBytes = 16u << 20;
+constexpr std::uint64_t kLastMillisecond =
+    253'402'300'799'999;  // of the year 9999, which format_time can say
 
 std::string directory_of(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -51,6 +53,9 @@ std::optional<Override> parse_override(const Json& item) {
   if (item.contains("admin")) {
     out.admin = parse_admin(text(item, "admin").value_or(""));
     if (!out.admin) return std::nullopt;
+    const auto since = item.value("admin_since_ms", Json(0u));
+    if (!since.is_number_unsigned() || since.get<std::uint64_t>() > kLastMillisecond) return std::nullopt;
+    out.admin_since += std::chrono::milliseconds(since.get<std::uint64_t>());
   }
   if (item.contains("weight")) {
     out.weight = weight(item, "weight");
@@ -105,7 +110,10 @@ std::string format_state(const Overrides& overrides) {
   Json list = Json::array();
   for (const auto& [key, said] : overrides) {
     Json item{{"pool", key.first}, {"backend", key.second}};
-    if (said.admin) item["admin"] = to_string(*said.admin);
+    if (said.admin) {
+      item["admin"] = to_string(*said.admin);
+      item["admin_since_ms"] = said.admin_since.time_since_epoch().count();
+    }
     if (said.weight) item["weight"] = *said.weight;
     item["file"] = {
         {"admin", to_string(said.file_admin)}, {"weight", said.file_weight}, {"address", said.file_address}};

@@ -25,6 +25,8 @@ struct BackendStatus {
   bool backup = false;
   Admin admin = Admin::Enabled;
   bool admin_by_operator = false;  ///< an override, not the file
+  std::chrono::system_clock::time_point admin_since;
+  Admin configured_admin = Admin::Enabled;  ///< what the file says
   Health health = Health::Unknown;
   bool eligible = false;
   bool added = false;    ///< at run time, gone with the next reload

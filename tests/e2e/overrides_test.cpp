@@ -22,6 +22,8 @@ void override_all(Operated& weir) {
 
 void check_overridden(Operated& weir) {
   CHECK(weir.backend_status("a").at("admin") == "drained");
+  CHECK(weir.backend_status("a").at("admin_by") == "operator");
+  CHECK(weir.backend_status("b").at("admin_by") == "file");
   CHECK(weir.backend_status("b").at("weight") == 7);
   CHECK(weir.backend_status("b").at("configured_weight") == 1);
   CHECK(weir.backend_status("c").at("admin") == "disabled");
@@ -49,6 +51,7 @@ TEST_CASE("what an operator said outlives reloads, a restart and kill -9") {
   Operated weir(lettered(3));
   override_all(weir);
   check_overridden(weir);
+  const auto since = weir.backend_status("a").at("admin_since");
   REQUIRE(weir.reload().status == 0);
   check_overridden(weir);
   weir.weir().expect_exit();
@@ -56,6 +59,7 @@ TEST_CASE("what an operator said outlives reloads, a restart and kill -9") {
   weir.process().wait();
   weir.restart();
   check_overridden(weir);
+  CHECK(weir.backend_status("a").at("admin_since") == since);
   REQUIRE(weir.status({"enable", "web/a"}) == 0);
   REQUIRE(weir.status({"weight", "web/b", "default"}) == 0);
   weir.restart();

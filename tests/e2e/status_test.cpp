@@ -70,7 +70,7 @@ TEST_CASE("status tells a planned closing, a run-time weight and a run-time memb
   REQUIRE(weir.status({"add", "web", "late", "127.0.0.1:9"}) == 0);
   const std::string shown = weir.cli({"status"}).out;
   CAPTURE(shown);
-  CHECK_THAT(line_with(shown, "  a "), Contains("drained") && Contains("closes in 5m"));
+  CHECK_THAT(line_with(shown, "  a "), Contains("drained by an operator") && Contains("closes in 5m"));
   CHECK_THAT(line_with(shown, "  b "), Contains("weight 5 (file: 1)"));
   CHECK_THAT(line_with(shown, "  late "), Contains("added"));
   CHECK_FALSE(weir.backend_status("b").contains("closes_at"));

@@ -25,7 +25,8 @@ constexpr auto kStatus = R"json({"version": "0.1.0", "generation": 7, "uptime_se
                "bytes_to_client" : 2
 },
    {"name": "web2", "address": "10.0.0.12:80", "weight": 5, "configured_weight": 1, "share_percent": 50,
-    "backup": true, "admin": "drained", "health": "down", "eligible": false,
+    "backup": true, "admin": "drained", "admin_by": "operator", "admin_since": "2026-01-31T09:33:00.000Z",
+    "configured_admin": "enabled", "health": "down", "eligible": false,
     "reason": "connection refused, again and again, for such a long time that this line is too long",
     "since": "2026-01-31T09:00:00.250Z", "closes_at": "2026-01-31T10:05:00.000Z", "added": true,
     "sessions_per_second": 12.5, "bytes_to_backend": 1300, "bytes_to_client": 54000000,
@@ -77,13 +78,32 @@ TEST_CASE(
     CHECK(web1.find(part) != std::string::npos);
   }
   const auto web2 = line_of(lines, "web2");
-  for (const auto* part : {"drained", "  5 at 50%  ", "1h", " 13 ", "1.3K", "51.5M", "…"}) {
+  for (const auto* part : {"drained", "  5 at 50%  ", "30m", " 13 ", "1.3K", "51.5M", "…"}) {
     CAPTURE(part, web2);
     CHECK(web2.find(part) != std::string::npos);
   }
   const auto whole = line_of(render_status(kStatus, {0, false}, kNow), "web2");
-  CHECK(whole.find("closes in 2m; weight 5 (file: 1); added; connection refused") != std::string::npos);
+  CHECK(whole.find("closes in 2m; weight 5 (file: 1); added; drained by an operator; connection refused") !=
+        std::string::npos);
   CHECK(whole.find("10.0.0.12:80") != std::string::npos);
+}
+
+TEST_CASE("a backend kept out of rotation says by whom, and a backend's health says since when otherwise") {
+  const auto line = [](const std::string& fields) {
+    const auto json =
+        R"({"pools": [{"name": "web", "backends": [{"name": "web9", "health": "up", "reason": "probe passed",
+           "since": "2026-01-31T09:00:00Z", "admin_since": "2026-01-31T10:00:00Z", )" +
+        fields + "}]}]}";
+    return line_of(render_status(json, {0, false}, kNow), "web9");
+  };
+  const auto by_file = line(R"("admin": "disabled", "admin_by": "file", "configured_admin": "disabled")");
+  CHECK(by_file.find("disabled by the file; probe passed") != std::string::npos);
+  CHECK(by_file.find(" 3m ") != std::string::npos);
+  const auto enabled = line(R"("admin": "enabled", "admin_by": "file", "configured_admin": "enabled")");
+  CHECK(enabled.find(" by ") == std::string::npos);
+  CHECK(enabled.find(" 1h ") != std::string::npos);
+  const auto against = line(R"("admin": "enabled", "admin_by": "operator", "configured_admin": "drained")");
+  CHECK(against.find("enabled by an operator (file: drained); probe passed") != std::string::npos);
 }
 
 TEST_CASE("at any width no line of the status is longer than the terminal is wide") {

@@ -92,6 +92,40 @@ TEST_CASE("enable overrides a file that says drained, and otherwise leaves no ov
   CHECK(f.registry.overrides().empty());
 }
 
+TEST_CASE("since when a backend is kept out is known, through idempotent repeats, reloads and a restart") {
+  Fixture f;
+  all_up(f);
+  const auto moment = [&] { return std::chrono::system_clock::time_point(f.now.time_since_epoch()); };
+  CHECK(f.status("web", "web1").admin_since == moment());
+  f.now += 5s;
+  const auto drained_at = moment();
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Drained));
+  f.now += 5s;
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Drained));
+  f.registry.apply(Fixture::three());
+  CHECK(f.status("web", "web1").admin_by_operator);
+  CHECK(f.status("web", "web1").admin_since == drained_at);
+
+  Fixture restarted;
+  restarted.now = f.now + 1h;
+  restarted.registry.restore(f.registry.overrides());
+  restarted.registry.apply(Fixture::three());
+  CHECK(restarted.status("web", "web1").admin_since == drained_at);
+
+  SECTION("enabling it begins anew") {
+    REQUIRE(f.registry.set_admin("web/web1", Admin::Enabled));
+    CHECK(f.status("web", "web1").admin_since == moment());
+  }
+  SECTION("so does the file, when it is edited") {
+    auto edited = Fixture::three();
+    edited->pools[0].backends[0].admin = Admin::Disabled;
+    f.registry.apply(edited);
+    CHECK_FALSE(f.status("web", "web1").admin_by_operator);
+    CHECK(f.status("web", "web1").configured_admin == Admin::Disabled);
+    CHECK(f.status("web", "web1").admin_since == moment());
+  }
+}
+
 TEST_CASE("a weight is in force until default undoes it") {
   Fixture f;
   all_up(f);

@@ -32,7 +32,11 @@ struct TemporaryDirectory {
 
 Overrides some() {
   Overrides out;
-  out[{"web", "web1"}] = {.admin = Admin::Drained, .weight = {}, .file_address = "10.0.0.1:80"};
+  out[{"web", "web1"}] = {
+      .admin = Admin::Drained,
+      .admin_since = decltype(Override::admin_since)(std::chrono::milliseconds(1'769'853'600'123)),
+      .weight = {},
+      .file_address = "10.0.0.1:80"};
   out[{"web", "[::1]:80"}] = {.admin = Admin::Enabled,
                               .weight = 9,
                               .file_admin = Admin::Disabled,
@@ -103,6 +107,10 @@ TEST_CASE("a newer version, or values that make no sense, are refused") {
       R"({"weir_state":2,"overrides":[]})", R"({"weir_state":1})", R"({"weir_state":1,"overrides":[1]})",
       R"({"weir_state":1,"overrides":[{"pool":"a","backend":"b"}]})",
       R"({"weir_state":1,"overrides":[{"pool":"a","backend":"b","weight":0,)"
+      R"("file":{"admin":"enabled","weight":1,"address":"x"}}]})",
+      R"({"weir_state":1,"overrides":[{"pool":"a","backend":"b","admin":"drained","admin_since_ms":1e300,)"
+      R"("file":{"admin":"enabled","weight":1,"address":"x"}}]})",
+      R"({"weir_state":1,"overrides":[{"pool":"a","backend":"b","admin":"drained","admin_since_ms":253402300800000,)"
       R"("file":{"admin":"enabled","weight":1,"address":"x"}}]})",
       R"({"weir_state":1,"overrides":[{"pool":"a","backend":"b","admin":"gone",)"
       R"("file":{"admin":"enabled","weight":1,"address":"x"}}]})");
