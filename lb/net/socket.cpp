@@ -8,6 +8,9 @@
 #include <sys/un.h>
 
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 
@@ -92,6 +95,21 @@ Result<Connecting> start_connect(const Address& address) {
   else if (errno != EINPROGRESS)
     return tl::unexpected(Error{"connect", errno});
   return result;
+}
+
+void close_together(std::vector<Fd>& sockets) {
+  std::sort(sockets.begin(), sockets.end(), [](const Fd& a, const Fd& b) { return a.get() < b.get(); });
+  for (std::size_t first = 0, next = 0; first < sockets.size(); first = next) {
+    next = first + 1;
+    while (next < sockets.size() && sockets[next].get() == sockets[next - 1].get() + 1) ++next;
+    if (next - first == 1) continue;
+    const auto low = static_cast<unsigned>(sockets[first].get());
+    const auto high = static_cast<unsigned>(sockets[next - 1].get());
+    // Refused (an old kernel, a sandbox): nothing has been closed, and each is by its owner below.
+    if (close_range(low, high, 0) != 0) continue;
+    for (std::size_t i = first; i < next; ++i) (void)sockets[i].release();
+  }
+  sockets.clear();
 }
 
 void set_keepalive(int fd) {

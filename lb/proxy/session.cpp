@@ -63,7 +63,7 @@ void BackendSide::on_events(std::uint32_t seen) {
 }
 
 void Session::on_client_events(std::uint32_t seen) {
-  if (!client_) return;
+  if (!client_ || over()) return;
   to_backend_.on_source_events(seen);
   to_client_.on_sink_events(seen);
   if (connecting()) {
@@ -76,7 +76,7 @@ void Session::on_client_events(std::uint32_t seen) {
 }
 
 void Session::on_backend_events(std::uint32_t seen) {
-  if (!backend_) return;
+  if (!backend_ || over()) return;
   to_client_.on_source_events(seen);
   to_backend_.on_sink_events(seen);
   if (connecting()) return on_connect_event(seen);
@@ -169,9 +169,10 @@ void Session::reset_after_delivery(End how) {
     return end(how, true);
   phase_ = Phase::Resetting;
   (to_backend ? to_client_ : to_backend_).release(worker_.pump_context().pipes);
-  close_side(to_backend ? client_ : backend_);
+  (to_backend ? client_lost_ : backend_lost_) = true;
   last_activity_ms_ = worker_.now_ms();
   poll_delivery();
+  if (!over()) close_side(to_backend ? client_ : backend_);
 }
 
 void Session::poll_delivery() {
@@ -230,6 +231,11 @@ void Session::close_side(Fd& fd) {
   fd.reset();
 }
 
+void Session::give_sockets(std::vector<Fd>& out) {
+  if (client_) out.push_back(std::move(client_));
+  if (backend_) out.push_back(std::move(backend_));
+}
+
 std::uint64_t Session::accepted_ms() const {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<Millis>(accepted_).count());
 }
@@ -240,11 +246,9 @@ void Session::end(End how, bool reset) {
   unlink();
   give_up_trial();
   if (reset) {
-    if (client_) set_reset_on_close(client_.get());
-    if (backend_) set_reset_on_close(backend_.get());
+    if (client_ && !client_lost_) set_reset_on_close(client_.get());
+    if (backend_ && !backend_lost_) set_reset_on_close(backend_.get());
   }
-  close_side(client_);
-  close_side(backend_);
   attempt_.reset();
   auto backend = lease_.release();
   if (AccessLog& log = worker_.shared().access_log; log.enabled()) {

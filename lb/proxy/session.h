@@ -66,6 +66,9 @@ class Session final : private Deadline, private ClientSide, private BackendSide 
 
   static Session& of(Deadline& deadline) { return static_cast<Session&>(deadline); }
 
+  /// Once it is over: its sockets, to be closed by the Worker together with those of others.
+  void give_sockets(std::vector<Fd>& out);
+
   bool over() const { return phase_ == Phase::Over; }
   bool connecting() const { return phase_ == Phase::Connecting || phase_ == Phase::Waiting; }
   bool closing() const { return phase_ == Phase::Resetting || phase_ == Phase::Finishing; }

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <algorithm>
 
+#include "lb/net/socket.h"
+
 namespace weir {
 
 Result<std::unique_ptr<Worker>> Worker::create(std::uint32_t index, WorkerShared& shared) {
@@ -103,6 +105,8 @@ std::size_t Worker::abort_sessions(const std::function<bool(const Session&)>& wh
     session.abort(how);
     ++aborted;
   });
+  // Whoever asked for it may look at the counts as soon as this is answered.
+  dispose_of_ended();
   return aborted;
 }
 
@@ -124,8 +128,6 @@ void Worker::run_again(Session& session) {
 }
 
 void Worker::on_session_over(Session& session) {
-  --session.listener().sessions;
-  shared_.gate.leave(session.listener().load());
   ended_.emplace_back(&session);
 }
 
@@ -136,14 +138,27 @@ void Worker::on_trouble(Trouble trouble) {
 }
 
 void Worker::dispose_of_ended() {
+  if (ended_.empty()) return;
   std::erase_if(run_again_, [](const Session* session) { return session->over(); });
+  for (const auto& session : ended_) session->give_sockets(closing_);
+  if (children_expected())
+    for (const Fd& fd : closing_) loop_->unwatch(fd.get());
+  close_together(closing_);
+  // A place is free once the descriptors are.
+  for (const auto& session : ended_) {
+    --session->listener().sessions;
+    shared_.gate.leave(session->listener().load());
+  }
   ended_.clear();
+  if (shared_.gate.take_waiting()) shared_.wake_all();
+  if (retry_listeners_ms_ != 0) resume_listeners();
   std::erase_if(listeners_,
                 [](const auto& listener) { return !listener->is_open() && listener->sessions == 0; });
 }
 
 Millis Worker::on_turn_end() {
   ++turn_;
+  dispose_of_ended();
   running_.swap(run_again_);
   for (Session* const session : running_) {
     session->queued = false;
@@ -151,11 +166,7 @@ Millis Worker::on_turn_end() {
   }
   running_.clear();
   while (Deadline* const deadline = deadlines_.expire_one(now_ms())) Session::of(*deadline).on_deadline();
-  if (!ended_.empty()) {
-    if (shared_.gate.take_waiting()) shared_.wake_all();
-    if (retry_listeners_ms_ != 0) resume_listeners();
-    dispose_of_ended();
-  }
+  dispose_of_ended();
   if (retry_listeners_ms_ != 0 && now_ms() >= retry_listeners_ms_) resume_listeners();
   if (!run_again_.empty()) return Millis(0);
   auto next = deadlines_.next_ms();

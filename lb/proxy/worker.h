@@ -97,7 +97,7 @@ class Worker final : private LoopTurn {
 
   void start_session(Listener& listener, Fd client, const ClientAddress& address);
   void run_again(Session& session);
-  /// The session is over: frees its place and disposes of it at the end of the turn.
+  /// The session is over: at the end of the turn its sockets are closed, its place is free, and it is gone.
   void on_session_over(Session& session);
   void on_trouble(Trouble trouble);
   /// A listener that ran out of descriptors is tried again after a while, or when a session ends.
@@ -125,6 +125,7 @@ class Worker final : private LoopTurn {
   std::vector<Session*> run_again_;  // of the next turn
   std::vector<Session*> running_;    // of this one
   std::vector<std::unique_ptr<Session>> ended_;
+  std::vector<Fd> closing_;  // empty but for its capacity, between disposals
   int children_expected_ = 0;
   std::uint64_t next_session_ = 1;
   std::uint64_t turn_ = 0;

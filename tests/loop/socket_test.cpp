@@ -1,10 +1,19 @@
 #include "lb/net/socket.h"
 
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/tcp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <cstddef>
 #include <fstream>
+#include <thread>
 
 #include "tests/loop/pump_rig.h"
 #include "tests/support/port.h"
@@ -30,7 +39,45 @@ int option(int fd, int level, int name) {
   return value;
 }
 
+bool is_open(int fd) {
+  return ::fcntl(fd, F_GETFD) >= 0;
+}
+
+/// For the rest of the calling thread's life close_range() fails, as in a sandbox that does not know it.
+void forbid_close_range() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{std::size(program), program};
+  REQUIRE(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  REQUIRE(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
+}
+
 }  // namespace
+
+TEST_CASE("sockets are closed together, those between them are not, and a sandbox does not matter") {
+  const bool forbidden = GENERATE(false, true);
+  CAPTURE(forbidden);
+  std::array<int, 7> numbers{};
+  // High enough for nothing else of this process to be among them.
+  for (int& fd : numbers) REQUIRE((fd = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 300)) >= 300);
+  REQUIRE(numbers.back() == numbers.front() + 6);
+  const Fd kept(numbers[2]);
+  std::vector<Fd> sockets;
+  for (const std::size_t i : {6u, 0u, 3u, 1u, 5u}) sockets.emplace_back(numbers[i]);
+  const Fd also_kept(numbers[4]);
+  std::thread([&] {
+    if (forbidden) forbid_close_range();
+    close_together(sockets);
+  }).join();
+  CHECK(sockets.empty());
+  for (const std::size_t i : {0u, 1u, 3u, 5u, 6u}) CHECK_FALSE(is_open(numbers[i]));
+  CHECK(is_open(kept.get()));
+  CHECK(is_open(also_kept.get()));
+}
 
 TEST_CASE("an address has one owner, whose own further sockets may share it") {
   const auto first = listen_tcp(to_address("127.0.0.1:0"), true);
