@@ -1,75 +1,108 @@
 """The guard: what a connection, a round trip and a bulk message cost Weir, in figures that a busy machine does not move.
 
 Instructions of Weir's own code (callgrind; those of libraries and of the kernel are left out) and system calls by name
-(strace), of one worker under one client at a time. bench/guard.json holds the budgets; more than that fails."""
+(strace), of one worker in lock-step with its client and its backend. bench/guard.json holds the budgets; more than that
+fails."""
 
 import json
-import math
+import os
 import re
+import signal
 import statistics
 import subprocess
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
+from .lockstep import CHUNK, MESSAGE, Lockstep
 from .peers import peers
 from .processes import ROOT, free_port, run
-from .scenarios import Context, serve
 
 BUDGETS = ROOT / "bench/guard.json"
 MORE_INSTRUCTIONS = 0.03
 MORE_CALLS = 0.05
-# Two events may share a wake-up, as the scheduler will have it (3.1 for a connection on a busy machine, 3.9 on a quiet
-# one): the only count that is not exact. Its budget is the whole number above.
-WAKE_UP = "epoll_wait"
-WARM_UP = 100
-
-CHURN = ("churn", "--concurrency", "1")
-ROUND_TRIPS = ("rr", "--sessions", "1")
-# Spliced both ways. A stream without a pause would not do: how much of it a wake-up finds is a matter of time.
-BULK_MESSAGES = ("rr", "--sessions", "1", "--bytes", "128Ki")
+SECONDS_OF_A_ROUND = 240
+WARM_UP = 20
+TIMES = 5
 
 
 class Watched:
-    """Weir under a tool, between a weir-bench client and a weir-bench server, for the length of a block."""
+    """Weir under a tool, in lock-step with both ends, for the length of a block."""
 
-    def __init__(self, build, tool, server):
-        self.build, self.tool, self.server = build, tool, server
+    def __init__(self, build, tool):
+        self.build, self.tool = build, tool
 
     def __enter__(self):
         self.scratch = tempfile.TemporaryDirectory(prefix="weir-guard-")
         self.directory = Path(self.scratch.name)
-        backend_port, listen_port = free_port(), free_port()
-        self.context = Context(str(self.build / "bench/load/weir-bench"), 0, 0, port=listen_port)
-        self.serving = serve(*self.server)(self.context, self.directory, backend_port)
-        self.serving.__enter__()
+        self.ends = Lockstep()
+        listen_port = free_port()
         weir = next(peer for peer in peers(self.build) if peer.name == "weir")
-        weir.command = [*(part.format(dir=self.directory, conf="{conf}") for part in self.tool), *weir.command]
-        self.weir = weir.start(self.directory, listen_port, backend_port)
+        weir.command = [*(part.format(dir=self.directory) for part in self.tool), *weir.command]
+        self.weir = weir.start(self.directory, listen_port, self.ends.backend_port)
         self.weir.seconds = 60
+        self.process = self.weir.process
         try:
-            self.process = self.weir.__enter__()
-        except RuntimeError:
+            self.weir.__enter__()
+            self.ends.attach(self.pid(), listen_port)
+        except BaseException:
             self.__exit__()
             raise
         return self
 
-    def __exit__(self, *_):
-        # To Weir itself, below strace: the tool's summary comes when its child has ended.
-        if self.weir.process.poll() is None:
-            children = Path(f"/proc/{self.weir.process.pid}/task/{self.weir.process.pid}/children").read_text().split()
-            subprocess.run(["kill", *(children or [str(self.weir.process.pid)])], check=False)
-            try:
-                self.weir.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.weir.process.kill()
-                self.weir.process.wait()
-        self.serving.__exit__()
+    def pid(self):
+        """Of Weir itself, which is strace's child and callgrind's own process."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(children[0]) if children else pid
 
-    def drive(self, *arguments):
-        report = self.context.client(*arguments, "--timeout", "30s")
-        if report["errors"]:
-            raise RuntimeError(f"{' '.join(arguments)}: {report['errors_by_kind']}")
+    def __exit__(self, *_):
+        # To Weir itself, below strace, which ends with its child.
+        if self.process.poll() is None:
+            os.kill(self.pid(), signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.ends.close()
+
+    def spent(self):
+        """What has been counted since the last call, by name."""
+        raise NotImplementedError
+
+    def cost(self, work, count):
+        """Of one of `count`, by name. The least of a few times: a timer may run out in some."""
+        work(WARM_UP)
+        found = []
+        for _ in range(TIMES):
+            self.spent()
+            work(count)
+            found.append({name: spent / count for name, spent in self.spent().items()})
+        return min(found, key=lambda spent: sum(spent.values()))
+
+    def make_bulk(self, client, backend):
+        """A flood whose last pieces were small ones leaves a flow that copies, so it is looked at."""
+        for _ in range(10):
+            self.ends.flood(client, backend)
+            self.ends.flood(backend, client)
+            self.spent()
+            self.ends.round_trips(client, backend, CHUNK, 1)
+            if not any(self.copies in name for name in self.spent()):
+                return
+        raise RuntimeError("Weir does not splice a bulk session")
+
+    def costs(self):
+        """By what is measured, then by name."""
+        ends = self.ends
+        found = {"connection": self.cost(ends.connections, 40)}
+        with ends.session() as session:
+            found["round_trip"] = self.cost(partial(ends.round_trips, *session, MESSAGE), 60)
+        with ends.session() as session:
+            self.make_bulk(*session)
+            found["bulk_message"] = self.cost(partial(ends.round_trips, *session, CHUNK), 60)
+        return found
 
 
 # --- instructions ----------------------------------------------------------------------------------------------------
@@ -112,12 +145,13 @@ def instructions_by_function(dump, program):
 
 
 class Callgrind(Watched):
-    def __init__(self, build, server):
-        super().__init__(build, CALLGRIND, server)
+    copies = "weir::Pump::copy"
+
+    def __init__(self, build):
+        super().__init__(build, CALLGRIND)
         self.dumps = 0
 
-    def dump(self):
-        """What has been executed since the last one."""
+    def spent(self):
         run(["callgrind_control", "-d", str(self.process.pid)])
         self.dumps += 1
         path = self.directory / f"callgrind.{self.dumps}"
@@ -125,50 +159,26 @@ class Callgrind(Watched):
             raise RuntimeError("callgrind_control made no dump: may this user ptrace?")
         return instructions_by_function(path, str(self.build / "weir"))
 
-    def cost(self, count, *arguments, times=3):
-        """Instructions of one of `count`, by function. The least of a few times: chance only ever adds wake-ups."""
-        self.drive(*arguments, "--count", str(WARM_UP))
-        found = []
-        for _ in range(times):
-            self.dump()
-            self.drive(*arguments, "--count", str(count))
-            found.append({name: spent / count for name, spent in self.dump().items()})
-        return min(found, key=lambda spent: sum(spent.values()))
-
-
-def instructions(build, connections=500, round_trips=1000, bulk_messages=300):
-    """By what is measured, then by function."""
-    with Callgrind(build, ("--mode", "echo")) as weir:
-        return {"connection": weir.cost(connections, *CHURN), "round_trip": weir.cost(round_trips, *ROUND_TRIPS),
-                "bulk_message": weir.cost(bulk_messages, *BULK_MESSAGES, times=7)}
-
 
 # --- system calls ----------------------------------------------------------------------------------------------------
 
-def calls_of_run(build, connections, round_trips):
-    """All system calls of a Weir from its start to its end, by name."""
-    with Watched(build, ["strace", "-f", "-c", "-U", "name,calls", "-o", "{dir}/strace"], ("--mode", "echo")) as weir:
-        weir.drive(*CHURN, "--count", str(connections))
-        weir.drive(*ROUND_TRIPS, "--count", str(round_trips))
-    counts = Counter()
-    for line in (weir.directory / "strace").read_text().splitlines():
-        if (match := re.fullmatch(r"\s*(\w+)\s+(\d+)\s*", line)) and match[1] != "total":
-            counts[match[1]] += int(match[2])
-    if not counts["accept4"]:
-        raise RuntimeError("strace has counted nothing: may this user ptrace?")
-    return counts
+STRACE = ["strace", "-f", "-s", "0", "-o", "{dir}/strace"]
 
 
-def system_calls(build, connections=300, round_trips=600):
-    """By what is measured, then by name. Two runs that differ in nothing but the number of one thing: start and end
-    cancel out."""
-    base = calls_of_run(build, WARM_UP, WARM_UP)
-    found = {}
-    for what, more in (("connection", (connections, 0)), ("round_trip", (0, round_trips))):
-        counts = calls_of_run(build, WARM_UP + more[0], WARM_UP + more[1])
-        each = {name: (counts[name] - base[name]) / max(more) for name in counts}
-        found[what] = {name: round(calls, 2) for name, calls in sorted(each.items()) if abs(calls) >= MORE_CALLS / 2}
-    return found
+class Strace(Watched):
+    copies = "recvfrom"
+
+    def __init__(self, build):
+        super().__init__(build, STRACE)
+        self.read = 0
+
+    def spent(self):
+        """strace writes whole lines at once."""
+        with open(self.directory / "strace") as log:
+            log.seek(self.read)
+            lines = log.read()
+            self.read = log.tell()
+        return Counter(re.findall(r"^\d+ +(\w+)\(", lines, re.M))
 
 
 # --- holding the budgets ---------------------------------------------------------------------------------------------
@@ -202,16 +212,24 @@ def faults_of_calls(found, budget):
 
 def rounded(budgeted):
     """The whole number of calls that is meant."""
-    return {name: math.ceil(calls - MORE_CALLS) if name == WAKE_UP
-            else round(calls) if abs(calls - round(calls)) <= MORE_CALLS else calls
-            for name, calls in budgeted.items() if calls > MORE_CALLS}
+    return {name: round(calls) if abs(calls - round(calls)) <= MORE_CALLS else round(calls, 2)
+            for name, calls in sorted(budgeted.items()) if calls > MORE_CALLS}
 
 
-def measure(build, rounds):
-    by_function = [instructions(build) for _ in range(rounds)]
-    each = [{what: sum(spent.values()) for what, spent in found.items()} for found in by_function]
-    spread = {what: [one[what] for one in each] for what in each[0]}
-    return {what: statistics.median(values) for what, values in spread.items()}, spread, by_function[-1]
+def give_up(*_):
+    raise RuntimeError(f"the guard is not done after {SECONDS_OF_A_ROUND} s")
+
+
+def measure(build):
+    """Instructions by what is measured, then by function; system calls likewise, by name."""
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(SECONDS_OF_A_ROUND)
+    with Callgrind(build) as weir:
+        by_function = weir.costs()
+    with Strace(build) as weir:
+        calls = weir.costs()
+    signal.alarm(0)
+    return by_function, {what: rounded(made) for what, made in calls.items()}
 
 
 def print_functions(by_function, most=25):
@@ -223,9 +241,10 @@ def print_functions(by_function, most=25):
 
 
 def guard(arguments):
-    rounds = 3 if arguments.update else 1
-    medians, spread, by_function = measure(arguments.build, rounds)
-    calls = system_calls(arguments.build)
+    rounds = [measure(arguments.build) for _ in range(3 if arguments.update else 1)]
+    by_function, calls = rounds[-1]
+    spread = {what: [sum(found[what].values()) for found, _ in rounds] for what in by_function}
+    medians = {what: statistics.median(values) for what, values in spread.items()}
     for what, values in spread.items():
         more = f", of {len(values)} runs {min(values):,.1f} .. {max(values):,.1f}" if len(values) > 1 else ""
         print(f"instructions for a {what}: {medians[what]:,.1f}{more}")
@@ -236,7 +255,7 @@ def guard(arguments):
     if arguments.update:
         budgets = {"compiler": compiler(arguments.build),
                    "instructions": {what: round(value) for what, value in medians.items()},
-                   "system_calls": {what: rounded(made) for what, made in calls.items()}}
+                   "system_calls": calls}
         BUDGETS.write_text(json.dumps(budgets, indent=2) + "\n")
         print(f"written: {BUDGETS.relative_to(ROOT)}")
         return 0
