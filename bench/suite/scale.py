@@ -14,7 +14,7 @@ from . import chart, fleet, peers
 from .compare import number, show
 from .fleet import Kind
 from .processes import free_port, cpu_seconds, is_quiet, resident_bytes
-from .scenarios import CHURN, Context, Holding, serve
+from .scenarios import CHURN_WITH_RESETS, Context, Holding, serve
 
 BACKENDS = (10, 100, 1000, 10_000)
 SESSIONS = (0, 1000, 2000, 4000, 8000)
@@ -101,7 +101,7 @@ def workers(arguments, name, count):
             context.server_pid, context.port = serving.pid, free_port()
             with peer.start(Path(directory), context.port, backend_port, count) as balancer:
                 context.balancer_pid = balancer.pid
-                found = CHURN(context)
+                found = CHURN_WITH_RESETS(context)
                 return {"balancer_cpu_us": found["balancer_cpu_us"], "per_second": found["per_second"]}
 
 

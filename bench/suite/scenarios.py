@@ -161,7 +161,9 @@ def idle_memory(context):
     return {"bytes_per_session": (after - before) / context.sessions}
 
 
-CHURN = operations("connections_completed", "churn", "--concurrency", "50", "--reset")
+# Ordinary clients end with a FIN; those that reset leave no TIME_WAIT behind, on either side of the balancer.
+CHURN = operations("connections_completed", "churn", "--concurrency", "50", "--sources", "64")
+CHURN_WITH_RESETS = operations("connections_completed", "churn", "--concurrency", "50", "--sources", "64", "--reset")
 ROUND_TRIPS_50 = operations("round_trips_completed", "rr", "--sessions", "50")
 
 
@@ -169,6 +171,8 @@ def scenarios(pace):
     echo = serve("--mode", "echo")
     found = [
         Scenario("connection", "CPU for a short connection, flat out", echo, PER_OPERATION, CHURN),
+        Scenario("connection-reset", "CPU for a short connection that the client resets, flat out", echo, PER_OPERATION,
+                 CHURN_WITH_RESETS),
         Scenario("round-trip-1", "CPU for a round trip, one session", echo, PER_OPERATION,
                  operations("round_trips_completed", "rr")),
         Scenario("round-trip-50", "CPU for a round trip, 50 sessions", echo, PER_OPERATION, ROUND_TRIPS_50),
@@ -201,7 +205,7 @@ def two_workers(echo):
     """Everything on both CPUs: the load takes its part of them, for all balancers alike."""
     return [
         Scenario("connection-2-workers", "CPU for a short connection, flat out, two workers", echo, PER_OPERATION,
-                 CHURN, workers=2),
+                 CHURN_WITH_RESETS, workers=2),
         Scenario("round-trip-2-workers", "CPU for a round trip, 50 sessions, two workers", echo, PER_OPERATION,
                  ROUND_TRIPS_50, workers=2),
         Scenario("flat-down-2-workers", "throughput flat out, 4 streams, down, two workers",
