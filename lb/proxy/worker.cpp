@@ -106,7 +106,7 @@ std::size_t Worker::abort_sessions(const std::function<bool(const Session&)>& wh
     ++aborted;
   });
   // Whoever asked for it may look at the counts as soon as this is answered.
-  dispose_of_ended();
+  hand_on_places();
   return aborted;
 }
 
@@ -150,15 +150,20 @@ void Worker::dispose_of_ended() {
     shared_.gate.leave(session->listener().load());
   }
   ended_.clear();
-  if (shared_.gate.take_waiting()) shared_.wake_all();
-  if (retry_listeners_ms_ != 0) resume_listeners();
   std::erase_if(listeners_,
                 [](const auto& listener) { return !listener->is_open() && listener->sessions == 0; });
 }
 
+void Worker::hand_on_places() {
+  if (ended_.empty()) return;
+  dispose_of_ended();
+  if (shared_.gate.take_waiting()) shared_.wake_all();
+  if (retry_listeners_ms_ != 0) resume_listeners();
+}
+
 Millis Worker::on_turn_end() {
   ++turn_;
-  dispose_of_ended();
+  hand_on_places();
   running_.swap(run_again_);
   for (Session* const session : running_) {
     session->queued = false;
@@ -166,7 +171,7 @@ Millis Worker::on_turn_end() {
   }
   running_.clear();
   while (Deadline* const deadline = deadlines_.expire_one(now_ms())) Session::of(*deadline).on_deadline();
-  dispose_of_ended();
+  hand_on_places();
   if (retry_listeners_ms_ != 0 && now_ms() >= retry_listeners_ms_) resume_listeners();
   if (!run_again_.empty()) return Millis(0);
   auto next = deadlines_.next_ms();

@@ -110,6 +110,8 @@ class Worker final : private LoopTurn {
   Worker(std::uint32_t index, WorkerShared& shared, std::unique_ptr<Loop> loop);
   Millis on_turn_end() override;
   void dispose_of_ended();
+  /// Disposes of the sessions that are over, and lets those in who wait for their places.
+  void hand_on_places();
   /// Usually one; several when this worker serves sockets of workers that are no more.
   std::vector<Listener*> find_listeners(std::uint32_t id) const;
 

@@ -112,6 +112,17 @@ TEST_CASE("a listener's own limit holds, and a paused listener burns nothing") {
   REQUIRE(rig.settles());
 }
 
+TEST_CASE("workers go away while sessions are at the limit and clients wait for a place") {
+  FakeBackend backend;
+  WorkerRig rig({.workers = 2, .max_sessions = 4});
+  rig.serve({backend.address()});
+  std::vector<Stream> clients;
+  for (std::size_t i = 0; i < 16; ++i) clients.push_back(Stream::connect(rig.address));
+  REQUIRE(eventually([&] { return rig.gate.active() == 4; }));
+  rig.end();
+  CHECK(rig.gate.active() == 0);
+}
+
 TEST_CASE("without descriptors accepting neither spins nor drops a session, and heals by itself") {
   FakeBackend backend;
   WorkerRig rig({.workers = 2});
