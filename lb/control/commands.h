@@ -48,7 +48,7 @@ struct Change {
 /// What an operator said about one backend, and what the file said then: an edit of the file wins.
 struct Override {
   std::optional<Admin> admin;
-  std::chrono::sys_time<std::chrono::milliseconds> admin_since{};  ///< when `admin` was said
+  std::chrono::sys_time<std::chrono::milliseconds> admin_since{};  ///< when `admin` was said; zero without it
   std::optional<std::uint32_t> weight;
 
   Admin file_admin = Admin::Enabled;

@@ -117,6 +117,7 @@ void Registry::State::store_override(const PoolEntry& pool, const Entry& entry, 
     overrides.erase(key);
     return;
   }
+  if (!value.admin) value.admin_since = {};
   value.file_admin = entry.file.admin;
   value.file_weight = entry.file.weight;
   value.file_address = entry.file.endpoint.text;

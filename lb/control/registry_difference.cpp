@@ -112,7 +112,10 @@ void compare_globals(const Config& now, const Config& next, ApplyReport& report)
 
 Override settled(Override said, const BackendConfig& file) {
   const bool moved = said.file_address != file.endpoint.text;
-  if (moved || said.file_admin != file.admin) said.admin.reset();
+  if (moved || said.file_admin != file.admin) {
+    said.admin.reset();
+    said.admin_since = {};
+  }
   if (moved || said.file_weight != file.weight) said.weight.reset();
   said.file_admin = file.admin;
   said.file_weight = file.weight;

@@ -23,8 +23,8 @@ using Json = nlohmann::ordered_json;
 constexpr std::string_view kMark = "{\"weir_state\":";
 constexpr int kVersion = 1;
 constexpr std::size_t kMostBytes = 16u << 20;
-constexpr std::uint64_t kLastMillisecond =
-    253'402'300'799'999;  // of the year 9999, which format_time can say
+/// Of the year 9999, the last that format_time can say.
+constexpr std::uint64_t kLastMillisecond = 253'402'300'799'999;
 
 std::string directory_of(const std::string& path) {
   const auto slash = path.rfind('/');

@@ -6,10 +6,9 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-
-#include <fmt/format.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cerrno>
 #include <fstream>

@@ -38,14 +38,19 @@ bool served(Stream& client, milliseconds deadline = kPatience) {
   }
 }
 
+std::vector<Stream> sixteen_clients(const WorkerRig& rig) {
+  std::vector<Stream> clients;
+  for (int i = 0; i < 16; ++i) clients.push_back(Stream::connect(rig.address));
+  return clients;
+}
+
 }  // namespace
 
 TEST_CASE("at max_connections Weir stops accepting, and each end of a session lets one more in") {
   FakeBackend backend;
   WorkerRig rig({.workers = 2, .max_sessions = 4});
   rig.serve({backend.address()});
-  std::vector<Stream> clients;
-  for (std::size_t i = 0; i < 16; ++i) clients.push_back(Stream::connect(rig.address));
+  std::vector<Stream> clients = sixteen_clients(rig);
   REQUIRE(eventually([&] { return rig.gate.active() == 4; }));
   std::uint64_t most = 0;
   std::atomic<bool> done{false};
@@ -116,8 +121,7 @@ TEST_CASE("workers go away while sessions are at the limit and clients wait for 
   FakeBackend backend;
   WorkerRig rig({.workers = 2, .max_sessions = 4});
   rig.serve({backend.address()});
-  std::vector<Stream> clients;
-  for (std::size_t i = 0; i < 16; ++i) clients.push_back(Stream::connect(rig.address));
+  std::vector<Stream> clients = sixteen_clients(rig);
   REQUIRE(eventually([&] { return rig.gate.active() == 4; }));
   rig.end();
   CHECK(rig.gate.active() == 0);

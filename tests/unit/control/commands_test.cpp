@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "lb/base/glob.h"
+#include "lb/control/state_file.h"
 #include "tests/unit/control/registry_fixture.h"
 
 using namespace weir;
@@ -112,6 +113,11 @@ TEST_CASE("since when a backend is kept out is known, through idempotent repeats
   restarted.registry.apply(Fixture::three());
   CHECK(restarted.status("web", "web1").admin_since == drained_at);
 
+  SECTION("a word that is taken back leaves no time behind with a weight that stays") {
+    REQUIRE(f.registry.set_weight("web/web1", 5));
+    REQUIRE(f.registry.set_admin("web/web1", Admin::Enabled));
+    CHECK(parse_state(format_state(f.registry.overrides())) == f.registry.overrides());
+  }
   SECTION("enabling it begins anew") {
     REQUIRE(f.registry.set_admin("web/web1", Admin::Enabled));
     CHECK(f.status("web", "web1").admin_since == moment());
