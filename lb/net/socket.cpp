@@ -31,6 +31,9 @@ tl::unexpected<Error> bind_failed(const Address& address, int code) {
   const std::string what = fmt::format("cannot bind {}", address.to_string());
   if (code == EACCES && !address.is_unix() && address.port() < 1024)
     return fail_errno(what + " (a port below 1024 needs root or the capability CAP_NET_BIND_SERVICE)", code);
+  if (code == EADDRINUSE)
+    return fail_errno(what + " (another process listens there; if it is Weir, `weir upgrade` replaces it)",
+                      code);
   return fail_errno(what, code);
 }
 
@@ -114,6 +117,10 @@ void close_together(std::vector<Fd>& sockets) {
     for (std::size_t i = first; i < next; ++i) (void)sockets[i].release();
   }
   sockets.clear();
+}
+
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
 void set_keepalive(int fd) {

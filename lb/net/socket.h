@@ -37,6 +37,9 @@ Result<Connecting> start_connect(const Address& address);
 /// instead of a close() each. Under churn numbers are handed out lowest first, so most do.
 void close_together(std::vector<Fd>& sockets);
 
+/// Of a system call that could not have a descriptor or memory: no fault of anybody's, and likely to pass.
+bool is_shortage(int error);
+
 void set_keepalive(int fd);
 void set_nodelay(int fd);
 /// The next close() destroys what is queued and sends a reset (linger 0). No-op for unix sockets.

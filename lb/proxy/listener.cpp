@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "lb/net/socket.h"
 #include "lb/proxy/worker.h"
 
 namespace weir {
@@ -93,7 +94,7 @@ Listener::Accepted Listener::accept_one(Limits limits) {
   worker_.on_trouble({"accept", error});
   worker_.retry_listeners_later();
   pause();
-  return Accepted::Blocked;
+  return is_shortage(error) ? Accepted::Blocked : Accepted::Failed;
 }
 
 void Listener::pause() {
@@ -103,21 +104,27 @@ void Listener::pause() {
 }
 
 void Listener::resume() {
-  if (paused_ && fd_) open();
+  if (closing_)
+    close();
+  else if (paused_ && fd_)
+    open();
 }
 
 Fd Listener::release() {
   if (!paused_) worker_.loop().unwatch(fd_.get());
-  paused_ = false;
+  paused_ = closing_ = false;
   return std::move(fd_);
 }
 
 void Listener::close() {
   if (!fd_) return;
-  if (!paused_) worker_.loop().unwatch(fd_.get());
+  pause();
   // The kernel's queue dies with the socket: nobody who is in it may be lost, not even at the limit.
-  for (std::uint32_t i = 0; i < kAcceptsOfClose && accept_one(Limits::Passed) == Accepted::One; ++i) {
-  }
+  Accepted last = Accepted::One;
+  for (std::uint32_t i = 0; i < kAcceptsOfClose && last == Accepted::One; ++i)
+    last = accept_one(Limits::Passed);
+  closing_ = last == Accepted::Blocked;
+  if (closing_) return;
   paused_ = false;
   fd_.reset();
 }
@@ -126,7 +133,7 @@ void Listener::leave() {
   if (!fd_) return;
   // Closing is not enough: the socket lives on elsewhere, and would go on waking this loop.
   if (!paused_) worker_.loop().unwatch(fd_.get());
-  paused_ = false;
+  paused_ = closing_ = false;
   fd_.reset();
 }
 

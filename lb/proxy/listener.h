@@ -21,10 +21,10 @@ class Listener final : private Watcher {
 
   /// Begins to accept; retried shortly where the kernel has no room for it.
   void open();
-  /// Accepts on after a pause.
+  /// Accepts on, or goes on closing, after a pause.
   void resume();
-  /// Serves whoever is in the kernel's queue, beyond the limits if need be, and closes the socket. Existing
-  /// sessions go on.
+  /// Serves whoever is in the kernel's queue, beyond the limits if need be, and closes the socket: now, or
+  /// when there are descriptors for them. Existing sessions go on.
   void close();
   /// Closes the socket and leaves its queue to the process that holds it too. Existing sessions go on.
   void leave();
@@ -36,6 +36,7 @@ class Listener final : private Watcher {
   bool is_shared() const { return shared_; }
   int fd() const { return fd_.get(); }
   bool is_open() const { return static_cast<bool>(fd_); }
+  bool is_closing() const { return closing_; }
   ListenerLoad& load() const { return load_; }
   /// The pool it feeds, of the worker's current Table; null when there is none of that name.
   const Pool* pool() const { return pool_; }
@@ -44,7 +45,12 @@ class Listener final : private Watcher {
   std::uint32_t sessions = 0;  ///< alive on this worker
 
  private:
-  enum class Accepted : std::uint8_t { One, NoneWaiting, Blocked };
+  enum class Accepted : std::uint8_t {
+    One,
+    NoneWaiting,
+    Blocked,  ///< by a limit or a shortage, which pass
+    Failed
+  };
   enum class Limits : std::uint8_t { Kept, Passed };
 
   void on_events(std::uint32_t seen) override;
@@ -62,6 +68,7 @@ class Listener final : private Watcher {
   std::uint32_t last_burst_ = 0;  ///< accepts of it
   const bool shared_;
   bool paused_ = false;
+  bool closing_ = false;
 };
 
 }  // namespace weir

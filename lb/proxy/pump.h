@@ -15,7 +15,7 @@ namespace weir {
 struct PumpContext {
   std::span<std::byte> buffer;  ///< what a read may fill; holds nothing between two calls of run()
   PipePool& pipes;
-  std::uint64_t moved_bytes = 0;  ///< grows by what reaches a sink
+  std::uint64_t moved_bytes = 0;  ///< what has reached a sink, since the worker set it to 0
 };
 
 /// Moves bytes one way between two sockets that it borrows: in order, once, no more in hand than one read or
@@ -34,7 +34,7 @@ class Pump {
     SinkFailed     ///< what is still in hand cannot be delivered: sink_error()
   };
 
-  /// The bytes of one run(): a turn's fair share.
+  /// The bytes of one run().
   static constexpr std::size_t kBudgetBytes = 512 * 1024;
 
   Pump() = default;
@@ -64,6 +64,8 @@ class Pump {
   /// Gives back what it holds. Before destruction.
   void release(PipePool& pipes);
 
+  /// It fills every read: where others wait too, it can.
+  bool bulk() const { return bulk_; }
   bool source_finished() const { return finished_; }
   int source_error() const { return source_error_; }
   int sink_error() const { return sink_error_; }

@@ -72,7 +72,7 @@ void Session::on_client_events(std::uint32_t seen) {
     return;
   }
   if ((seen & events::kError) != 0) client_lost_ = true;
-  relay();
+  relay_in_turn();
 }
 
 void Session::on_backend_events(std::uint32_t seen) {
@@ -81,11 +81,16 @@ void Session::on_backend_events(std::uint32_t seen) {
   to_backend_.on_sink_events(seen);
   if (connecting()) return on_connect_event(seen);
   if ((seen & events::kError) != 0) backend_lost_ = true;
-  relay();
+  relay_in_turn();
 }
 
 void Session::resume() {
   if (!over()) relay();
+}
+
+void Session::relay_in_turn() {
+  if ((to_backend_.bulk() || to_client_.bulk()) && worker_.bulk_waits()) return worker_.run_again(*this);
+  relay();
 }
 
 void Session::relay() {
@@ -99,14 +104,13 @@ void Session::relay() {
     return poll_delivery();
   }
   PumpContext& context = worker_.pump_context();
-  context.moved_bytes = 0;
-  const std::uint64_t to_backend_before = to_backend_.delivered_bytes();
+  const std::uint64_t before = context.moved_bytes;
   const Pump::Outcome to_backend = to_backend_.run(client_.get(), backend_.get(), context);
-  const std::uint64_t moved_to_backend = to_backend_.delivered_bytes() - to_backend_before;
+  const std::uint64_t between = context.moved_bytes;
   const Pump::Outcome to_client = to_client_.run(backend_.get(), client_.get(), context);
-  if (context.moved_bytes > 0) {
+  if (context.moved_bytes > before) {
     last_activity_ms_ = worker_.now_ms();
-    count_bytes(moved_to_backend, context.moved_bytes - moved_to_backend);
+    count_bytes(between - before, context.moved_bytes - between);
   }
   if (to_backend == Pump::Outcome::OutOfBudget || to_client == Pump::Outcome::OutOfBudget)
     worker_.run_again(*this);

@@ -115,6 +115,7 @@ class Session final : private Deadline, private ClientSide, private BackendSide 
   // session.cpp
   void on_client_events(std::uint32_t seen);
   void on_backend_events(std::uint32_t seen);
+  void relay_in_turn();
   void relay();
   void count_bytes(std::uint64_t to_backend, std::uint64_t to_client);
   void settle(Pump::Outcome to_backend, Pump::Outcome to_client);

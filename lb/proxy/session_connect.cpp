@@ -14,11 +14,6 @@ namespace {
 constexpr std::uint64_t kFirstWaitMs = 10;
 constexpr std::uint64_t kLongestWaitMs = 100;
 
-/// No fault of the backend's, and likely to pass: descriptors and memory come back.
-bool is_shortage(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
 bool has_unread_bytes(int fd) {
   char byte;
   return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;

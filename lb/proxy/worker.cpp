@@ -85,7 +85,8 @@ void Worker::leave_listener(std::uint32_t id) {
 
 void Worker::duplicate_listeners(std::vector<Fd>& out) const {
   for (const auto& listener : listeners_)
-    if (listener->is_open()) out.emplace_back(fcntl(listener->fd(), F_DUPFD_CLOEXEC, 3));
+    if (listener->is_open() && !listener->is_closing())
+      out.emplace_back(fcntl(listener->fd(), F_DUPFD_CLOEXEC, 3));
 }
 
 void Worker::close_all_listeners() {
@@ -161,15 +162,23 @@ void Worker::hand_on_places() {
   if (retry_listeners_ms_ != 0) resume_listeners();
 }
 
+void Worker::resume_queued() {
+  running_.swap(run_again_);
+  auto next = running_.begin();
+  for (; next != running_.end() && pump_context_.moved_bytes < kBulkBytes; ++next) {
+    (*next)->queued = false;
+    (*next)->resume();
+  }
+  run_again_.insert(run_again_.begin(), next, running_.end());
+  running_.clear();
+}
+
 Millis Worker::on_turn_end() {
   ++turn_;
   hand_on_places();
-  running_.swap(run_again_);
-  for (Session* const session : running_) {
-    session->queued = false;
-    session->resume();
-  }
-  running_.clear();
+  pump_context_.moved_bytes = 0;
+  if (!run_again_.empty()) resume_queued();
+  pump_context_.moved_bytes = 0;
   while (Deadline* const deadline = deadlines_.expire_one(now_ms())) Session::of(*deadline).on_deadline();
   hand_on_places();
   if (retry_listeners_ms_ != 0 && now_ms() >= retry_listeners_ms_) resume_listeners();

@@ -71,7 +71,7 @@ class Worker final : private LoopTurn {
   void close_all_listeners();
   /// Closes the socket, whose queue another process serves from now on.
   void leave_listener(std::uint32_t id);
-  /// A duplicate of every open listening socket, for another process.
+  /// A duplicate of every listening socket that is open and not being closed, for another process.
   void duplicate_listeners(std::vector<Fd>& out) const;
   /// Accepts on where a limit or a shortage had stopped it.
   void resume_listeners();
@@ -96,7 +96,11 @@ class Worker final : private LoopTurn {
   const std::shared_ptr<const Table>& table() const { return table_; }
 
   void start_session(Listener& listener, Fd client, const ClientAddress& address);
+  /// Resumes it at the end of this turn, or of a later one: in the order of the calls.
   void run_again(Session& session);
+  /// A bulk session with an event has to queue (run_again): others do already, or the turn has had its bytes.
+  /// Small messages go past.
+  bool bulk_waits() const { return !run_again_.empty() || pump_context_.moved_bytes >= kBulkBytes; }
   /// The session is over: at the end of the turn its sockets are closed, its place is free, and it is gone.
   void on_session_over(Session& session);
   void on_trouble(Trouble trouble);
@@ -106,9 +110,13 @@ class Worker final : private LoopTurn {
  private:
   static constexpr std::uint64_t kListenerRetryMs = 100;
   static constexpr std::size_t kReadBufferBytes = 64 * 1024;
+  /// What bulk sessions may move in a turn as their events come, and again at its end. However many there
+  /// are, a message that comes in meanwhile waits for no more than that: 1 to 2 ms.
+  static constexpr std::uint64_t kBulkBytes = 2 * 1024 * 1024;
 
   Worker(std::uint32_t index, WorkerShared& shared, std::unique_ptr<Loop> loop);
   Millis on_turn_end() override;
+  void resume_queued();
   void dispose_of_ended();
   /// Disposes of the sessions that are over, and lets those in who wait for their places.
   void hand_on_places();
@@ -124,8 +132,8 @@ class Worker final : private LoopTurn {
   Deadlines deadlines_;
   std::shared_ptr<const Table> table_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::vector<Session*> run_again_;  // of the next turn
-  std::vector<Session*> running_;    // of this one
+  std::vector<Session*> run_again_;  // in the order of their turns
+  std::vector<Session*> running_;    // empty but for its capacity, outside resume_queued()
   std::vector<std::unique_ptr<Session>> ended_;
   std::vector<Fd> closing_;  // empty but for its capacity, between disposals
   int children_expected_ = 0;

@@ -231,6 +231,62 @@ TEST_CASE("a bulk transfer does not starve an echo on the same worker") {
   REQUIRE(both);
 }
 
+TEST_CASE("many bulk transfers that are ready at once take a bounded turn and all go on") {
+  FakeBackend backend(FakeBackendOptions{.then = Then::Discard});
+  WorkerRig rig;
+  rig.serve({backend.address()});
+  constexpr std::size_t kStreams = 32;
+  constexpr std::uint64_t kMiB = 1024 * 1024;
+  std::vector<Stream> streams;
+  std::vector<std::thread> senders;
+  std::vector<std::atomic<std::uint64_t>> sent(kStreams);
+  std::atomic<bool> done{false};
+  for (std::size_t i = 0; i < kStreams; ++i) streams.push_back(Stream::connect(rig.address));
+  for (std::size_t i = 0; i < kStreams; ++i)
+    senders.emplace_back([&done, &stream = streams[i], &count = sent[i]] {
+      const std::string block(kMiB / 4, 'x');
+      while (!done) {
+        stream.send_all(block);
+        count += block.size();
+      }
+    });
+  const auto& moved = rig.loads[0]->per_worker[0].bytes_to_backend;
+  const auto all_have_sent = [&](std::uint64_t bytes) {
+    return std::all_of(sent.begin(), sent.end(), [bytes](const auto& count) { return count >= bytes; });
+  };
+  const bool begun = eventually([&] { return all_have_sent(8 * kMiB); });
+  std::uint64_t most = 0;
+  for (int round = 0; round < 5; ++round) {
+    // While the worker stands still, every source fills its queue and every sink empties its own.
+    std::promise<void> looked;
+    rig.workers[0]->post([&] {
+      std::this_thread::sleep_for(milliseconds(100));
+      const std::uint64_t before = moved;
+      // Runs once more at the end of the next batch of events: in between lies one turn.
+      rig.workers[0]->post([&, before] {
+        most = std::max<std::uint64_t>(most, moved - before);
+        looked.set_value();
+      });
+    });
+    looked.get_future().wait();
+  }
+  // Nobody has been forgotten in the queue.
+  std::vector<std::uint64_t> by_now;
+  for (const auto& count : sent) by_now.push_back(count);
+  const bool all_go_on = eventually([&] {
+    for (std::size_t i = 0; i < kStreams; ++i)
+      if (sent[i] < by_now[i] + 4 * kMiB) return false;
+    return true;
+  });
+  done = true;
+  for (auto& sender : senders) sender.join();
+  REQUIRE(begun);
+  REQUIRE(all_go_on);
+  // Twice a turn's share, and what the last session of each share may move beyond it; 32 MiB are waiting.
+  REQUIRE(most > 0);
+  REQUIRE(most <= 7 * kMiB);
+}
+
 TEST_CASE("a stalled client burns nothing and is bounded, whatever its backend sends") {
   FakeBackendOptions endless;
   std::atomic<bool> done{false};
@@ -298,6 +354,41 @@ TEST_CASE("closing a listener at max_connections resets nobody who is in its que
   for (Stream& client : queued) REQUIRE(served(client));
   REQUIRE(served(earlier));
   REQUIRE_FALSE(connect_failure(rig.address).empty());
+}
+
+TEST_CASE("closing a listener without descriptors resets nobody who is in its queue") {
+  FakeBackend backend;
+  WorkerRig rig({.workers = 2});
+  rig.serve({backend.address()});
+  Stream earlier = Stream::connect(rig.address);
+  REQUIRE(served(earlier));
+  std::vector<Stream> queued;
+  for (int i = 0; i < 8; ++i) queued.push_back(Stream(Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))));
+  bool all_connected = true;
+  std::atomic<std::size_t> told{0};
+  bool all_told = false;
+  std::chrono::nanoseconds used{};
+  {
+    const NoMoreDescriptors none;
+    const Address address = to_address(rig.address);
+    for (Stream& client : queued)
+      all_connected &= ::connect(client.fd(), address.data(), address.size()) == 0;
+    for (auto& worker : rig.workers)
+      worker->post([&told, &closing = *worker] {
+        closing.close_all_listeners();
+        ++told;
+      });
+    all_told = eventually([&] { return told == rig.workers.size(); });
+    const auto before = cpu_time();
+    std::this_thread::sleep_for(milliseconds(250));
+    used = cpu_time() - before;
+  }
+  REQUIRE(all_connected);
+  REQUIRE(all_told);
+  REQUIRE(used < milliseconds(100));
+  for (Stream& client : queued) REQUIRE(served(client));
+  REQUIRE(served(earlier));
+  REQUIRE(eventually([&] { return !connect_failure(rig.address).empty(); }));
 }
 
 TEST_CASE("a listening socket that somebody else has shut down is said, and does not make the worker spin") {
