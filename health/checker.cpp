@@ -48,11 +48,16 @@ class Checker::Core {
  public:
   Core(Loop& loop, std::size_t most_sockets, std::function<void(HealthReport)> report)
       : loop_(loop),
-        reporter_(loop_, std::move(report)),
+        reporter_(loop_,
+                  [this, report = std::move(report)](HealthReport said) {
+                    said.life = entries_.at(said.id).target.life;
+                    report(std::move(said));
+                  }),
         sockets_(most_sockets),
         reaping_(loop_, [this] { finish_stop(); }) {}
 
   void set_targets(std::vector<ProbeTarget> targets);
+  void set_most_sockets(std::size_t most);
   void connects_changed(BackendLoad& load);
   void begin_stop();
 
@@ -151,10 +156,14 @@ void Checker::Core::update(Entry& entry, ProbeTarget target) {
   entry.target = std::move(target);
   const ProbeTarget& now = entry.target;
   if (!now.probing)
-    reporter_.transition({now.id, Health::Unknown, "not probed while disabled"});
+    reporter_.transition(now.id, Health::Unknown, "not probed while disabled");
   else if (forget && !now.addresses.empty() && find_probe_kind(now.probe.kind)->make_factory != nullptr)
-    reporter_.transition({now.id, Health::Unknown, "no probe has finished yet"});
+    reporter_.transition(now.id, Health::Unknown, "no probe has finished yet");
   attach(entry, forget ? Health::Unknown : health);
+}
+
+void Checker::Core::set_most_sockets(std::size_t most) {
+  if (!stopping_) sockets_.set_limit(most);
 }
 
 void Checker::Core::set_targets(std::vector<ProbeTarget> targets) {
@@ -169,7 +178,7 @@ void Checker::Core::set_targets(std::vector<ProbeTarget> targets) {
     }
     Entry& entry = entries_[id];
     entry.target = std::move(target);
-    if (!entry.target.probing) reporter_.transition({id, Health::Unknown, "not probed while disabled"});
+    if (!entry.target.probing) reporter_.transition(id, Health::Unknown, "not probed while disabled");
     attach(entry, Health::Unknown);
   }
   for (auto it = entries_.begin(); it != entries_.end();) {
@@ -237,6 +246,10 @@ void Checker::stop() {
 
 void Checker::set_targets(std::vector<ProbeTarget> targets) {
   loop_->post([core = core_.get(), targets = std::move(targets)] { core->set_targets(targets); });
+}
+
+void Checker::set_most_sockets(std::size_t most) {
+  loop_->post([core = core_.get(), most] { core->set_most_sockets(most); });
 }
 
 void Checker::connects_changed(std::shared_ptr<BackendLoad> load) {

@@ -38,8 +38,7 @@ struct ProbeTarget {
 /// reload which only edits an interval takes nobody out.
 class Checker {
  public:
-  /// At most `most_sockets` probes that cost a descriptor run at once; more wait for their turn. `report` is
-  /// called on the checker's thread.
+  /// `report` is called on the checker's thread.
   static Result<std::unique_ptr<Checker>> create(std::size_t most_sockets,
                                                  std::function<void(HealthReport)> report);
   ~Checker();  ///< stops
@@ -52,6 +51,8 @@ class Checker {
 
   /// The whole set, each time. Any thread.
   void set_targets(std::vector<ProbeTarget> targets);
+  /// At most this many probes that cost a descriptor run at once; more wait for their turn. Any thread.
+  void set_most_sockets(std::size_t most);
   /// A worker's hint: connects to this backend have begun to fail, or work again
   /// (BackendLoad::report_pending). Any thread.
   void connects_changed(std::shared_ptr<BackendLoad> load);

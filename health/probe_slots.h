@@ -17,34 +17,42 @@ class ProbeSlots {
     ~User() = default;
   };
 
-  explicit ProbeSlots(std::size_t limit) : free_(limit) {}
+  explicit ProbeSlots(std::size_t limit) : limit_(limit) {}
+  /// Those that are over a lowered limit keep their slots until they leave.
+  void set_limit(std::size_t limit) {
+    limit_ = limit;
+    hand_out();
+  }
 
   /// Calls on_slot, now or when there is room.
   void enter(User& user) {
-    if (free_ == 0) return waiting_.push_back(&user);
-    --free_;
-    user.on_slot();
+    waiting_.push_back(&user);
+    hand_out();
   }
   /// Gives the slot to the next one.
   void leave() {
-    if (closed_) return;
-    ++free_;
-    if (waiting_.empty()) return;
-    User& next = *waiting_.front();
-    waiting_.pop_front();
-    enter(next);
+    --used_;
+    hand_out();
   }
   /// Nobody gets a slot any more.
   void close() {
-    free_ = 0;
+    limit_ = 0;
     waiting_.clear();
-    closed_ = true;
   }
   void withdraw(User& user) { std::erase(waiting_, &user); }
 
  private:
-  std::size_t free_;
-  bool closed_ = false;
+  void hand_out() {
+    while (used_ < limit_ && !waiting_.empty()) {
+      User& next = *waiting_.front();
+      waiting_.pop_front();
+      ++used_;
+      next.on_slot();
+    }
+  }
+
+  std::size_t limit_;
+  std::size_t used_ = 0;
   std::deque<User*> waiting_;
 };
 

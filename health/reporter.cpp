@@ -13,14 +13,13 @@ constexpr std::size_t kRefreshesPerFlush = Reporter::kRefreshesPerSecond / (1000
 Reporter::Reporter(ProbeLoop& loop, std::function<void(HealthReport)> report)
     : loop_(loop), report_(std::move(report)), alarm_(loop, [this] { flush(); }) {}
 
-void Reporter::transition(HealthReport report) {
-  forget(report.id);
-  report.transition = true;
-  report_(std::move(report));
+void Reporter::transition(BackendId id, Health health, std::string reason, bool on_trial) {
+  forget(id);
+  report_({.id = id, .health = health, .reason = std::move(reason), .on_trial = on_trial});
 }
 
 void Reporter::refresh(BackendId id, Health health, std::string reason) {
-  HealthReport report{id, health, std::move(reason), false, false};
+  HealthReport report{.id = id, .health = health, .reason = std::move(reason), .transition = false};
   if (waiting_.insert_or_assign(id, std::move(report)).second) order_.push_back(id);
   if (!alarm_.is_set()) alarm_.set(std::max(loop_.now(), next_flush_));
 }

@@ -118,7 +118,7 @@ void SharedProbe::count(Member& member, const RunResult& result) {
                              ? "probe failed " + failed_text
                              : fmt::format("probe failed {} times {}", subject_.config.fall, failed_text);
     member.said = failed_text;
-    reporter_.transition({id, verdict.health(), std::move(reason)});
+    reporter_.transition(id, verdict.health(), std::move(reason));
     return;
   }
   if (verdict.against() > 0) {

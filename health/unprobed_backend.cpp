@@ -12,7 +12,7 @@ constexpr Millis kTrialCheck{5'000};
 UnprobedBackend::UnprobedBackend(ProbeLoop& loop, Reporter& reporter, std::shared_ptr<BackendLoad> load)
     : loop_(loop), reporter_(reporter), load_(std::move(load)), alarm_(loop, [this] { on_alarm(); }) {
   load_->failures_in_a_row.store(0);
-  reporter_.transition({load_->id, Health::Up, "not probed"});
+  reporter_.transition(load_->id, Health::Up, "not probed");
 }
 
 void UnprobedBackend::connects_changed() {
@@ -37,7 +37,7 @@ void UnprobedBackend::apply(const Ejection::Change& change) {
     load_->trial_taken.store(false);
     alarm_.set(loop_.now() + kTrialCheck);
   }
-  reporter_.transition({load_->id, change.health, change.reason, change.on_trial});
+  reporter_.transition(load_->id, change.health, change.reason, change.on_trial);
 }
 
 }  // namespace weir

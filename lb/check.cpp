@@ -4,20 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "lb/cli/exit_status.h"
+#include "lb/config/fault_json.h"
 
 namespace weir {
-
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json json_of(const std::vector<Fault>& faults, const std::string& path) {
-  Json list = Json::array();
-  for (const Fault& fault : faults)
-    list.push_back(
-        {{"file", path}, {"line", fault.line}, {"column", fault.column}, {"message", fault.message}});
-  return list;
-}
 
 struct Contents {
   std::size_t listeners = 0;

@@ -75,7 +75,10 @@ Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, Origin
                         }),
       shutdown_timer_(*loop_, [this] { shutdown_step(); }) {}
 
-Daemon::~Daemon() = default;
+Daemon::~Daemon() {
+  // The loop's own end would wait for the answer.
+  if (resolving()) static_cast<void>(loop_.release());
+}
 
 /// The order is that of the harm an error would leave: nothing is written before everything is bound.
 Result<void> Daemon::take_resources() {
@@ -90,9 +93,10 @@ Result<void> Daemon::take_resources() {
   access_log_ = std::make_unique<AccessLog>(std::move(*target), worker_count_, [this](std::string complaint) {
     loop_->post([complaint = std::move(complaint)] { daemon_log().warn("{}", complaint); });
   });
-  auto checker = Checker::create(probe_socket_limit(options_.descriptor_limit), [this](HealthReport report) {
-    loop_->post([this, report = std::move(report)]() mutable { on_health(std::move(report)); });
-  });
+  auto checker = Checker::create(
+      reserved_probe_sockets(*first_config_, options_.descriptor_limit), [this](HealthReport report) {
+        loop_->post([this, report = std::move(report)]() mutable { on_health(std::move(report)); });
+      });
   if (!checker) return tl::unexpected(checker.error());
   checker_ = std::move(*checker);
   auto fleet = Fleet::create(*loop_, shared_with_workers());
@@ -186,15 +190,10 @@ void Daemon::on_health(HealthReport report) {
 
 void Daemon::take_reports() {
   const auto reports = std::exchange(reports_, {});
-  std::vector<HealthWord> words;
-  words.reserve(reports.size());
+  const auto went_down = registry_.set_health(reports);
   for (const HealthReport& report : reports)
-    words.push_back({report.id, report.health, report.reason, report.on_trial, report.transition});
-  registry_.set_health(words);
-  for (const HealthReport& report : reports) {
     if (awaited_.erase(report.id) > 0) open_if_ready();
-    if (report.transition && report.health == Health::Down) close_sessions_of(report.id);
-  }
+  for (const BackendId id : went_down) close_sessions_of(id);
 }
 
 void Daemon::close_sessions_of(BackendId id) {
@@ -303,6 +302,7 @@ Result<void> Daemon::prepare(const Config& next) {
 
 void Daemon::commit(const Config& next) {
   gate_.set_max(session_limit(next, worker_count_, options_.descriptor_limit));
+  checker_->set_most_sockets(reserved_probe_sockets(next, options_.descriptor_limit));
   if (next_log_target_) access_log_->redirect(std::move(*std::exchange(next_log_target_, std::nullopt)));
   daemon_log().set_level(level_of(next.log.level));
   if (open_) listening_.commit(next, registry_, *fleet_);

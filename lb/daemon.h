@@ -47,6 +47,9 @@ class Daemon final : private ReloadSteps {
 
   /// Serves until a signal ends it. The exit status.
   int run();
+  /// A name is still being resolved, which nothing can cancel: a process that then exits by its usual way
+  /// waits for the answer, for half a minute perhaps, when libuv joins its threads.
+  bool resolving() const { return names_.asking(); }
 
  private:
   Daemon(std::shared_ptr<const Config> config, LoadOptions options, Origin origin,

@@ -50,7 +50,14 @@ int run(const std::string& path) {
     std::fprintf(stderr, "weir: %s\n", daemon.error().message.c_str());
     return kExitFailed;
   }
-  return (*daemon)->run();
+  const int status = (*daemon)->run();
+  const bool resolving = (*daemon)->resolving();
+  daemon->reset();
+  if (resolving) {
+    std::fflush(nullptr);
+    std::_Exit(status);
+  }
+  return status;
 }
 
 int main_with(int argc, char** argv) {

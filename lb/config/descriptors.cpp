@@ -32,10 +32,14 @@ constexpr std::uint64_t kResolver = 8;
 /// Starting a command: libuv's pipe for the exec error and /dev/null, one start at a time.
 constexpr std::uint64_t kSpawn = 3;
 
+bool is_probed(const PoolConfig& pool) {
+  return pool.probe.kind != "none";
+}
+
 std::uint64_t probed_backends(const Config& config) {
   std::uint64_t count = 0;
   for (const PoolConfig& pool : config.pools)
-    if (pool.probe.kind != "none") count += pool.backends.size();
+    if (is_probed(pool)) count += pool.backends.size();
   return count;
 }
 
@@ -61,6 +65,12 @@ std::uint64_t probe_socket_limit(std::uint64_t descriptor_limit) {
   return std::clamp<std::uint64_t>(descriptor_limit / 8, 4, kMostProbeSockets);
 }
 
+std::uint64_t reserved_probe_sockets(const Config& config, std::uint64_t descriptor_limit) {
+  if (std::ranges::none_of(config.pools, is_probed)) return 0;
+  const std::uint64_t added = std::min<std::uint64_t>(descriptor_limit / 64, 16);
+  return std::min(probed_backends(config) + added, probe_socket_limit(descriptor_limit));
+}
+
 std::uint64_t reserved_descriptors(const Config& config, std::uint32_t workers,
                                    std::uint64_t descriptor_limit) {
   std::uint64_t bound = 0;
@@ -69,7 +79,7 @@ std::uint64_t reserved_descriptors(const Config& config, std::uint32_t workers,
   if (!config.admin.socket.empty()) total += kAdmin + admin_connection_limit(descriptor_limit);
   if (resolves_names(config)) total += kResolver;
   if (runs_commands(config)) total += kSpawn;
-  return total + std::min(probed_backends(config), probe_socket_limit(descriptor_limit));
+  return total + reserved_probe_sockets(config, descriptor_limit);
 }
 
 std::uint64_t sessions_that_fit(const Config& config, std::uint32_t workers, std::uint64_t descriptor_limit) {

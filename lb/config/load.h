@@ -67,9 +67,12 @@ std::uint64_t admin_connection_limit(std::uint64_t descriptor_limit);
 /// wait for another's.
 inline constexpr std::uint64_t kMostProbeSockets = 1024;
 
-/// Sockets of probes at once: an eighth of the descriptor limit, 4 to kMostProbeSockets. The checker keeps to
-/// it; reserved_descriptors counts it, or one for each probed backend where those are fewer.
+/// The most sockets of probes at once: an eighth of the descriptor limit, 4 to kMostProbeSockets.
 std::uint64_t probe_socket_limit(std::uint64_t descriptor_limit);
+/// What the checker keeps to under this configuration, and reserved_descriptors counts: one for each probed
+/// backend and a 64th of the limit, at most 16, for those that are added at run time; no more than
+/// probe_socket_limit, and none when no pool is probed.
+std::uint64_t reserved_probe_sockets(const Config& config, std::uint64_t descriptor_limit);
 
 /// Descriptors that Weir keeps for itself beside two for each session: listeners, logs, admin, probes, loops.
 /// Pipes are not among them: a session does without when there are none. `workers` is the resolved count.

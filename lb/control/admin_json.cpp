@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lb/base/log.h"
+#include "lb/config/fault_json.h"
 
 namespace weir {
 
@@ -140,21 +141,12 @@ std::string to_json(const ReloadReport& report) {
 }
 
 std::string difference_json(const ReloadReport& report) {
-  const auto list = [&](const std::vector<Fault>& faults) {
-    Json out = Json::array();
-    for (const auto& fault : faults)
-      out.push_back({{"file", report.file},
-                     {"line", fault.line},
-                     {"column", fault.column},
-                     {"message", fault.message}});
-    return out;
-  };
   Json out{{"accepted", report.done}};
   if (!report.done) out["refusal"] = report.error;
   out["changes"] = report.applied.changes;
   out["notes"] = report.applied.notes;
-  out["faults"] = list(report.faults);
-  out["warnings"] = list(report.warnings);
+  out["faults"] = json_of(report.faults, report.file);
+  out["warnings"] = json_of(report.warnings, report.file);
   return text_of(out);
 }
 

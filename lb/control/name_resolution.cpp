@@ -34,6 +34,7 @@ void NameResolution::update() {
 void NameResolution::ask(const Backend& backend) {
   const BackendId id = backend.id();
   asking_[id] = true;
+  ++unanswered_;
   resolve(loop_, backend.endpoint.host, backend.endpoint.port,
           [this, alive = alive_, id, host = backend.endpoint.host](Result<std::vector<Address>> addresses) {
             if (*alive) answered(id, host, std::move(addresses));
@@ -41,6 +42,7 @@ void NameResolution::ask(const Backend& backend) {
 }
 
 void NameResolution::answered(BackendId id, const std::string& host, Result<std::vector<Address>> addresses) {
+  --unanswered_;
   asking_[id] = false;
   if (addresses) {
     registry_.set_addresses(id, std::move(*addresses), "");

@@ -22,6 +22,8 @@ class NameResolution {
   void update();
   /// Calls back once every name that is being asked for has been answered; at once when there is none.
   void when_answered(std::function<void()> done);
+  /// An answer is still to come, also of a name that nobody needs any more.
+  bool asking() const { return unanswered_ > 0; }
 
  private:
   static constexpr Millis kRetry{10'000};
@@ -33,6 +35,7 @@ class NameResolution {
   Registry& registry_;
   Timer retry_;
   std::map<BackendId, bool> asking_;  ///< names that have been asked for; true: the answer is still to come
+  std::size_t unanswered_ = 0;
   std::function<void()> done_;
   std::shared_ptr<bool> alive_;  ///< false once this is gone: answers may come later
 };

@@ -94,13 +94,19 @@ ListenerLoad& Registry::listener_load(std::string_view listener, std::string_vie
   return *slot;
 }
 
-void Registry::set_health(const std::vector<HealthWord>& words) {
+std::vector<BackendId> Registry::set_health(const std::vector<HealthReport>& reports) {
   std::set<PoolEntry*> changed;
-  for (const HealthWord& word : words)
-    if (PoolEntry* const pool = state_->take_word(word)) changed.insert(pool);
+  std::vector<BackendId> down;
+  for (const HealthReport& report : reports) {
+    PoolEntry* const pool = state_->take_report(report);
+    if (pool == nullptr) continue;
+    changed.insert(pool);
+    if (report.health == Health::Down) down.push_back(report.id);
+  }
   bool rebuilt = false;
   for (PoolEntry* const pool : changed) rebuilt = state_->rebuild(*pool) || rebuilt;
   if (rebuilt) state_->publish_table();
+  return down;
 }
 
 void Registry::set_addresses(BackendId id, std::vector<Address> addresses, std::string reason) {
@@ -139,17 +145,17 @@ void Registry::tick() {
   state_->refresh();
 }
 
-PoolEntry* Registry::State::take_word(const HealthWord& word) {
+PoolEntry* Registry::State::take_report(const HealthReport& report) {
   PoolEntry* pool = nullptr;
-  Entry* const entry = find_entry(word.id, &pool);
-  // A verdict that was under way when the operator disabled the backend says nothing about what comes after.
-  if (entry == nullptr || admin(*pool, *entry) == Admin::Disabled) return nullptr;
-  if (entry->addresses.empty()) return nullptr;
-  if (word.transition) {
-    change_health(*pool, *entry, word.health, word.reason, word.on_trial);
+  Entry* const entry = find_entry(report.id, &pool);
+  // A verdict that was under way when its health was forgotten says nothing about what comes after.
+  if (entry == nullptr || entry->life != report.life) return nullptr;
+  if (admin(*pool, *entry) == Admin::Disabled || entry->addresses.empty()) return nullptr;
+  if (report.transition) {
+    change_health(*pool, *entry, report.health, report.reason, report.on_trial);
     return pool;
   }
-  if (word.health == entry->health) entry->reason = word.reason;
+  if (report.health == entry->health) entry->reason = report.reason;
   return nullptr;
 }
 

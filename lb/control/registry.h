@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lb/balance/health_report.h"
 #include "lb/balance/listener_load.h"
 #include "lb/balance/table.h"
 #include "lb/config/config.h"
@@ -27,17 +28,6 @@ struct ApplyReport {
 struct RegistryClock {
   std::function<std::chrono::steady_clock::time_point()> steady = std::chrono::steady_clock::now;
   std::function<std::chrono::system_clock::time_point()> system = std::chrono::system_clock::now;
-};
-
-/// What the checker says of one backend.
-struct HealthWord {
-  BackendId id;
-  Health health;
-  std::string reason;
-  bool on_trial = false;  ///< up, but for one session alone
-  /// False: the health is what it was, only the reason is new. Does nothing to a backend whose health is
-  /// another one by now: then it was said before that was known.
-  bool transition = true;
 };
 
 /// The only writer of the Table. Knows three things apart for each backend: what the file says, what the
@@ -68,8 +58,9 @@ class Registry {
   // --- the checker's word
 
   /// From the checker, what has come in together: one Table for all of it, and none when only reasons are
-  /// new. Unknown ids (just removed) are ignored, and so are words about a disabled backend.
-  void set_health(const std::vector<HealthWord>& words);
+  /// new. Ignored are unknown ids (just removed), disabled backends, and what was said of an earlier life.
+  /// Answers which backends have been said to be down.
+  std::vector<BackendId> set_health(const std::vector<HealthReport>& reports);
 
   /// From the resolver. Empty = does not resolve, for `reason`; the backend then is unknown, unless it has
   /// addresses from before: those stay in use.

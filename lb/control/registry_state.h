@@ -75,7 +75,7 @@ struct Registry::State {
   bool refresh(PoolEntry& pool);
   void publish_table();
   /// The pool that may have to be rebuilt for it; null when only a reason is new, or nothing.
-  PoolEntry* take_word(const HealthWord& word);
+  PoolEntry* take_report(const HealthReport& report);
   /// The health a backend has before anybody has looked.
   void forget_health(const PoolEntry& pool, Entry& entry);
   void change_health(const PoolEntry& pool, Entry& entry, Health health, std::string reason, bool on_trial);

@@ -1,10 +1,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "lb/base/address.h"
+#include "tests/support/private_network.h"
 #include "tests/support/rig.h"
 #include "tests/support/upgradable.h"
 
@@ -45,6 +49,32 @@ TEST_CASE("a signal to stop without sessions ends Weir at once with status 0") {
   rig.process().signal(number);
   CHECK(rig.process().wait() == 0);
   CHECK(since(start) < patient(3s));  // far below the grace of 30 s
+}
+
+TEST_CASE("a name server that does not answer holds up neither the end nor its status") {
+  if (!PrivateNetwork::possible()) {
+    WARN("skipped: needs root, ip, nft and unshare");
+    return;
+  }
+  const PrivateNetwork network;
+  const weir::Fd silent(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const weir::Address dns = weir::Address::parse_ip_port("127.0.0.1:53").value();
+  REQUIRE(::bind(silent.get(), dns.data(), dns.size()) == 0);
+  const TempDir directory;
+  write_file(directory.file("resolv.conf"), "nameserver 127.0.0.1\noptions timeout:30 attempts:5\n");
+  SimpleConfig config;
+  config.bind = "127.0.0.1:8080";
+  config.backends = {{"named", "backend.example:80"}};
+  write_file(directory.file("weir.toml"), config.toml());
+  Process weir({"unshare", "-m", "sh", "-c",
+                "mount --bind \"$1\" /etc/resolv.conf && exec \"$2\" run -c \"$3\"", "sh",
+                directory.file("resolv.conf"), weir_binary(), directory.file("weir.toml")});
+  pollfd asked{silent.get(), POLLIN, 0};
+  REQUIRE(::poll(&asked, 1, static_cast<int>(patient(10s).count())) == 1);
+  const auto start = Clock::now();
+  weir.signal(SIGTERM);
+  CHECK(weir.wait(patient(10s)) == 0);
+  CHECK(since(start) < patient(5s));
 }
 
 TEST_CASE("after SIGTERM sessions finish in peace and new clients are refused") {

@@ -78,7 +78,8 @@ class Api {
     first->state_file = state_file.path();
     registry.apply(first);
     for (const auto* name : {"web1", "web2", "web3"})
-      registry.set_health({{find(name).id(), Health::Up, "probe passed"}});
+      registry.set_health(
+          {{.id = find(name).id(), .life = find(name).life, .health = Health::Up, .reason = "probe passed"}});
     next = Fixture::three();
     add_session(1, "web1", "203.0.113.9");
     add_session(2, "web2", "198.51.100.1");

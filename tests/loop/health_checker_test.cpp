@@ -103,8 +103,10 @@ TEST_CASE("a target of another life is forgotten, though nobody saw it disabled 
   bench.checker().set_targets({target});
   REQUIRE(eventually([&] { return bench.transitions(1).size() >= 3; }));
   const auto all = bench.transitions(1);
+  CHECK(all[0].life == target.life - 1);
   CHECK(all[1].health == Health::Unknown);
   CHECK(all[2].health == Health::Up);
+  CHECK(all[2].life == target.life);
 }
 
 TEST_CASE("a backend that was out of rotation, or on trial, is judged anew when it is probed") {

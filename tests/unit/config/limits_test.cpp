@@ -71,7 +71,8 @@ TEST_CASE("descriptors are reserved for every worker, address and probe") {
       "[[listener]]\nname=\"l\"\npool=\"web\"\nbind=[\"127.0.0.1:1\",\"127.0.0.1:2\"]\n" + kPool + kBackend);
   CHECK(reserved_descriptors(two_addresses, 1) == one + 1);
   CHECK(reserved_descriptors(good(and_backend("address = \"10.0.0.2:80\"")), 1) == one + 1);
-  CHECK(reserved_descriptors(good(with_health("probe = \"none\"")), 1) == one - 1);
+  CHECK(reserved_descriptors(good(with_health("probe = \"none\"")), 1) ==
+        one - reserved_probe_sockets(config, kNoDescriptorLimit));
   CHECK(reserved_descriptors(good(with_root("admin.socket = \"\"")), 1) < one);
   const std::uint64_t small = reserved_descriptors(config, 1, 40);
   CHECK(small < 40);
@@ -89,23 +90,28 @@ TEST_CASE("admin connections and probes are few under a small limit") {
   CHECK(probe_socket_limit(kNoDescriptorLimit) == kMostProbeSockets);
 }
 
-TEST_CASE("for probes as many descriptors are reserved as the checker may use, or as there are backends") {
+TEST_CASE("for probes descriptors are reserved for the backends there are and some that may be added") {
   const auto with_backends = [](std::uint64_t count) {
     std::string text = "workers = 1\nadmin.socket = \"\"\n" + kListener + kPool;
     for (std::uint64_t i = 0; i < count; ++i)
       text += "[[pool.backend]]\naddress = \"10.0.0.1:" + std::to_string(i + 1) + "\"\n";
     return good(text);
   };
-  const Config one = with_backends(1);
   const Config hundred = with_backends(100);
   const Config many = with_backends(kMostProbeSockets + 200);
-  const auto for_probes = [&](const Config& config, std::uint64_t limit) {
-    return reserved_descriptors(config, 1, limit) - reserved_descriptors(one, 1, limit) + 1;
+  const Config none = good("workers = 1\nadmin.socket = \"\"\n" + kListener + kPool + kBackend +
+                           "[pool.health]\nprobe = \"none\"\n");
+  const auto reserved = [&](const Config& config, std::uint64_t limit) {
+    const std::uint64_t sockets = reserved_probe_sockets(config, limit);
+    CHECK(reserved_descriptors(config, 1, limit) == reserved_descriptors(none, 1, limit) + sockets);
+    return sockets;
   };
-  CHECK(for_probes(hundred, 400) == probe_socket_limit(400));
-  CHECK(for_probes(hundred, 4'000) == 100);
-  CHECK(for_probes(many, 4'000) == probe_socket_limit(4'000));
-  CHECK(for_probes(many, 1'000'000) == kMostProbeSockets);
+  CHECK(reserved(none, 4'000) == 0);
+  CHECK(reserved(with_backends(1), 64) == 1 + 1);
+  CHECK(reserved(hundred, 400) == probe_socket_limit(400));
+  CHECK(reserved(hundred, 4'000) == 100 + 16);
+  CHECK(reserved(many, 4'000) == probe_socket_limit(4'000));
+  CHECK(reserved(many, 1'000'000) == kMostProbeSockets);
 }
 
 TEST_CASE("a limit on sessions beyond the descriptor limit is refused with both numbers") {

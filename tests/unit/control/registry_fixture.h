@@ -61,11 +61,22 @@ struct Fixture {
   const Backend& at(const std::string& pool_name, const std::string& name) {
     return *registry.table()->find(pool_name)->find(name);
   }
+  /// What the checker says of it now.
+  HealthReport report(const std::string& pool_name, const std::string& name, Health health,
+                      const std::string& reason) {
+    const Backend& one = at(pool_name, name);
+    return {.id = one.id(), .life = one.life, .health = health, .reason = reason};
+  }
   void up(const std::string& pool_name, const std::string& name) {
-    registry.set_health({{at(pool_name, name).id(), Health::Up, "probe passed"}});
+    registry.set_health({report(pool_name, name, Health::Up, "probe passed")});
   }
   void down(const std::string& pool_name, const std::string& name) {
-    registry.set_health({{at(pool_name, name).id(), Health::Down, "3 probes failed"}});
+    registry.set_health({report(pool_name, name, Health::Down, "3 probes failed")});
+  }
+  /// The same health, for a new reason.
+  void refresh(HealthReport same) {
+    same.transition = false;
+    registry.set_health({same});
   }
   BackendStatus status(const std::string& pool_name, const std::string& name) {
     return registry.status(pool_name, name).value().pools.at(0).backends.at(0);

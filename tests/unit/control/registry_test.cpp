@@ -67,13 +67,13 @@ TEST_CASE("a backend whose address changes is another backend") {
   Fixture f;
   f.registry.apply(Fixture::three());
   f.up("web", "web1");
-  const auto id = f.at("web", "web1").id();
+  const HealthReport late = f.report("web", "web1", Health::Up, "late verdict about the old one");
   auto next = Fixture::three();
   next->pools[0].backends[0] = backend("web1", "10.0.0.9:80");
   f.registry.apply(next);
-  CHECK(f.at("web", "web1").id() != id);
+  CHECK(f.at("web", "web1").id() != late.id);
   CHECK(f.at("web", "web1").health == Health::Unknown);
-  f.registry.set_health({{id, Health::Up, "late verdict about the old one"}});
+  f.registry.set_health({late});
   CHECK(f.at("web", "web1").health == Health::Unknown);
 }
 
@@ -144,7 +144,7 @@ TEST_CASE("a name that does not resolve makes its backend unknown, and says why"
   const auto id = f.at("web", "a").id();
   f.registry.set_addresses(id, {}, "Name or service not known");
   CHECK(f.status("web", "a").reason == "web1.internal does not resolve: Name or service not known");
-  f.registry.set_health({{id, Health::Up, "impossible"}});
+  f.registry.set_health({f.report("web", "a", Health::Up, "impossible")});
   CHECK(f.at("web", "a").health == Health::Unknown);
   const std::vector addresses{Address::parse_ip_port("10.0.0.1:80").value()};
   f.registry.set_addresses(id, addresses, "");
@@ -201,12 +201,13 @@ TEST_CASE("a backend on trial grows only when its trial is over") {
   auto file = Fixture::three("none");
   file->pools[0].slow_start = 10s;
   f.registry.apply(file);
-  const auto id = f.at("web", "web1").id();
-  f.registry.set_health({{id, Health::Down, "3 connects failed"}});
-  f.registry.set_health({{id, Health::Up, "on trial", true}});
+  f.down("web", "web1");
+  HealthReport trial = f.report("web", "web1", Health::Up, "on trial");
+  trial.on_trial = true;
+  f.registry.set_health({trial});
   CHECK(f.at("web", "web1").on_trial);
   CHECK(f.at("web", "web1").share_percent == 100);
-  f.registry.set_health({{id, Health::Up, "connected"}});
+  f.up("web", "web1");
   CHECK(f.at("web", "web1").share_percent == 10);
 }
 
@@ -216,9 +217,8 @@ TEST_CASE("a new reason of the same health is shown, and changes nothing else") 
   f.up("web", "web1");
   const auto tables = f.published.size();
   const auto since = f.status("web", "web1").since;
-  const BackendId id = f.at("web", "web1").id();
   f.now += 5s;
-  f.registry.set_health({{id, Health::Up, "1 of 3 probes failed", false, false}});
+  f.refresh(f.report("web", "web1", Health::Up, "1 of 3 probes failed"));
   CHECK(f.status("web", "web1").reason == "1 of 3 probes failed");
   CHECK(f.status("web", "web1").since == since);
   CHECK(f.published.size() == tables);
@@ -229,14 +229,30 @@ TEST_CASE("a new reason of a health that is over says nothing") {
   f.registry.apply(Fixture::three());
   f.up("web", "web1");
   f.down("web", "web1");
-  const BackendId id = f.at("web", "web1").id();
-  f.registry.set_health({{id, Health::Up, "1 of 3 probes failed", false, false}});
+  f.refresh(f.report("web", "web1", Health::Up, "1 of 3 probes failed"));
   CHECK(f.at("web", "web1").health == Health::Down);
   CHECK(f.status("web", "web1").reason == "3 probes failed");
   REQUIRE(f.registry.set_admin("web/web1", Admin::Disabled));
   REQUIRE(f.registry.set_admin("web/web1", Admin::Enabled));
-  f.registry.set_health({{id, Health::Down, "probe failed (tcp): no route to host", false, false}});
+  f.refresh(f.report("web", "web1", Health::Down, "probe failed (tcp): no route to host"));
   CHECK(f.at("web", "web1").health == Health::Unknown);
+}
+
+TEST_CASE("a verdict that was under way while the backend's health was forgotten is void") {
+  Fixture f;
+  f.registry.apply(Fixture::three());
+  for (const auto* name : {"web1", "web2"}) f.up("web", name);
+  const HealthReport late = f.report("web", "web1", Health::Down, "3 probes failed");
+  HealthReport reason = f.report("web", "web1", Health::Unknown, "1 of 3 probes failed");
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Disabled));
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Enabled));
+  CHECK(f.registry.set_health({late}).empty());
+  f.refresh(reason);
+  CHECK(f.status("web", "web1").health == Health::Unknown);
+  CHECK(f.status("web", "web1").reason == "no probe has finished yet");
+  f.up("web", "web1");
+  const auto down = f.registry.set_health({f.report("web", "web1", Health::Down, "3 probes failed")});
+  CHECK(down == std::vector<BackendId>{late.id});
 }
 
 TEST_CASE("a thousand backends that go down together make one Table") {
@@ -245,14 +261,14 @@ TEST_CASE("a thousand backends that go down together make one Table") {
   for (int i = 0; i < 1'000; ++i)
     backends.push_back(backend("web" + std::to_string(i), "10.0.0.1:" + std::to_string(i + 1)));
   f.registry.apply(config({pool("web", backends), pool("db", {backend("a", "10.0.0.2:1")})}));
-  std::vector<HealthWord> words;
+  std::vector<HealthReport> reports;
   for (const Backend& one : f.registry.table()->find("web")->backends())
-    words.push_back({one.id(), Health::Up, "probe passed"});
+    reports.push_back(f.report("web", one.name, Health::Up, "probe passed"));
   const auto tables = f.published.size();
-  f.registry.set_health(words);
+  f.registry.set_health(reports);
   CHECK(f.published.size() == tables + 1);
-  for (HealthWord& word : words) word.health = Health::Down;
-  f.registry.set_health(words);
+  for (HealthReport& report : reports) report.health = Health::Down;
+  f.registry.set_health(reports);
   CHECK(f.published.size() == tables + 2);
   CHECK(f.at("web", "web999").health == Health::Down);
 }
