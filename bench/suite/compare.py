@@ -3,6 +3,7 @@
 import statistics
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 from .peers import DIRECT
@@ -21,9 +22,12 @@ def measure_once(scenario, peer, arguments):
             if peer.name == DIRECT:
                 context.port = backend_port
                 return scenario.measure(context)
-            with peer.start(directory, listen_port, backend_port, scenario.workers) as balancer:
-                context.port, context.balancer_pid = listen_port, balancer.pid
-                return scenario.measure(context)
+            second = (free_port(), free_port()) if scenario.second else None
+            with scenario.second(context, directory, second[1]) if second else nullcontext():
+                with peer.start(directory, listen_port, backend_port, scenario.workers, second) as balancer:
+                    context.port, context.balancer_pid = listen_port, balancer.pid
+                    context.second_port = second[0] if second else 0
+                    return scenario.measure(context)
 
 
 def show(progress):

@@ -31,12 +31,12 @@ def wait_until_listening(port, process, seconds=10):
 
 
 class Started:
-    """A process on the given CPUs that ends with its block."""
+    """A process on the given CPUs that ends with its block. `first`: what else it does before it begins."""
 
-    def __init__(self, command, cpus, **options):
+    def __init__(self, command, cpus, first=lambda: None, **options):
         options.setdefault("stdin", subprocess.DEVNULL)
         options.setdefault("stdout", subprocess.DEVNULL)
-        self.process = subprocess.Popen(command, preexec_fn=lambda: os.sched_setaffinity(0, cpus), **options)
+        self.process = subprocess.Popen(command, preexec_fn=lambda: (os.sched_setaffinity(0, cpus), first()), **options)
 
     def __enter__(self):
         return self.process

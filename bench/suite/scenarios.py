@@ -1,7 +1,9 @@
 """What is measured with weir-bench as client and server: one question each."""
 
 import json
+import os
 import subprocess
+import time
 from dataclasses import dataclass
 
 from .processes import BOTH_CPUS, LOAD_CPU, Started, cpu_seconds, resident_bytes, run, system_busy_seconds
@@ -26,16 +28,18 @@ class Scenario:
     with_direct: bool = False      # also without a balancer; what it adds is printed
     pace_gb_per_second: float = 0  # what gb_per_second must reach for the costs to be comparable
     workers: int = 1
+    second: object = None           # like server: what a second listener leads to
     missing: object = lambda: None  # why it cannot run here
 
 
 @dataclass
 class Context:
-    load: str            # weir-bench
+    load: str              # weir-bench
     seconds: float
-    sessions: int        # of the idle scenario
+    sessions: int          # of the idle scenario
     workers: int = 1
-    port: int = 0        # what the clients connect to
+    port: int = 0          # what the clients connect to
+    second_port: int = 0   # of the second listener
     balancer_pid: int = 0  # 0 when there is none
     server_pid: int = 0
 
@@ -43,10 +47,10 @@ class Context:
         """Where clients and servers run: apart from a balancer of one worker, among those of two."""
         return {LOAD_CPU} if self.workers == 1 else BOTH_CPUS
 
-    def client(self, *arguments):
+    def client(self, *arguments, **options):
         pinned = ["--pin", str(LOAD_CPU)] if self.workers == 1 else []
         return json.loads(run([self.load, *arguments, "--target", f"127.0.0.1:{self.port}", "--json", "--quiet",
-                               *pinned]))
+                               *pinned], **options))
 
     def costs_of(self, work):
         """What `work()` returns, and the CPU seconds it took. The client's own are its report's, if it has one."""
@@ -72,11 +76,11 @@ class Cpu:
     system: float
 
 
-def serve(*arguments, address="127.0.0.1"):
+def serve(*arguments, address="127.0.0.1", **options):
     """weir-bench as the backend."""
     def start(context, directory, port):
         command = [context.load, "serve", "--listen", f"{address}:{port}", "--quiet", "--json", *arguments]
-        return Listening(command, port, context.load_cpus())
+        return Listening(command, port, context.load_cpus(), **options)
     return start
 
 
@@ -128,6 +132,31 @@ def latency(*arguments):
     def measure(context):
         report = context.timed(*arguments)[0]
         return {"p50_us": report["latency_p50_us"], "p99_us": report["latency_p99_us"]}
+    return measure
+
+
+def first_served():
+    """For a process whose waiting for a CPU is not to be measured; as root only, otherwise it waits like all."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        pass
+
+
+def latency_beside_bulk(streams, *arguments):
+    """The bulk is there a second before the round trips and until after them."""
+    def measure(context):
+        bulk = subprocess.Popen(
+            [context.load, "bulk", "--direction", "down", "--truncate", "--streams", str(streams), "--target",
+             f"127.0.0.1:{context.second_port}", "--duration", f"{context.seconds + 2}s", "--json", "--quiet",
+             "--pin", str(LOAD_CPU)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        try:
+            time.sleep(1)
+            report = context.client(*arguments, "--duration", f"{context.seconds}s", preexec_fn=first_served)
+        finally:
+            moved = bulk.communicate()[0]
+        return {"p50_us": report["latency_p50_us"], "p99_us": report["latency_p99_us"],
+                "gb_per_second": json.loads(moved)["gigabytes_per_second"]}
     return measure
 
 
@@ -196,6 +225,11 @@ def scenarios(pace):
                  latency("churn", "--rate", "500", "--reset"), with_direct=True),
         Scenario("latency-round-trip", "time for a round trip at 2000 a second, 50 sessions", echo, times,
                  latency("rr", "--rate", "2000", "--sessions", "50"), with_direct=True),
+        Scenario("latency-beside-bulk", "time for a round trip at 500 a second beside 100 streams flat out",
+                 serve("--mode", "echo", first=first_served),
+                 times + [Metric("gb_per_second", "GB/s", lower_is_better=False)],
+                 latency_beside_bulk(100, "rr", "--rate", "500", "--sessions", "10"),
+                 second=serve("--mode", "source")),
         Scenario("idle", "memory of the process for an idle session", echo,
                  [Metric("bytes_per_session", "B")], idle_memory),
     ]
