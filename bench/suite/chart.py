@@ -6,6 +6,7 @@ from .compare import best_of_haproxy, medians_of, number
 
 # Weir in blue, HAProxy in orange, nginx in green, whatever the chart: distinct for the colour-blind too (Okabe, Ito).
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999"]
+HIGHEST = 3  # of a bar; a taller one is cut, and its label tells
 SHOWN = ("weir", "nginx", "nginx-64k")
 NAMES = {"balancer_cpu_us": "CPU", "balancer_cpu_s_per_gb": "CPU", "per_second": "rate",
          "gb_per_second": "throughput", "p50_us": "median", "p99_us": "p99", "bytes_per_session": "memory"}
@@ -43,13 +44,15 @@ def ratio_rows(scenarios, results, lower_is_better):
 
 
 def bars(name, rows, title, axis):
-    highest = max(float(value) for row in rows for value in row[1:] if value != "NaN")
+    highest = min(HIGHEST, max(float(value) for row in rows for value in row[1:] if value != "NaN"))
     plots = ", ".join(
-        f'${name} using {column + 2}:xtic(1) title {quoted(shown)} linecolor rgb "{COLOURS[(0, 2, 4)[column]]}", '
-        f'${name} using ($0+{(column - 1) * 0.25:.2f}):(${column + 2}+{highest * 0.02:.3f}):'
+        f'${name} using (cut(${column + 2})):xtic(1) title {quoted(shown)} linecolor rgb '
+        f'"{COLOURS[(0, 2, 4)[column]]}", '
+        f'${name} using ($0+{(column - 1) * 0.25:.2f}):(cut(${column + 2})+{highest * 0.02:.3f}):'
         f'(sprintf("%.2f", ${column + 2})) with labels rotate left font ",8" notitle'
-        for column, shown in enumerate(SHOWN))
-    return f"""set title {quoted(title)}
+        for column, shown in enumerate(SHOWN) if any(row[column + 1] != "NaN" for row in rows))
+    return f"""cut(y) = y > {highest} ? {highest} : y
+set title {quoted(title)}
 set ylabel {quoted(axis)}
 set yrange [0:{highest * 1.15:.3f}]
 set xrange [-0.6:{len(rows) - 0.4}]

@@ -1,5 +1,6 @@
 """Runs the scenarios side by side, and prints them."""
 
+import re
 import statistics
 import sys
 import tempfile
@@ -71,13 +72,39 @@ def medians_of(results, scenario, metric):
     return {name: statistics.median(found) for name, found in values.items() if found}
 
 
+def best_of(medians, balancer, lower_is_better):
+    """Of its variants."""
+    variants = [median for name, median in medians.items() if name.startswith(balancer)]
+    return (min if lower_is_better else max)(variants) if variants else None
+
+
 def best_of_haproxy(medians, lower_is_better):
-    rivals = [median for name, median in medians.items() if name.startswith("haproxy")]
-    return (min if lower_is_better else max)(rivals) if rivals else None
+    return best_of(medians, "haproxy", lower_is_better)
 
 
 def number(value):
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def markdown(chosen, found):
+    """The table of the README: the first figure of each scenario, and the second of latencies."""
+    versions = found["versions"]
+    peers = {"haproxy": version_of(versions["haproxy"]), "nginx": version_of(versions["nginx"])}
+    lines = [f"| | Weir | HAProxy {peers['haproxy']} | nginx {peers['nginx']} | Weir ÷ HAProxy |", "|---|---|---|---|---|"]
+    for scenario in chosen:
+        for metric in scenario.metrics[:2] if scenario.name.startswith("latency") else scenario.metrics[:1]:
+            medians = medians_of(found["results"], scenario.name, metric.name)
+            if "weir" not in medians or best_of_haproxy(medians, True) is None:
+                continue
+            best = [medians["weir"], *(best_of(medians, name, metric.lower_is_better) for name in ("haproxy", "nginx"))]
+            cells = [f"{number(value)} {metric.unit}" if value is not None else "" for value in best]
+            what = f", {metric.name[:3]}" if metric.unit == "µs" and metric.name.startswith("p") else ""
+            lines.append(f"| {scenario.question}{what} | {' | '.join(cells)} | **{best[0] / best[1]:.2f}** |")
+    return "\n".join(lines)
+
+
+def version_of(said):
+    return re.search(r"\d+\.\d+\.\d+", said)[0]
 
 
 def print_scenario(scenario, names, results):

@@ -273,7 +273,7 @@ TEST_CASE("a second Weir on the same address is refused and the first one undist
   config.backends = {{"a", rig.backend().address()}};
   const Finished second = run_weir({"run", "-c", "{}"}, config.toml());
   CHECK(second.status == 1);
-  CHECK_THAT(second.err, Catch::Contains(rig.address()));
+  CHECK_THAT(second.err, Catch::Contains(rig.address()) && Catch::Contains("weir upgrade"));
   CHECK(rig.letters(5) == "aaaaa");
 }
 
