@@ -61,7 +61,7 @@ def haproxy_conf(balance, backends, listen_port, probes):
     servers = "\n".join(f"    server b{i} {address}{check}" for i, address in enumerate(backends))
     return f"""global
     nbthread 1
-    maxconn 9500
+    maxconn 8500
 defaults
     mode tcp
     timeout connect 5s

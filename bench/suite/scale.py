@@ -189,8 +189,18 @@ def draw_part(part, points, folder):
         print(f"written: {path}")
 
 
+def kept_points(out, chosen, about):
+    """Of the parts that are not measured now."""
+    before = json.loads(out.read_text())
+    if before["versions"] != about["versions"]:
+        raise RuntimeError(f"{out} is of other versions: measure everything anew")
+    names = {part.name for part in chosen}
+    return [point for point in before["points"] if point["part"] not in names]
+
+
 def scale(arguments, chosen, about):
-    points = []
+    out = arguments.results / "scale.json"
+    points = kept_points(out, chosen, about) if arguments.keep else []
     for part in chosen:
         found = measure_part(part, arguments)
         print_part(part, found)
@@ -199,7 +209,6 @@ def scale(arguments, chosen, about):
         except (RuntimeError, OSError) as error:
             print(f"bench: no chart: {error}", file=sys.stderr)
         points += found
-    out = arguments.results / "scale.json"
     out.write_text(json.dumps({**about, "load_after": os.getloadavg(), "rounds": arguments.rounds,
                                "seconds": arguments.seconds, "points": points}, indent=1) + "\n")
     print(f"written: {out}")
