@@ -13,7 +13,7 @@ from pathlib import Path
 from . import chart, fleet, peers
 from .compare import number, show
 from .fleet import Kind
-from .processes import free_port, cpu_seconds, is_quiet, resident_bytes
+from .processes import QUIET, free_port, cpu_seconds, resident_bytes
 from .scenarios import CHURN_WITH_RESETS, Context, Holding, serve
 
 BACKENDS = (10, 100, 1000, 10_000)
@@ -181,10 +181,10 @@ def print_part(part, points):
     sys.stdout.flush()
 
 
-def draw_part(part, points, folder):
+def draw_part(part, points, folder, was_quiet):
     for figure in part.figures:
         path = folder / (f"{part.name}.svg" if figure is part.figures[0] else f"{part.name}-{figure.value}.svg")
-        title = figure.title + ("" if is_quiet() else " (the machine was busy)")
+        title = figure.title + ("" if was_quiet else " (the machine was busy)")
         chart.draw_lines(path, title, part.x, figure.unit, lines_of(part, figure, points), part.log_x, figure.log_y)
         print(f"written: {path}")
 
@@ -205,7 +205,7 @@ def scale(arguments, chosen, about):
         found = measure_part(part, arguments)
         print_part(part, found)
         try:
-            draw_part(part, found, arguments.results)
+            draw_part(part, found, arguments.results, about["load_before"][0] < QUIET)
         except (RuntimeError, OSError) as error:
             print(f"bench: no chart: {error}", file=sys.stderr)
         points += found
