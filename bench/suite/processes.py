@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BALANCER_CPU, LOAD_CPU = 0, 1
+QUIET = 1  # below this load average
 BOTH_CPUS = {BALANCER_CPU, LOAD_CPU}
 
 
@@ -91,8 +92,8 @@ def resident_bytes(pid):
 
 
 def is_quiet():
-    """A load under 1: what is measured then is not somebody else's work."""
-    return os.getloadavg()[0] < 1
+    """What is measured now is not somebody else's work."""
+    return os.getloadavg()[0] < QUIET
 
 
 def run(command, **options):
