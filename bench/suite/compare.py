@@ -98,8 +98,9 @@ def markdown(chosen, found):
                 continue
             best = [medians["weir"], *(best_of(medians, name, metric.lower_is_better) for name in ("haproxy", "nginx"))]
             cells = [f"{number(value)} {metric.unit}" if value is not None else "" for value in best]
-            what = f", {metric.name[:3]}" if metric.unit == "µs" and metric.name.startswith("p") else ""
-            lines.append(f"| {scenario.question}{what} | {' | '.join(cells)} | **{best[0] / best[1]:.2f}** |")
+            of_cpu = metric.name.startswith("balancer_cpu") and not scenario.question.startswith("CPU")
+            what = scenario.question + (", CPU of one" if of_cpu else f", {metric.name[:3]}" if metric.name[0] == "p" else "")
+            lines.append(f"| {what} | {' | '.join(cells)} | **{best[0] / best[1]:.2f}** |")
     return "\n".join(lines)
 
 
