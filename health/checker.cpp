@@ -202,6 +202,7 @@ void Checker::Core::begin_stop() {
   stopping_ = true;
   sockets_.close();
   commands_.close();
+  for (const auto& [id, entry] : entries_) reporter_.forget(id);
   entries_.clear();
   probes_.clear();
   reap_until_ = loop_.read_clock() + kReapPatience;

@@ -42,17 +42,22 @@ class ProbeSlots {
   void withdraw(User& user) { std::erase(waiting_, &user); }
 
  private:
+  /// A user may leave from within on_slot (a probe that ends at once): the outermost call goes on then.
   void hand_out() {
+    if (handing_out_) return;
+    handing_out_ = true;
     while (used_ < limit_ && !waiting_.empty()) {
       User& next = *waiting_.front();
       waiting_.pop_front();
       ++used_;
       next.on_slot();
     }
+    handing_out_ = false;
   }
 
   std::size_t limit_;
   std::size_t used_ = 0;
+  bool handing_out_ = false;
   std::deque<User*> waiting_;
 };
 

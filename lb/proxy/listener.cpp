@@ -121,7 +121,7 @@ void Listener::close() {
   pause();
   // The kernel's queue dies with the socket: nobody who is in it may be lost, not even at the limit.
   Accepted last = Accepted::One;
-  for (std::uint32_t i = 0; i < kAcceptsOfClose && last == Accepted::One; ++i)
+  for (; accepts_of_close_ < kAcceptsOfClose && last == Accepted::One; ++accepts_of_close_)
     last = accept_one(Limits::Passed);
   closing_ = last == Accepted::Blocked;
   if (closing_) return;

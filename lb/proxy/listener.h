@@ -69,6 +69,7 @@ class Listener final : private Watcher {
   const bool shared_;
   bool paused_ = false;
   bool closing_ = false;
+  std::uint32_t accepts_of_close_ = 0;
 };
 
 }  // namespace weir

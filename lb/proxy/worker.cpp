@@ -182,7 +182,8 @@ Millis Worker::on_turn_end() {
   while (Deadline* const deadline = deadlines_.expire_one(now_ms())) Session::of(*deadline).on_deadline();
   hand_on_places();
   if (retry_listeners_ms_ != 0 && now_ms() >= retry_listeners_ms_) resume_listeners();
-  if (!run_again_.empty()) return Millis(0);
+  // What a listener accepted just now may have ended at once.
+  if (!run_again_.empty() || !ended_.empty()) return Millis(0);
   auto next = deadlines_.next_ms();
   if (retry_listeners_ms_ != 0) next = std::min(next.value_or(retry_listeners_ms_), retry_listeners_ms_);
   if (!next) return Millis(-1);

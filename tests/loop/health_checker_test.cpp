@@ -296,3 +296,22 @@ TEST_CASE("stopping with probes under way leaves no descriptor and no thread") {
   }
   CHECK(own_descriptors() <= before);
 }
+
+TEST_CASE("a checker that stops while reasons wait to be told tells no more") {
+  auto backend = std::make_unique<FakeBackend>();
+  std::atomic<bool> stalled{false};
+  HealthBench bench([&](const HealthReport& report) {
+    // Longer than the pause between two batches of reasons, so that the next one is due when it stops.
+    if (!report.transition && !stalled.exchange(true)) std::this_thread::sleep_for(milliseconds(500));
+  });
+  ProbeConfig probe = HealthBench::probe("tcp");
+  probe.fall = 1000;
+  std::vector<ProbeTarget> targets;
+  for (BackendId id = 1; id <= 40; ++id)
+    targets.push_back(HealthBench::target(id, backend->address(), probe));
+  bench.checker().set_targets(targets);
+  for (BackendId id = 1; id <= 40; ++id) REQUIRE(bench.wait_for(id, Health::Up));
+  backend.reset();
+  REQUIRE(eventually([&] { return stalled.load(); }));
+  bench.checker().stop();
+}
