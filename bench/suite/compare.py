@@ -1,5 +1,6 @@
 """Runs the scenarios side by side, and prints them."""
 
+import json
 import re
 import statistics
 import sys
@@ -70,6 +71,16 @@ def medians_of(results, scenario, metric):
     names = dict.fromkeys(r["peer"] for r in results if r["scenario"] == scenario)
     values = {name: values_of(results, scenario, name, metric) for name in names}
     return {name: statistics.median(found) for name, found in values.items() if found}
+
+
+def kept(out, key, part, chosen, about):
+    """Of the entries in `out` under `key`, those whose `part` is not measured now. Figures of other versions do not go into
+    one table."""
+    before = json.loads(out.read_text())
+    if before["versions"] != about["versions"]:
+        raise RuntimeError(f"{out} is of other versions: measure everything anew")
+    names = {one.name for one in chosen}
+    return [entry for entry in before[key] if entry[part] not in names]
 
 
 def best_of(medians, balancer, lower_is_better):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import chart, fleet, peers
-from .compare import number, show
+from .compare import kept, number, show
 from .fleet import Kind
 from .processes import QUIET, free_port, cpu_seconds, resident_bytes
 from .scenarios import CHURN_WITH_RESETS, Context, Holding, serve
@@ -189,18 +189,9 @@ def draw_part(part, points, folder, was_quiet):
         print(f"written: {path}")
 
 
-def kept_points(out, chosen, about):
-    """Of the parts that are not measured now."""
-    before = json.loads(out.read_text())
-    if before["versions"] != about["versions"]:
-        raise RuntimeError(f"{out} is of other versions: measure everything anew")
-    names = {part.name for part in chosen}
-    return [point for point in before["points"] if point["part"] not in names]
-
-
 def scale(arguments, chosen, about):
     out = arguments.results / "scale.json"
-    points = kept_points(out, chosen, about) if arguments.keep else []
+    points = kept(out, "points", "part", chosen, about) if arguments.keep else []
     for part in chosen:
         found = measure_part(part, arguments)
         print_part(part, found)
