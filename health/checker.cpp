@@ -72,8 +72,8 @@ class Checker::Core {
   };
 
   void update(Entry& entry, ProbeTarget target);
-  void attach(Entry& entry, Health known);
-  Health detach(Entry& entry);
+  void attach(Entry& entry, Health known, std::uint32_t against = 0);
+  SharedProbe::Known detach(Entry& entry);
   SharedProbe& shared_probe(ProbeSubject subject, const ProbeKind& kind, const std::string& key);
   ProbeFactory& factory(const ProbeKind& kind);
   void finish_stop();
@@ -113,34 +113,37 @@ SharedProbe& Checker::Core::shared_probe(ProbeSubject subject, const ProbeKind& 
   return *probes_.emplace(key, std::move(probe))->second;
 }
 
-void Checker::Core::attach(Entry& entry, Health known) {
+void Checker::Core::attach(Entry& entry, Health known, std::uint32_t against) {
   const ProbeTarget& target = entry.target;
   if (!target.probing || target.addresses.empty()) return;
   const ProbeKind* const kind = find_probe_kind(target.probe.kind);
   WEIR_CHECK(kind != nullptr);
   if (kind->make_factory == nullptr) {
-    entry.unprobed = std::make_unique<UnprobedBackend>(loop_, reporter_, target.load);
+    const Ejection::Limits limits{target.probe.eject_after, target.probe.eject_for,
+                                  target.probe.eject_for_at_most};
+    entry.unprobed = std::make_unique<UnprobedBackend>(loop_, reporter_, target.load, limits, known);
     return;
   }
   ProbeSubject subject = subject_of(target);
   entry.key = sharing_key(subject, *kind);
   entry.probe = &shared_probe(std::move(subject), *kind, entry.key);
-  entry.probe->join(target.load, known);
+  entry.probe->join(target.load, known, against);
 }
 
-Health Checker::Core::detach(Entry& entry) {
-  Health health = entry.unprobed && entry.unprobed->in_rotation() ? Health::Up : Health::Unknown;
+SharedProbe::Known Checker::Core::detach(Entry& entry) {
+  SharedProbe::Known known;
+  if (entry.unprobed) known.health = entry.unprobed->in_rotation() ? Health::Up : Health::Down;
   entry.unprobed.reset();
   reporter_.forget(entry.target.id);
-  if (entry.probe == nullptr) return health;
-  health = entry.probe->leave(entry.target.id);
+  if (entry.probe == nullptr) return known;
+  known = entry.probe->leave(entry.target.id);
   if (entry.probe->empty()) {
     const auto [begin, end] = probes_.equal_range(entry.key);
     probes_.erase(
         std::find_if(begin, end, [&](const auto& pair) { return pair.second.get() == entry.probe; }));
   }
   entry.probe = nullptr;
-  return health;
+  return known;
 }
 
 void Checker::Core::update(Entry& entry, ProbeTarget target) {
@@ -151,7 +154,7 @@ void Checker::Core::update(Entry& entry, ProbeTarget target) {
     return;
   const bool was_left_alone = !old.probing || old.addresses.empty();
   const bool same_place = have_one_in_common(old.addresses, target.addresses);
-  const Health health = detach(entry);
+  const SharedProbe::Known known = detach(entry);
   const bool forget = was_left_alone || !target.probing || !same_place || old.life != target.life;
   entry.target = std::move(target);
   const ProbeTarget& now = entry.target;
@@ -159,7 +162,10 @@ void Checker::Core::update(Entry& entry, ProbeTarget target) {
     reporter_.transition(now.id, Health::Unknown, "not probed while disabled");
   else if (forget && !now.addresses.empty() && find_probe_kind(now.probe.kind)->make_factory != nullptr)
     reporter_.transition(now.id, Health::Unknown, "no probe has finished yet");
-  attach(entry, forget ? Health::Unknown : health);
+  if (forget)
+    attach(entry, Health::Unknown);
+  else
+    attach(entry, known.health, known.against);
 }
 
 void Checker::Core::set_most_sockets(std::size_t most) {
@@ -179,7 +185,7 @@ void Checker::Core::set_targets(std::vector<ProbeTarget> targets) {
     Entry& entry = entries_[id];
     entry.target = std::move(target);
     if (!entry.target.probing) reporter_.transition(id, Health::Unknown, "not probed while disabled");
-    attach(entry, Health::Unknown);
+    attach(entry, entry.target.health, entry.target.against);
   }
   for (auto it = entries_.begin(); it != entries_.end();) {
     if (!wanted.contains(it->first)) detach(it->second);

@@ -27,11 +27,14 @@ struct ProbeTarget {
   bool probing = true;     ///< false: the operator has disabled it
   std::uint64_t life = 0;  ///< Backend::life
   std::shared_ptr<BackendLoad> load;
+  /// What is known already of one that is new by its id, and the probe results in a row that speak against
+  /// it: its verdict begins there. Of one that is watched already the checker knows better.
+  Health health = Health::Unknown;
+  std::uint32_t against = 0;
 };
 
-/// Watches the health of every backend, on a thread and a loop of its own. It begins with nothing known of a
-/// target, and says so only where somebody may know otherwise: a target that is new by its id is taken to be
-/// `unknown` without a report.
+/// Watches the health of every backend, on a thread and a loop of its own. It begins with what its target
+/// says is known, without a report.
 ///
 /// Of a target's changes: a disabled one is forgotten; another life, or another set of addresses (no address
 /// in common), makes it unknown; another probe keeps the health until its results say otherwise, so that a

@@ -10,7 +10,9 @@
 #include "health/probe.h"
 #include "health/probe_loop.h"
 #include "health/probe_socket.h"
+#include "lb/net/descriptor_limit.h"
 #include "lb/net/process.h"
+#include "lb/net/socket.h"
 
 namespace weir {
 namespace {
@@ -53,7 +55,8 @@ std::vector<std::string> environment_for(const ProbeInput& input) {
       fmt::format("WEIR_PORT={}", address.is_unix() ? std::string() : std::to_string(address.port()))};
 }
 
-/// Runs a command in a process group of its own; exit status 0 passes. Sees the backend's first address only:
+/// Runs a command in a process group of its own; exit status 0 passes, and what is left of the group then is
+/// killed. Sees the backend's first address only:
 /// what the command makes of it is its own affair.
 class ExecProbe final : public Probe {
  public:
@@ -70,10 +73,11 @@ class ExecProbe final : public Probe {
     options.command = command_;
     options.environment = environment_;
     options.own_process_group = true;
+    options.descriptor_limit = first_descriptor_limit();
     const auto started = factory_.run(*this, options);
     if (started) return;
     const int code = started.error().code;
-    const bool own = is_own_trouble(code) || code == EAGAIN;
+    const bool own = is_shortage(code) || code == EAGAIN;
     finish({own ? Outcome::OwnTrouble : Outcome::Failed,
             fmt::format("cannot run {}: {}", command_[0], errno_text(code)), true});
   }
@@ -139,6 +143,7 @@ int ExecProbes::pid_of(const ExecProbe& probe) const {
 
 void ExecProbes::on_exit(std::uint64_t id, ChildProcess::Exit exit) {
   ExecProbe* const probe = running_.at(id).probe;
+  running_.at(id).process->kill_orphans();
   running_.erase(id);
   if (probe != nullptr) probe->ended(exit);
 }

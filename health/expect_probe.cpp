@@ -18,9 +18,11 @@ class ExpectProbe final : public Probe {
  public:
   ExpectProbe(ProbeLoop& loop, const ProbeInput& input, Done done)
       : config_(input.config),
+        address_(input.address),
         done_(std::move(done)),
         socket_(
-            loop, input.address, [this](int error) { on_connected(error); }, [this] { proceed(); }) {}
+            loop, input.address, input.config.source, [this](int error) { on_connected(error); },
+            [this] { proceed(); }) {}
 
   void start() override { socket_.start(); }
   void cancel() override { socket_.close(); }
@@ -30,7 +32,7 @@ class ExpectProbe final : public Probe {
  private:
   void on_connected(int error) {
     if (error != 0)
-      finish(failed_with(error, false));
+      finish(connect_failed_with(error, address_));
     else
       proceed();
   }
@@ -48,7 +50,7 @@ class ExpectProbe final : public Probe {
           ::send(socket_.fd(), config_.send.data() + sent_, config_.send.size() - sent_, MSG_NOSIGNAL);
       if (n < 0 && errno == EINTR) continue;
       if (n < 0 && errno == EAGAIN) return true;
-      if (n < 0) return finish(failed_with(errno, true));
+      if (n < 0) return finish(failed_with(errno));
       sent_ += static_cast<std::size_t>(n);
     }
     return true;
@@ -60,7 +62,7 @@ class ExpectProbe final : public Probe {
       const ssize_t n = ::recv(socket_.fd(), buffer, sizeof buffer, 0);
       if (n < 0 && errno == EINTR) continue;
       if (n < 0 && errno == EAGAIN) return true;
-      if (n < 0) return finish(failed_with(errno, true));
+      if (n < 0) return finish(failed_with(errno));
       if (n == 0) return finish(wrong("closed by the backend"));
       answer_.append(buffer, static_cast<std::size_t>(n));
       if (answer_.find(config_.expect) != std::string::npos) return finish({Outcome::Passed, "", true});
@@ -83,6 +85,7 @@ class ExpectProbe final : public Probe {
   }
 
   const ProbeConfig& config_;
+  const Address address_;
   Done done_;
   std::string answer_;
   std::size_t sent_ = 0;

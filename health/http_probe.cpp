@@ -44,6 +44,7 @@ class HttpProbe final : public Probe {
   ProbeResult judge(CURLcode code);
   bool status_wanted() const;
   long status() const;
+  bool met_itself() const;
 
   static curl_socket_t open_socket(void* self, curlsocktype, curl_sockaddr* address);
   static int close_socket(void* self, curl_socket_t fd);
@@ -125,10 +126,14 @@ void HttpProbe::start() {
 /// Close-on-exec, which curl's own are not: a command that is run as a probe must not inherit it.
 curl_socket_t HttpProbe::open_socket(void* self, curlsocktype, curl_sockaddr* address) {
   auto* const probe = static_cast<HttpProbe*>(self);
-  const int fd = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-  if (fd < 0) probe->socket_error_ = errno;
-  probe->fd_ = fd;
-  return fd < 0 ? CURL_SOCKET_BAD : fd;
+  Fd fd(::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol));
+  const auto& sources = probe->config_.source;
+  const auto source = std::ranges::find(sources, address->family, &Address::family);
+  if (!fd || (source != sources.end() && !bind_source(fd.get(), *source))) {
+    probe->socket_error_ = errno;
+    return CURL_SOCKET_BAD;
+  }
+  return probe->fd_ = fd.release();
 }
 
 /// With a reset, which costs no TIME_WAIT. The answer has been read by then, as far as it matters.
@@ -178,6 +183,18 @@ long HttpProbe::status() const {
   return status;
 }
 
+/// is_self_connected, of a socket that curl has closed by now.
+bool HttpProbe::met_itself() const {
+  long own_port = 0, port = 0;
+  const char* own_ip = nullptr;
+  const char* ip = nullptr;
+  curl_easy_getinfo(easy_.get(), CURLINFO_LOCAL_PORT, &own_port);
+  curl_easy_getinfo(easy_.get(), CURLINFO_PRIMARY_PORT, &port);
+  curl_easy_getinfo(easy_.get(), CURLINFO_LOCAL_IP, &own_ip);
+  curl_easy_getinfo(easy_.get(), CURLINFO_PRIMARY_IP, &ip);
+  return port != 0 && own_port == port && own_ip != nullptr && ip != nullptr && std::strcmp(own_ip, ip) == 0;
+}
+
 bool HttpProbe::status_wanted() const {
   const long got = status();
   return std::ranges::any_of(config_.status,
@@ -186,11 +203,12 @@ bool HttpProbe::status_wanted() const {
 
 ProbeResult HttpProbe::judge(CURLcode code) {
   const bool reached = connected();
-  if (socket_error_ != 0) return failed_with(socket_error_, false);
+  if (socket_error_ != 0) return connect_failed_with(socket_error_, address_);
+  if (reached && met_itself()) return connect_failed_with(ECONNREFUSED, address_);
   if (code == CURLE_COULDNT_CONNECT) {
     long error = 0;
     curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &error);
-    if (error != 0) return failed_with(static_cast<int>(error), false);
+    if (error != 0) return connect_failed_with(static_cast<int>(error), address_);
     return {Outcome::Failed, "could not connect", false};
   }
   if (code == CURLE_OUT_OF_MEMORY) return {Outcome::OwnTrouble, "libcurl is out of memory", reached};

@@ -24,6 +24,7 @@ struct ProbeResult {
   Outcome outcome;
   std::string text;        ///< why it did not pass: "connection refused"; empty when it passed
   bool connected = false;  ///< false: it got no connection, so the backend's next address may do better
+  bool shortage = false;   ///< OwnTrouble that every other address would meet, too
 };
 
 /// What a probe is to look at. Its user keeps what it refers to alive as long as the probe.

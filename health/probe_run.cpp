@@ -44,13 +44,26 @@ void ProbeRun::try_address() {
   probe_->start();
 }
 
+/// This address has not been connected to. False: it was the last one.
+bool ProbeRun::try_next(const ProbeResult& result) {
+  judged_one_ = judged_one_ || result.outcome == Outcome::Failed;
+  if (index_ + 1 == subject_.addresses.size()) return false;
+  earlier_ += fmt::format("{}: {}; ", subject_.addresses[index_].to_string(), result.text);
+  loop_.bury(std::move(probe_));
+  ++index_;
+  try_address();
+  return true;
+}
+
+std::string ProbeRun::all_said(const std::string& text) const {
+  if (subject_.addresses.size() == 1) return text;
+  return fmt::format("{}{}: {}", earlier_, subject_.addresses[index_].to_string(), text);
+}
+
 void ProbeRun::on_done(ProbeResult result) {
-  if (result.outcome == Outcome::Failed && !result.connected && index_ + 1 < subject_.addresses.size()) {
-    loop_.bury(std::move(probe_));
-    ++index_;
-    try_address();
-    return;
-  }
+  const bool of_address = result.outcome != Outcome::Passed && !result.connected && !result.shortage;
+  if (of_address && try_next(result)) return;
+  if (of_address && judged_one_) result.outcome = Outcome::Failed;
   const nanoseconds latency = loop_.read_clock() - attempt_started_;
   // The backend may have failed because we did not answer in time. A timeout that was extended is no such
   // failure.
@@ -60,7 +73,7 @@ void ProbeRun::on_done(ProbeResult result) {
          fmt::format("the checker was held up for {}", format_duration(std::chrono::round<Millis>(absent()))),
          latency, true});
   else
-    finish({result.outcome, std::move(result.text), latency, false});
+    finish({result.outcome, all_said(result.text), latency, false});
 }
 
 void ProbeRun::on_alarm() {
@@ -78,13 +91,9 @@ void ProbeRun::on_alarm() {
     alarm_.set(now + limit_ - attended(now));
     return;
   }
-  if (!probe_->connected() && index_ + 1 < subject_.addresses.size()) {
-    loop_.bury(std::move(probe_));
-    ++index_;
-    try_address();
-    return;
-  }
-  finish({Outcome::Failed, fmt::format("timed out after {}", format_duration(subject_.config.timeout)),
+  if (!probe_->connected() && try_next({Outcome::Failed, "timed out", false})) return;
+  finish({Outcome::Failed,
+          all_said(fmt::format("timed out after {}", format_duration(subject_.config.timeout))),
           now - attempt_started_, false});
 }
 

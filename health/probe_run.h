@@ -28,7 +28,9 @@ struct RunResult {
 
 /// One run of a check within its timeout: over the addresses in order until one can be connected to, each
 /// with an even share of the time that is left (so that a silent first address does not hide the others).
-/// Time in which the loop was away does not count.
+/// What one address says does not hide what another says: it passes by any one of them; it fails when none
+/// passed and one at least has been judged; it is our own trouble when none could be, or when a shortage ends
+/// it. Time in which the loop was away does not count.
 class ProbeRun {
  public:
   /// `done` is called once, possibly from within start(), and must not destroy the run; nor may anything else
@@ -46,6 +48,8 @@ class ProbeRun {
   void try_address();
   void on_done(ProbeResult result);
   void on_alarm();
+  bool try_next(const ProbeResult& result);
+  std::string all_said(const std::string& text) const;
   void finish(RunResult result);
   std::chrono::nanoseconds attended(std::chrono::nanoseconds now) const;
   std::chrono::nanoseconds absent() const { return loop_.absence() - absence_before_; }
@@ -57,6 +61,8 @@ class ProbeRun {
   Alarm alarm_;
   std::unique_ptr<Probe> probe_;
   std::size_t index_ = 0;
+  std::string earlier_;      ///< of the addresses before, why they did not pass
+  bool judged_one_ = false;  ///< an address has failed, and not by our own trouble
   std::chrono::nanoseconds started_{0};
   std::chrono::nanoseconds attempt_started_{0};
   std::chrono::nanoseconds absence_before_{0};

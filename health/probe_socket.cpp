@@ -23,26 +23,39 @@ std::string errno_text(int code) {
   return text;
 }
 
-bool is_own_trouble(int code) {
-  return code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM || code == EADDRNOTAVAIL ||
-         code == ENOSPC || code == EAFNOSUPPORT;
+ProbeResult connect_failed_with(int code, const Address& address) {
+  switch (classify_connect_error(code, address)) {
+    case ConnectFault::Shortage:
+      return {Outcome::OwnTrouble, errno_text(code), false, true};
+    case ConnectFault::NoSourcePort:
+      return {Outcome::OwnTrouble, "no source port is left", false};
+    case ConnectFault::BacklogFull:
+    case ConnectFault::AddressUnusable:
+    case ConnectFault::Backend:
+      break;
+  }
+  // The epoll set is full.
+  if (code == ENOSPC) return {Outcome::OwnTrouble, errno_text(code), false, true};
+  return {Outcome::Failed, errno_text(code), false};
 }
 
-ProbeResult failed_with(int code, bool connected) {
-  return {is_own_trouble(code) ? Outcome::OwnTrouble : Outcome::Failed, errno_text(code), connected};
+ProbeResult failed_with(int code) {
+  const bool own = is_shortage(code) || code == ENOSPC;
+  return {own ? Outcome::OwnTrouble : Outcome::Failed, errno_text(code), true, own};
 }
 
-ProbeSocket::ProbeSocket(ProbeLoop& loop, const Address& address, std::function<void(int)> on_connected,
-                         std::function<void()> on_ready)
+ProbeSocket::ProbeSocket(ProbeLoop& loop, const Address& address, std::span<const Address> sources,
+                         std::function<void(int)> on_connected, std::function<void()> on_ready)
     : loop_(loop),
       address_(address),
+      sources_(sources),
       on_connected_(std::move(on_connected)),
       on_ready_(std::move(on_ready)),
       retry_(loop, [this] { state_ == State::Connecting ? start() : on_ready_(); }) {}
 
 void ProbeSocket::start() {
   state_ = State::Connecting;
-  auto connecting = start_connect(address_);
+  auto connecting = start_connect(address_, sources_, 0);
   if (!connecting) {
     if (connecting.error().code == EAGAIN && address_.is_unix())
       retry_.set(loop_.read_clock() + kRetry);
@@ -60,6 +73,10 @@ void ProbeSocket::start() {
 }
 
 void ProbeSocket::settle(int error) {
+  if (error == 0 && is_self_connected(fd_.get())) {
+    set_reset_on_close(fd_.get());
+    error = ECONNREFUSED;
+  }
   if (error != 0) {
     close();
   } else {

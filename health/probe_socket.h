@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 
 #include "health/probe.h"
@@ -11,18 +12,19 @@ namespace weir {
 
 /// What an errno says, as part of a sentence: "connection refused".
 std::string errno_text(int code);
-/// Whether an errno is our own trouble and not the backend's.
-bool is_own_trouble(int code);
-/// The result for a connect or a system call that failed.
-ProbeResult failed_with(int code, bool connected);
+/// The result for a connect to `address` that failed.
+ProbeResult connect_failed_with(int code, const Address& address);
+/// The result for a system call that failed on the connection.
+ProbeResult failed_with(int code);
 
-/// The connection of a probe. Closes with a reset. Watched level-triggered.
+/// The connection of a probe. Closes with a reset. Watched level-triggered. One that has met itself is
+/// refused.
 class ProbeSocket final : public Watcher {
  public:
-  /// `on_connected`: 0, or the errno with which it failed; called once. `on_ready`: what has been waited for
-  /// since.
-  ProbeSocket(ProbeLoop& loop, const Address& address, std::function<void(int)> on_connected,
-              std::function<void()> on_ready);
+  /// `sources`: as start_connect() takes them; outlive it. `on_connected`: 0, or the errno with which it
+  /// failed; called once. `on_ready`: what has been waited for since.
+  ProbeSocket(ProbeLoop& loop, const Address& address, std::span<const Address> sources,
+              std::function<void(int)> on_connected, std::function<void()> on_ready);
 
   void start();
   void look_again();
@@ -44,6 +46,7 @@ class ProbeSocket final : public Watcher {
 
   ProbeLoop& loop_;
   Address address_;
+  const std::span<const Address> sources_;
   std::function<void(int)> on_connected_;
   std::function<void()> on_ready_;
   Alarm retry_;

@@ -18,8 +18,9 @@ void Reporter::transition(BackendId id, Health health, std::string reason, bool 
   report_({.id = id, .health = health, .reason = std::move(reason), .on_trial = on_trial});
 }
 
-void Reporter::refresh(BackendId id, Health health, std::string reason) {
-  HealthReport report{.id = id, .health = health, .reason = std::move(reason), .transition = false};
+void Reporter::refresh(BackendId id, Health health, std::string reason, std::uint32_t against) {
+  HealthReport report{
+      .id = id, .health = health, .reason = std::move(reason), .against = against, .transition = false};
   if (waiting_.insert_or_assign(id, std::move(report)).second) order_.push_back(id);
   if (!alarm_.is_set()) alarm_.set(std::max(loop_.now(), next_flush_));
 }

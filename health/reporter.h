@@ -19,7 +19,8 @@ class Reporter {
   Reporter(ProbeLoop& loop, std::function<void(HealthReport)> report);
 
   void transition(BackendId id, Health health, std::string reason, bool on_trial = false);
-  void refresh(BackendId id, Health health, std::string reason);
+  /// `against`: probe results in a row that speak against `health`.
+  void refresh(BackendId id, Health health, std::string reason, std::uint32_t against = 0);
   /// Nothing that still waits is said of this backend.
   void forget(BackendId id);
 

@@ -4,11 +4,16 @@
 
 #include <algorithm>
 
-#include "health/ejection.h"
-
 namespace weir {
 
 using std::chrono::nanoseconds;
+
+namespace {
+
+/// Connects failed in a row that are worth a probe before its time.
+constexpr std::uint32_t kAlarming = 3;
+
+}  // namespace
 
 SharedProbe::SharedProbe(ProbeLoop& loop, ProbeFactory& factory, ProbeSlots& slots, Reporter& reporter,
                          ProbeSubject subject, Schedule schedule)
@@ -31,27 +36,27 @@ SharedProbe::Member* SharedProbe::find(BackendId id) {
   return found == members_.end() ? nullptr : &*found;
 }
 
-void SharedProbe::join(std::shared_ptr<BackendLoad> load, Health known) {
+void SharedProbe::join(std::shared_ptr<BackendLoad> load, Health known, std::uint32_t against) {
   members_.push_back(
-      {std::move(load), Verdict(subject_.config.rise, subject_.config.fall, known), runs_ + 1, ""});
+      {std::move(load), Verdict(subject_.config.rise, subject_.config.fall, known, against), runs_ + 1, ""});
   // A run that is under way began before: schedule_next sees that somebody waits for another one.
   const bool running = run_ && !run_->finished();
   if (!running && !waiting_) start_.set(start_at_ = loop_.now());
 }
 
-Health SharedProbe::leave(BackendId id) {
+SharedProbe::Known SharedProbe::leave(BackendId id) {
   Member* const member = find(id);
-  if (member == nullptr) return Health::Unknown;
-  const Health health = member->verdict.health();
+  if (member == nullptr) return {};
+  const Known known{member->verdict.health(), member->verdict.against()};
   member->load->report_pending.store(false);
   members_.erase(members_.begin() + (member - members_.data()));
-  return health;
+  return known;
 }
 
 void SharedProbe::connects_changed(BackendId id) {
   Member* const member = find(id);
   if (member == nullptr || member->verdict.health() != Health::Up) return;
-  if (member->load->failures_in_a_row.load() < Ejection::kFailures) return;
+  if (member->load->failures_in_a_row.load() < kAlarming) return;
   // One early probe is enough, so no further hints until it begins (on_slot).
   member->load->report_pending.store(true);
   const nanoseconds soonest = std::max(loop_.now(), last_start_ + nanoseconds(subject_.config.fast_interval));
@@ -124,7 +129,8 @@ void SharedProbe::count(Member& member, const RunResult& result) {
   if (verdict.against() > 0) {
     reporter_.refresh(id, verdict.health(),
                       fmt::format("{} of {} probes {} {}", verdict.against(), verdict.needed(),
-                                  passed ? "passed" : "failed", passed ? passed_text(result) : failed_text));
+                                  passed ? "passed" : "failed", passed ? passed_text(result) : failed_text),
+                      verdict.against());
     return;
   }
   // Nothing new, unless a count has been given up or it fails in another way than before.

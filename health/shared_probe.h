@@ -22,9 +22,15 @@ class SharedProbe final : private ProbeSlots::User {
   SharedProbe(const SharedProbe&) = delete;
   SharedProbe& operator=(const SharedProbe&) = delete;
 
-  /// From now on it is probed, the first time at once. `known`: its health so far.
-  void join(std::shared_ptr<BackendLoad> load, Health known);
-  Health leave(BackendId id);
+  /// From now on it is probed, the first time at once. `known`: its health so far, and the results in a row
+  /// that speak against it.
+  void join(std::shared_ptr<BackendLoad> load, Health known, std::uint32_t against = 0);
+  /// What is known of it, for when it joins another one.
+  struct Known {
+    Health health = Health::Unknown;
+    std::uint32_t against = 0;  ///< results in a row
+  };
+  Known leave(BackendId id);
   bool empty() const { return members_.empty(); }
   const ProbeSubject& subject() const { return subject_; }
 

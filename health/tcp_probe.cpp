@@ -9,9 +9,10 @@ namespace {
 class TcpProbe final : public Probe {
  public:
   TcpProbe(ProbeLoop& loop, const ProbeInput& input, Done done)
-      : done_(std::move(done)),
+      : address_(input.address),
+        done_(std::move(done)),
         socket_(
-            loop, input.address, [this](int error) { finish(error); }, [] {}) {}
+            loop, input.address, input.config.source, [this](int error) { finish(error); }, [] {}) {}
 
   void start() override { socket_.start(); }
   void cancel() override { socket_.close(); }
@@ -21,9 +22,10 @@ class TcpProbe final : public Probe {
  private:
   void finish(int error) {
     socket_.close();
-    done_(error == 0 ? ProbeResult{Outcome::Passed, "", true} : failed_with(error, false));
+    done_(error == 0 ? ProbeResult{Outcome::Passed, "", true} : connect_failed_with(error, address_));
   }
 
+  const Address address_;
   Done done_;
   ProbeSocket socket_;
 };

@@ -9,10 +9,16 @@ constexpr Millis kTrialCheck{5'000};
 
 }  // namespace
 
-UnprobedBackend::UnprobedBackend(ProbeLoop& loop, Reporter& reporter, std::shared_ptr<BackendLoad> load)
-    : loop_(loop), reporter_(reporter), load_(std::move(load)), alarm_(loop, [this] { on_alarm(); }) {
+UnprobedBackend::UnprobedBackend(ProbeLoop& loop, Reporter& reporter, std::shared_ptr<BackendLoad> load,
+                                 const Ejection::Limits& limits, Health known)
+    : loop_(loop), reporter_(reporter), load_(std::move(load)), ejection_(limits), alarm_(loop, [this] {
+        on_alarm();
+      }) {
   load_->failures_in_a_row.store(0);
-  reporter_.transition(load_->id, Health::Up, "not probed");
+  if (known == Health::Down && limits.after != 0)
+    apply(ejection_.begin_out(loop_.now()));
+  else
+    reporter_.transition(load_->id, Health::Up, "not probed");
 }
 
 void UnprobedBackend::connects_changed() {

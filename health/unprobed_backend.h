@@ -12,7 +12,9 @@ namespace weir {
 /// Ejection on the checker's clock.
 class UnprobedBackend {
  public:
-  UnprobedBackend(ProbeLoop& loop, Reporter& reporter, std::shared_ptr<BackendLoad> load);
+  /// `known`: Down when it is out of rotation already.
+  UnprobedBackend(ProbeLoop& loop, Reporter& reporter, std::shared_ptr<BackendLoad> load,
+                  const Ejection::Limits& limits, Health known);
 
   void connects_changed();
   /// Up, and neither out nor on trial.

@@ -11,8 +11,9 @@ namespace weir {
 /// opposite result starts the count again. While nothing is known, the first result alone decides.
 class Verdict {
  public:
-  Verdict(std::uint32_t rise, std::uint32_t fall, Health known = Health::Unknown)
-      : rise_(rise), fall_(fall), health_(known) {}
+  /// `known`, and the results in a row that speak against it: a count that somebody else began goes on.
+  Verdict(std::uint32_t rise, std::uint32_t fall, Health known = Health::Unknown, std::uint32_t against = 0)
+      : rise_(rise), fall_(fall), against_(known == Health::Unknown ? 0 : against), health_(known) {}
 
   /// Takes one result. True when `health` has changed.
   bool add(bool passed);
@@ -28,7 +29,7 @@ class Verdict {
 
   std::uint32_t rise_;
   std::uint32_t fall_;
-  std::uint32_t against_ = 0;
+  std::uint32_t against_;
   Health health_;
 };
 

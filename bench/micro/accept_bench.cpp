@@ -60,9 +60,8 @@ std::shared_ptr<const Table> table_of(const Address& address) {
   PoolSettings settings;
   settings.name = "web";
   settings.balance = "round_robin";
-  auto table = std::make_shared<Table>();
-  table->generation = 1;
-  table->pools.push_back(Pool::build(settings, {std::move(backend)}, nullptr));
+  auto table =
+      std::make_shared<const Table>(1, std::vector{Pool::build(settings, {std::move(backend)}, nullptr)});
   return table;
 }
 
@@ -75,6 +74,9 @@ class Weir {
     WEIR_CHECK(fd && worker);
     address_ = address_of(fd->get());
     worker_ = std::move(*worker);
+    wait_list_ = std::make_unique<WaitList>(worker_->loop(), [](const WaitQueue::Call&) {});
+    shared_.wait_list = wait_list_.get();
+    admission_.wake_by([] {});
     // Before the thread starts, this one may.
     worker_->adopt(table_of(backend));
     worker_->add_listener(1, load_, std::move(*fd), false);
@@ -83,17 +85,21 @@ class Weir {
   const Address& address() const { return address_; }
 
  private:
-  Gate gate_{1000};
+  Descriptors descriptors_;
+  Admission admission_{1000, descriptors_};
+  PipeAllowance pipes_{descriptors_};
   AccessLog log_{AccessLog::Target{}, 1, [](const std::string&) {}};
   ListenerLoad load_{"web", "web", 1};
-  WorkerShared shared_{.gate = gate_,
+  WorkerShared shared_{.admission = admission_,
+                       .pipes = pipes_,
                        .access_log = log_,
                        .workers = 1,
                        .on_connects_changed = [](const std::shared_ptr<BackendLoad>&) {},
                        .on_trouble = [](std::uint32_t, Trouble) {},
-                       .wake_all = [] {}};
+                       .reclaim = [] {}};
   Address address_;
   std::unique_ptr<Worker> worker_;
+  std::unique_ptr<WaitList> wait_list_;
 };
 
 void clients_of(benchmark::State& state, const Address& address) {

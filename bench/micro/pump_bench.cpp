@@ -19,7 +19,6 @@ using namespace weir;
 namespace {
 
 constexpr std::size_t kReadBufferBytes = 64 * 1024;  // as a Worker's
-constexpr std::size_t kNoPipes = 1000;               // so many workers that nothing is left for one of them
 
 /// Writes and throws away without blocking; answers how many bytes went.
 std::size_t write_some(int fd, const std::vector<std::byte>& bytes, std::size_t done) {
@@ -35,8 +34,8 @@ std::size_t discard_some(int fd) {
 }
 
 struct Line {
-  explicit Line(std::size_t workers)
-      : pipes(workers), buffer(kReadBufferBytes), context{{buffer.data(), buffer.size()}, pipes} {
+  explicit Line(bool with_pipes) : buffer(kReadBufferBytes), context{{buffer.data(), buffer.size()}, pipes} {
+    if (!with_pipes) descriptors.set(0, 0);
     pump.on_fresh_sink();
   }
   ~Line() { pump.release(pipes); }
@@ -57,7 +56,9 @@ struct Line {
 
   Connection client;
   Connection backend;
-  PipePool pipes;
+  Descriptors descriptors;
+  PipeAllowance allowance{descriptors};
+  PipePool pipes{allowance};
   std::vector<std::byte> buffer;
   PumpContext context;
   Pump pump;
@@ -77,8 +78,8 @@ void ends_alone(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * state.range(0));
 }
 
-void through(benchmark::State& state, std::size_t workers) {
-  Line line(workers);
+void through(benchmark::State& state, bool with_pipes) {
+  Line line(with_pipes);
   // Full reads, which is what turns a flow to bulk.
   line.move(std::vector<std::byte>(8 * kReadBufferBytes));
   const std::vector<std::byte> message(static_cast<std::size_t>(state.range(0)));
@@ -87,10 +88,10 @@ void through(benchmark::State& state, std::size_t workers) {
 }
 
 void copied(benchmark::State& state) {
-  through(state, kNoPipes);
+  through(state, false);
 }
 void spliced(benchmark::State& state) {
-  through(state, 1);
+  through(state, true);
 }
 
 }  // namespace

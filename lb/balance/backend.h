@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "lb/balance/change_board.h"
 #include "lb/base/address.h"
+#include "lb/base/error.h"
 #include "lb/base/state.h"
 
 namespace weir {
@@ -18,7 +20,7 @@ using BackendId = std::uint32_t;
 /// A backend's place in its Pool's `backends`. Means nothing in another version of that pool.
 using BackendIndex = std::uint32_t;
 
-/// Totals that one worker keeps for one backend. Only that worker writes (plain load, add, store); anyone
+/// Totals that one thread keeps for one backend. Only that thread writes (plain load, add, store); anyone
 /// reads.
 struct alignas(64) WorkerTotals {
   std::atomic<std::uint64_t> sessions{0};  ///< sessions connected to this backend
@@ -48,31 +50,67 @@ class BackendLoad {
   const std::string name;
   const std::string address;  ///< as the configuration writes it
   std::vector<WorkerTotals> per_worker;
+  WorkerTotals
+      elsewhere;  ///< by other processes of this Weir, before and after an upgrade; the control thread's
+
+  /// From now on each change of `active` is marked on this board too, at `place`; once for all the life of
+  /// this load. Control thread. A count read after this call is either marked or has the change in it.
+  void watch(std::shared_ptr<ChangeBoard> board, std::uint32_t place) {
+    WEIR_CHECK(board_owner_ == nullptr);
+    board_owner_ = std::move(board);
+    place_ = place;
+    board_.store(board_owner_.get(), std::memory_order_seq_cst);
+  }
+  /// Null when nobody watches. Control thread.
+  const std::shared_ptr<ChangeBoard>& board() const { return board_owner_; }
+  std::uint32_t place() const { return place_; }
+
+  void count_session() {
+    active.fetch_add(1, std::memory_order_seq_cst);
+    mark_change();
+  }
+  void discount_session() {
+    active.fetch_sub(1, std::memory_order_seq_cst);
+    mark_change();
+  }
 
   /// Sessions picked and not yet ended, connecting ones included. Written through Lease only. On a cache
   /// line apart from all that is only read.
   alignas(64) std::atomic<std::uint32_t> active{0};
+  /// Sessions that wait for a source port or a place in the backlog towards it (proxy/wait_list): newcomers
+  /// queue behind them.
+  std::atomic<std::uint32_t> waiting{0};
   /// Passive health. Connects failed since the last one that worked, over all workers.
   std::atomic<std::uint32_t> failures_in_a_row{0};
   /// Set by the worker that reports a change of failures_in_a_row, cleared by the reader before it looks: one
   /// report at a time is under way, however many connects fail.
   std::atomic<bool> report_pending{false};
-  /// While Backend::on_trial: taken by the one session that tries the backend.
+  /// Of a backend with Backend::for_one_session: held by the session that tries it. Pool::pick takes it.
   std::atomic<bool> trial_taken{false};
+
+ private:
+  /// Sequentially consistent, as `active` is where it is written: either a change sees the board that was
+  /// hung up before the counts were read, or that reading sees the change.
+  void mark_change() {
+    if (ChangeBoard* const board = board_.load(std::memory_order_seq_cst)) board->mark(place_);
+  }
+
+  std::atomic<ChangeBoard*> board_{nullptr};
+  std::uint32_t place_ = 0;
+  std::shared_ptr<ChangeBoard> board_owner_;
 };
 
 /// Counts one session on its backend from the pick until it ends, however it ends. A move-only value.
 class Lease {
  public:
   Lease() = default;
-  explicit Lease(std::shared_ptr<BackendLoad> load) : load_(std::move(load)) {
-    load_->active.fetch_add(1, std::memory_order_relaxed);
-  }
+  explicit Lease(std::shared_ptr<BackendLoad> load) : load_(std::move(load)) { load_->count_session(); }
   Lease(Lease&& other) noexcept = default;
   Lease& operator=(Lease&& other) noexcept {
     if (this != &other) {
       release();
       load_ = std::move(other.load_);
+      counted_ = other.counted_;
     }
     return *this;
   }
@@ -80,15 +118,22 @@ class Lease {
 
   /// Ends the count and hands the identity on (to the access log). Null when there was none.
   std::shared_ptr<BackendLoad> release() {
-    if (load_) load_->active.fetch_sub(1, std::memory_order_relaxed);
+    end_count();
     return std::move(load_);
   }
+  /// The session is no load of the backend's any more; the identity stays.
+  void end_count() {
+    if (load_ && counted_) load_->discount_session();
+    counted_ = false;
+  }
+  bool counts() const { return load_ != nullptr && counted_; }
   BackendLoad* get() const { return load_.get(); }
   const std::shared_ptr<BackendLoad>& load() const { return load_; }
   explicit operator bool() const { return load_ != nullptr; }
 
  private:
   std::shared_ptr<BackendLoad> load_;
+  bool counted_ = true;
 };
 
 /// One backend as one version of its pool sees it. Never changed once published.
@@ -102,11 +147,18 @@ struct Backend {
   bool backup = false;
   Admin admin = Admin::Enabled;
   Health health = Health::Unknown;
-  bool on_trial =
-      false;  ///< back from a passive ejection: one session alone may try it (BackendLoad::trial_taken)
-  bool used_although_down = false;    ///< on_all_down = "try_all" is in force; set by Pool::build alone
-  std::uint32_t share_percent = 100;  ///< slow start: the part of its weight it gets, 1..100
-  std::string reason;                 ///< of its health, as a sentence for the operator
+  bool on_trial = false;  ///< back from a passive ejection, and not yet known to work
+  /// Enabled and probed, and nothing has been heard of it yet: soon it may be eligible. Set by the Registry.
+  bool undecided = false;
+  /// No backend of this pool's own: it serves while none of those is eligible and one is undecided. Its
+  /// name, and its load's pool, are its own.
+  bool stand_in = false;
+  bool used_although_down = false;  ///< on_all_down = "try_all" is in force; set by Pool::build alone
+  /// Nobody of the pool is in rotation, and this one is ejected or on trial: it is used, by every session.
+  /// Set by Pool::build alone.
+  bool last_resort = false;
+  std::uint32_t share_percent = 100;              ///< slow start: the part of its weight it gets, 1..100
+  std::string reason;                             ///< of its health, as a sentence for the operator
   std::chrono::system_clock::time_point since{};  ///< when `health` became what it is
   /// Another one each time its health is forgotten: what was known of an earlier one is void.
   std::uint64_t life = 0;
@@ -116,8 +168,11 @@ struct Backend {
 
   /// May get new sessions. The only place where the operator's word and the checker's meet.
   bool eligible() const {
-    return admin == Admin::Enabled && (health == Health::Up || used_although_down) && !addresses.empty();
+    return admin == Admin::Enabled && !addresses.empty() &&
+           (health == Health::Up || used_although_down || last_resort);
   }
+  /// Eligible for one session at a time, which holds BackendLoad::trial_taken; the others pass it over.
+  bool for_one_session() const { return on_trial && !last_resort; }
 };
 
 }  // namespace weir

@@ -1,16 +1,25 @@
 #include <fmt/format.h>
 
-#include <numeric>
+#include <array>
 
 #include "lb/balance/balancer.h"
+#include "lb/balance/load_ranking.h"
 #include "lb/balance/turns.h"
 
 namespace weir {
 namespace {
 
 /// How far a tie looks ahead in the sequence: the whole of it when the weights add up to no more. A pick must
-/// stay below 2 µs; beyond, the tied ones take turns in the file's order.
+/// stay below 1 µs; beyond, the tied ones take turns in the file's order.
 constexpr std::uint64_t kMaxTurnsAhead = 1024;
+/// The same where the sequence is longer than that.
+constexpr std::uint64_t kTurnsAheadOfMany = 128;
+
+/// Up to here all counters are read at each pick; beyond, a LoadRanking knows which have changed.
+constexpr std::size_t kMostScanned = 128;
+
+/// With more backends tried than this all counters are read.
+constexpr std::size_t kMostExcluded = 16;
 
 /// How many lines explain() spends on the least busy.
 constexpr std::size_t kExplained = 5;
@@ -23,34 +32,31 @@ class LeastConnections final : public Balancer {
  public:
   LeastConnections(std::span<const Member> members, const LeastConnections* previous)
       : turns_(members, previous != nullptr ? &previous->turns_ : nullptr) {
+    std::vector<Member> eligible;
     for (const Member& member : members) {
       if (!member.eligible) continue;
+      eligible.push_back(member);
       candidates_.push_back({&member.load->active, member.weight * member.share_percent});
       seats_.push_back({member.index, member.id, member.load, member.weight});
     }
+    if (eligible.size() <= kMostScanned) return;
+    ranking_ = std::make_unique<const LoadRanking>(eligible);
+    for (std::uint32_t i = 0; i < seats_.size(); ++i) by_id_.emplace_back(seats_[i].id, i);
+    std::ranges::sort(by_id_);
+    in_order_ = turns_.size() == seats_.size();
+    for (std::uint32_t i = 0; in_order_ && i < seats_.size(); ++i) in_order_ = turns_.member_at(i) == i;
   }
 
   std::optional<BackendIndex> pick(const PickInput& input) const override {
-    const Least least = scan(input);
-    if (least.ties == 0) return std::nullopt;
-    if (least.ties == 1) return seats_[least.candidate].index;
-    // Another worker's tie may move the cursor meanwhile; the last attempt does without.
-    constexpr int kAttempts = 4;
-    std::uint32_t chosen = least.candidate;
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      const std::uint64_t seen = turns_.peek();
-      const std::uint64_t turn = tied_turn(least, input, seen);
-      chosen = turn == kNoTurn ? tied_in_rotation(least, input, seen) : turns_.member_at(turn);
-      if (turns_.move(seen, turn == kNoTurn ? seen + 1 : turn + 1)) break;
-    }
-    return seats_[chosen].index;
+    const Excluded excluded = excluded_by(input);
+    return ranking_ && !excluded.too_many ? pick_ranked(input, excluded) : pick_scanned(input);
   }
 
   std::optional<BackendIndex> explain(const PickInput& input,
                                       std::vector<std::string>& because) const override;
 
  private:
-  /// What the scan reads, and no more: with 1,000 of them it is the cache that counts.
+  /// What the scan reads, and no more: it is the cache that counts.
   struct Candidate {
     const std::atomic<std::uint32_t>* active;
     std::uint32_t weight;  ///< in hundredths: slow start takes its part
@@ -67,7 +73,52 @@ class LeastConnections final : public Balancer {
     std::uint64_t weight = 0;
     std::uint32_t ties = 0;  ///< 0: nobody is left
   };
+  /// The tried ones' ranks.
+  struct Excluded {
+    std::array<LoadRanking::Rank, kMostExcluded> ranks;
+    std::size_t count = 0;
+    bool too_many = false;
+
+    std::span<const LoadRanking::Rank> get() const { return {ranks.data(), count}; }
+  };
+  /// One of several that are equally busy.
+  struct Tied {
+    std::uint32_t candidate;
+    std::uint64_t next_turn;  ///< where the sequence stands when it has been chosen
+  };
   static constexpr std::uint64_t kNoTurn = ~std::uint64_t{0};
+  /// Other workers' ties may move the cursor meanwhile; the last attempt does without.
+  static constexpr int kAttempts = 4;
+
+  std::optional<BackendIndex> pick_scanned(const PickInput& input) const {
+    const Least least = scan(input);
+    if (least.ties == 0) return std::nullopt;
+    if (least.ties == 1) return seats_[least.candidate].index;
+    std::uint32_t chosen = least.candidate;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      const std::uint64_t seen = turns_.peek();
+      const Tied tied = tied_scanned(least, input, seen);
+      chosen = tied.candidate;
+      if (turns_.move(seen, tied.next_turn)) break;
+    }
+    return seats_[chosen].index;
+  }
+
+  std::optional<BackendIndex> pick_ranked(const PickInput& input, const Excluded& excluded) const {
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      ranking_->catch_up();
+      const MinTree& tree = ranking_->tree();
+      const LoadRanking::Key least = tree.least(excluded.get());
+      if (least == MinTree::kNobody) return std::nullopt;
+      const std::uint64_t seen = turns_.peek();
+      const auto chosen = in_order_ ? next_ranked(least, excluded, seen) : tied_ranked(least, excluded, seen);
+      if (!chosen) continue;  // it has become busier meanwhile
+      const std::uint32_t candidate = chosen->candidate;
+      if (is_alone(candidate, least, excluded)) return seats_[candidate].index;
+      if (turns_.move(seen, chosen->next_turn) || attempt == kAttempts - 1) return seats_[candidate].index;
+    }
+    return pick_scanned(input);
+  }
 
   Least scan(const PickInput& input) const {
     return input.tried.empty() ? scan<false>(input) : scan<true>(input);
@@ -83,12 +134,20 @@ class LeastConnections final : public Balancer {
            !input.has_tried(seats_[member].id);
   }
 
-  std::uint64_t tied_turn(const Least& least, const PickInput& input, std::uint64_t from) const {
-    const std::uint64_t ahead = std::min(turns_.size(), kMaxTurnsAhead);
+  template <typename Ties>
+  std::uint64_t tied_turn(std::uint64_t from, std::uint64_t most, Ties ties) const {
+    const std::uint64_t ahead = std::min(turns_.size(), most);
     for (std::uint64_t turn = from; turn != from + ahead; ++turn) {
-      if (ties_with(least, turns_.member_at(turn), input)) return turn;
+      if (ties(turns_.member_at(turn))) return turn;
     }
     return kNoTurn;
+  }
+
+  Tied tied_scanned(const Least& least, const PickInput& input, std::uint64_t seen) const {
+    const std::uint64_t turn = tied_turn(
+        seen, kMaxTurnsAhead, [&](std::uint32_t member) { return ties_with(least, member, input); });
+    if (turn == kNoTurn) return {tied_in_rotation(least, input, seen), seen + 1};
+    return {turns_.member_at(turn), turn + 1};
   }
 
   /// The tied ones in rotation, when none of them has a turn near.
@@ -103,10 +162,85 @@ class LeastConnections final : public Balancer {
     return last;
   }
 
+  /// Whom pick() would choose of them now.
+  std::uint32_t explained_tie(const Least& least, const PickInput& input) const {
+    const std::uint64_t seen = turns_.peek();
+    const Excluded excluded = excluded_by(input);
+    if (!ranking_ || excluded.too_many) return tied_scanned(least, input, seen).candidate;
+    ranking_->catch_up();
+    const LoadRanking::Key key = ranking_->tree().least(excluded.get());
+    const auto tied = in_order_ ? next_ranked(key, excluded, seen) : tied_ranked(key, excluded, seen);
+    return tied ? tied->candidate : least.candidate;
+  }
+  Excluded excluded_by(const PickInput& input) const;
+  bool is_alone(std::uint32_t candidate, LoadRanking::Key least, const Excluded& excluded) const;
+  std::optional<std::uint32_t> first_from(std::uint32_t from, LoadRanking::Key least,
+                                          const Excluded& excluded) const;
+  std::optional<Tied> next_ranked(LoadRanking::Key least, const Excluded& excluded, std::uint64_t seen) const;
+  std::optional<Tied> tied_ranked(LoadRanking::Key least, const Excluded& excluded, std::uint64_t seen) const;
+
   std::vector<Candidate> candidates_;  ///< the eligible members
   std::vector<Seat> seats_;            ///< the same
   Turns turns_;
+
+  std::unique_ptr<const LoadRanking> ranking_;  ///< of the same; null when there are few
+  std::vector<std::pair<BackendId, std::uint32_t>> by_id_;
+  bool in_order_ = false;  ///< the sequence is just everyone in turn
+  /// Where the rotation of far-off ties goes on. Approximate when several workers move it.
+  mutable std::atomic<std::uint32_t> rotation_{0};
 };
+
+LeastConnections::Excluded LeastConnections::excluded_by(const PickInput& input) const {
+  Excluded excluded;
+  if (input.tried.empty()) return excluded;
+  for (const BackendId id : input.tried) {
+    const auto found = std::ranges::lower_bound(by_id_, std::pair{id, std::uint32_t{0}});
+    if (found == by_id_.end() || found->first != id) continue;
+    excluded.too_many = excluded.count == kMostExcluded;
+    if (excluded.too_many) break;
+    excluded.ranks[excluded.count++] = found->second;
+  }
+  return excluded;
+}
+
+std::optional<std::uint32_t> LeastConnections::first_from(std::uint32_t from, LoadRanking::Key least,
+                                                          const Excluded& excluded) const {
+  const auto count = static_cast<std::uint32_t>(seats_.size());
+  const auto found = ranking_->tree().first(least, from, count, excluded.get());
+  return found ? found : ranking_->tree().first(least, 0, from, excluded.get());
+}
+
+bool LeastConnections::is_alone(std::uint32_t candidate, LoadRanking::Key least,
+                                const Excluded& excluded) const {
+  const auto next = static_cast<std::uint32_t>((candidate + std::size_t{1}) % seats_.size());
+  return first_from(next, least, excluded) == candidate;
+}
+
+std::optional<LeastConnections::Tied> LeastConnections::next_ranked(LoadRanking::Key least,
+                                                                    const Excluded& excluded,
+                                                                    std::uint64_t seen) const {
+  const std::uint64_t count = seats_.size();
+  const auto due = static_cast<std::uint32_t>(seen % count);
+  const auto found = first_from(due, least, excluded);
+  if (!found) return std::nullopt;
+  return Tied{*found, seen + (*found + count - due) % count + 1};
+}
+
+std::optional<LeastConnections::Tied> LeastConnections::tied_ranked(LoadRanking::Key least,
+                                                                    const Excluded& excluded,
+                                                                    std::uint64_t seen) const {
+  const MinTree& tree = ranking_->tree();
+  const std::uint64_t turn = tied_turn(
+      seen, turns_.size() <= kMaxTurnsAhead ? kMaxTurnsAhead : kTurnsAheadOfMany, [&](std::uint32_t member) {
+        return tree.key(member) <= least && std::ranges::find(excluded.get(), member) == excluded.get().end();
+      });
+  if (turn != kNoTurn) return Tied{turns_.member_at(turn), turn + 1};
+  const auto found = first_from(rotation_.load(std::memory_order_relaxed), least, excluded);
+  if (!found) return std::nullopt;
+  rotation_.store(static_cast<std::uint32_t>((*found + std::size_t{1}) % seats_.size()),
+                  std::memory_order_relaxed);
+  return Tied{*found, seen + 1};
+}
 
 template <bool kRetry>
 LeastConnections::Least LeastConnections::scan(const PickInput& input) const {
@@ -163,10 +297,7 @@ std::optional<BackendIndex> LeastConnections::explain(const PickInput& input,
   }
   if (least.ties == 1) return seats_[least.candidate].index;
 
-  const std::uint64_t seen = turns_.peek();
-  const std::uint64_t turn = tied_turn(least, input, seen);
-  const std::uint32_t chosen =
-      turn == kNoTurn ? tied_in_rotation(least, input, seen) : turns_.member_at(turn);
+  const std::uint32_t chosen = explained_tie(least, input);
   because.push_back(fmt::format("{} are equally busy: {} is next in the round-robin sequence", least.ties,
                                 seats_[chosen].load->name));
   return seats_[chosen].index;

@@ -28,6 +28,7 @@ class ListenerLoad {
     std::atomic<std::uint64_t> value{0};  ///< written by its worker only
   };
   std::vector<Total> accepted;
+  Total elsewhere;  ///< by other processes of this Weir; written by the control thread only
 };
 
 }  // namespace weir

@@ -59,14 +59,26 @@ std::optional<SessionId> SessionId::parse(std::string_view text) {
   return out;
 }
 
+std::uint64_t rank(SessionOrder order, std::uint64_t bytes, Millis age, Millis idle) {
+  switch (order) {
+    case SessionOrder::Bytes:
+      return bytes;
+    case SessionOrder::Age:
+      return static_cast<std::uint64_t>(age.count());
+    case SessionOrder::Idle:
+      return static_cast<std::uint64_t>(idle.count());
+    case SessionOrder::None:
+      break;
+  }
+  return 0;
+}
+
 bool SessionFilter::matches(const SessionId& id, std::string_view pool_name, const BackendLoad* load,
                             const ClientAddress& address) const {
-  if (!ids.empty() && !std::binary_search(ids.begin(), ids.end(), id)) return false;
-  if (!pool.empty() && !glob_matches(pool, pool_name)) return false;
-  if (!backend.empty() && (load == nullptr || !glob_matches(backend, load->name))) return false;
-  if (!backend_ids.empty() &&
-      (load == nullptr || !std::binary_search(backend_ids.begin(), backend_ids.end(), load->id)))
-    return false;
+  if (ids && !std::binary_search(ids->begin(), ids->end(), id)) return false;
+  if (pool && !glob_matches(*pool, pool_name)) return false;
+  if (backend && (load == nullptr || !glob_matches(*backend, load->name))) return false;
+  if (backend_id && (load == nullptr || load->id != *backend_id)) return false;
   return !client || client->contains(address);
 }
 

@@ -49,12 +49,26 @@ struct SessionInfo {
   std::uint64_t bytes_to_client = 0;
 };
 
+/// Which sessions come first.
+enum class SessionOrder : std::uint8_t { None, Bytes, Age, Idle };
+
+/// How much, by that order: the most comes first.
+std::uint64_t rank(SessionOrder order, std::uint64_t bytes, Millis age, Millis idle);
+
+/// The sessions of one client address, counted together.
+struct ClientSessions {
+  std::string client;  ///< "203.0.113.9", "unix"
+  std::uint64_t sessions = 0;
+  std::uint64_t bytes_to_backend = 0;
+  std::uint64_t bytes_to_client = 0;
+};
+
 /// Which sessions are meant: those that pass every part that is given. Copied to the workers.
 struct SessionFilter {
-  std::vector<SessionId> ids;          ///< sorted; empty = any
-  std::string pool;                    ///< a glob; empty = any
-  std::string backend;                 ///< a glob; empty = any
-  std::vector<BackendId> backend_ids;  ///< sorted; empty = any
+  std::optional<std::vector<SessionId>> ids;  ///< sorted; an empty list means nobody
+  std::optional<std::string> pool;            ///< a glob
+  std::optional<std::string> backend;         ///< a glob
+  std::optional<BackendId> backend_id;
   std::optional<ClientNetwork> client;
 
   /// `load` is null for a session without a backend.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "lb/base/error.h"
 
 namespace weir {
@@ -9,16 +11,30 @@ namespace {
 
 constexpr std::string_view kUsedAlthough = "; used although ";
 
-/// Takes away what an earlier build has said of `used_although_down`.
-void forget_try_all(Backend& backend) {
-  if (!backend.used_although_down) return;
-  backend.used_although_down = false;
+/// Takes away what an earlier build has said.
+void forget_exceptions(Backend& backend) {
+  backend.last_resort = false;
+  if (!std::exchange(backend.used_although_down, false)) return;
   const std::size_t added = backend.reason.rfind(kUsedAlthough);
   if (added != std::string::npos) backend.reason.resize(added);
 }
 
 bool any_eligible(const std::vector<Backend>& backends) {
   return std::any_of(backends.begin(), backends.end(), [](const Backend& b) { return b.eligible(); });
+}
+
+bool any_in_rotation(const std::vector<Backend>& backends) {
+  return std::any_of(backends.begin(), backends.end(),
+                     [](const Backend& b) { return b.eligible() && !b.on_trial; });
+}
+
+bool is_held_back(const Backend& backend) {
+  return backend.admin == Admin::Enabled && !backend.addresses.empty() && !backend.last_resort &&
+         (backend.health == Health::Down || backend.on_trial);
+}
+
+void use_as_last_resort(std::vector<Backend>& backends) {
+  for (Backend& backend : backends) backend.last_resort = backend.health == Health::Down || backend.on_trial;
 }
 
 void use_although_down(std::vector<Backend>& backends) {
@@ -29,19 +45,66 @@ void use_although_down(std::vector<Backend>& backends) {
   }
 }
 
-std::unique_ptr<Balancer> build_group(const BalancerKind& kind, const std::vector<Backend>& backends,
-                                      bool backup, const Balancer* previous) {
+}  // namespace
+
+void settle_exceptions(const PoolSettings& settings, std::vector<Backend>& backends) {
+  for (Backend& backend : backends) forget_exceptions(backend);
+  if (settings.unprobed && !any_in_rotation(backends)) use_as_last_resort(backends);
+  if (settings.try_all_when_down && !any_eligible(backends)) use_although_down(backends);
+}
+
+void BackendGroup::build(const BalancerKind& kind, const std::vector<Backend>& backends, bool backups,
+                         const BackendGroup* previous) {
   std::vector<Member> members;
   for (BackendIndex i = 0; i < backends.size(); ++i) {
     const Backend& backend = backends[i];
-    if (backend.backup != backup) continue;
+    if (backend.backup != backups) continue;
+    const bool on_trial = backend.eligible() && backend.for_one_session();
+    if (on_trial) trials_.push_back({i, backend.id(), backend.load.get()});
     members.push_back({i, backend.id(), backend.name, backend.weight, backend.share_percent,
-                       backend.eligible(), backend.load.get()});
+                       backend.eligible() && !on_trial, backend.load.get()});
   }
-  return kind.build(members, previous);
+  rotation_ = kind.build(members, previous != nullptr ? previous->rotation_.get() : nullptr);
+  if (trials_.empty()) return;
+  for (Member& member : members) member.eligible = member.eligible || find_trial(member.index) != nullptr;
+  with_trials_ = kind.build(members, rotation_.get());
 }
 
-}  // namespace
+const BackendGroup::Trial* BackendGroup::find_trial(BackendIndex index) const {
+  const auto found = std::ranges::find(trials_, index, &Trial::index);
+  return found != trials_.end() ? &*found : nullptr;
+}
+
+bool BackendGroup::has_free_trial(const PickInput& input) const {
+  return std::ranges::any_of(trials_, [&](const Trial& trial) {
+    return !trial.load->trial_taken.load(std::memory_order_relaxed) && !input.has_tried(trial.id);
+  });
+}
+
+std::optional<BackendIndex> BackendGroup::pick(const PickInput& input) const {
+  if (with_trials_ != nullptr && has_free_trial(input)) {
+    if (const auto index = with_trials_->pick(input)) {
+      const Trial* const trial = find_trial(*index);
+      if (trial != nullptr && !trial->load->trial_taken.exchange(true)) return index;
+    }
+  }
+  return rotation_->pick(input);
+}
+
+std::optional<BackendIndex> BackendGroup::explain(const PickInput& input,
+                                                  std::vector<std::string>& because) const {
+  if (with_trials_ != nullptr && has_free_trial(input)) {
+    std::vector<std::string> steps;
+    const auto index = with_trials_->explain(input, steps);
+    const Trial* const trial = index ? find_trial(*index) : nullptr;
+    if (trial != nullptr && !trial->load->trial_taken.load(std::memory_order_relaxed)) {
+      because.insert(because.end(), steps.begin(), steps.end());
+      because.push_back(fmt::format("{} is on trial: this session alone would try it", trial->load->name));
+      return index;
+    }
+  }
+  return rotation_->explain(input, because);
+}
 
 std::shared_ptr<const Pool> Pool::build(PoolSettings settings, std::vector<Backend> backends,
                                         const Pool* previous) {
@@ -50,19 +113,22 @@ std::shared_ptr<const Pool> Pool::build(PoolSettings settings, std::vector<Backe
   const std::shared_ptr<Pool> pool(new Pool);
   pool->settings_ = std::move(settings);
   pool->backends_ = std::move(backends);
-  for (Backend& backend : pool->backends_) {
-    WEIR_CHECK(backend.load != nullptr);
-    forget_try_all(backend);
-  }
-  if (pool->settings_.try_all_when_down && !weir::any_eligible(pool->backends_)) {
-    use_although_down(pool->backends_);
-  }
+  for (const Backend& backend : pool->backends_) WEIR_CHECK(backend.load != nullptr);
+  settle_exceptions(pool->settings_, pool->backends_);
+  pool->by_id_.reserve(pool->backends_.size());
+  for (BackendIndex i = 0; i < pool->backends_.size(); ++i)
+    pool->by_id_.emplace_back(pool->backends_[i].id(), i);
+  std::sort(pool->by_id_.begin(), pool->by_id_.end());
   pool->any_eligible_ = weir::any_eligible(pool->backends_);
+  pool->any_undecided_ = std::any_of(pool->backends_.begin(), pool->backends_.end(),
+                                     [](const Backend& b) { return b.undecided && !b.eligible(); });
+
+  for (BackendIndex i = 0; i < pool->backends_.size(); ++i)
+    if (pool->settings_.unprobed && is_held_back(pool->backends_[i])) pool->held_back_.push_back(i);
 
   const bool same_kind = previous != nullptr && previous->settings_.balance == pool->settings_.balance;
-  pool->primaries_ =
-      build_group(*kind, pool->backends_, false, same_kind ? previous->primaries_.get() : nullptr);
-  pool->backups_ = build_group(*kind, pool->backends_, true, same_kind ? previous->backups_.get() : nullptr);
+  pool->primaries_.build(*kind, pool->backends_, false, same_kind ? &previous->primaries_ : nullptr);
+  pool->backups_.build(*kind, pool->backends_, true, same_kind ? &previous->backups_ : nullptr);
   return pool;
 }
 
@@ -74,16 +140,34 @@ const Backend* Pool::find(std::string_view name) const {
 }
 
 const Backend* Pool::find(BackendId id) const {
-  for (const Backend& backend : backends_) {
-    if (backend.id() == id) return &backend;
-  }
-  return nullptr;
+  const auto found = std::lower_bound(by_id_.begin(), by_id_.end(), std::pair(id, BackendIndex{0}));
+  return found != by_id_.end() && found->first == id ? &backends_[found->second] : nullptr;
 }
 
 const Backend* Pool::pick(const PickInput& input) const {
-  std::optional<BackendIndex> index = primaries_->pick(input);
-  if (!index) index = backups_->pick(input);
-  return index ? &backends_[*index] : nullptr;
+  std::optional<BackendIndex> index = primaries_.pick(input);
+  if (!index) index = backups_.pick(input);
+  return index ? &backends_[*index] : pick_held_back(input);
+}
+
+/// The least busy one; primaries before backups.
+const Backend* Pool::pick_held_back(const PickInput& input) const {
+  const Backend* best = nullptr;
+  for (const BackendIndex index : held_back_) {
+    const Backend& backend = backends_[index];
+    if (input.has_tried(backend.id())) continue;
+    const auto rank = [](const Backend& b) {
+      return std::pair(b.backup, b.load->active.load(std::memory_order_relaxed));
+    };
+    if (best == nullptr || rank(backend) < rank(*best)) best = &backend;
+  }
+  if (best != nullptr && best->for_one_session()) best->load->trial_taken.store(true);
+  return best;
+}
+
+Choice Pool::choose(const PickInput& input) const {
+  if (const Backend* const backend = pick(input)) return {Choice::Kind::Chosen, backend};
+  return {any_undecided_ ? Choice::Kind::Wait : Choice::Kind::None, nullptr};
 }
 
 const Backend* Pool::explain(const PickInput& input, std::vector<std::string>& because) const {
@@ -95,13 +179,17 @@ const Backend* Pool::explain(const PickInput& input, std::vector<std::string>& b
                                             [](const Backend& b) { return !b.backup && b.eligible(); });
   std::optional<BackendIndex> index;
   if (primary_eligible) {
-    index = primaries_->explain(input, because);
+    index = primaries_.explain(input, because);
   } else {
     because.emplace_back("no primary is eligible: a backup is used");
   }
-  if (!index) index = backups_->explain(input, because);
+  if (!index) index = backups_.explain(input, because);
   if (!index) return nullptr;
   const Backend& backend = backends_[*index];
+  if (backend.last_resort) {
+    because.push_back(fmt::format("{} is used although {}: no backend of the pool is in rotation",
+                                  backend.name, backend.on_trial ? "on trial" : "ejected"));
+  }
   if (backend.used_although_down) {
     because.push_back(fmt::format("{} is used although {}: no backend is up (on_all_down = try_all)",
                                   backend.name, to_string(backend.health)));
@@ -109,11 +197,14 @@ const Backend* Pool::explain(const PickInput& input, std::vector<std::string>& b
   return &backend;
 }
 
-const Pool* Table::find(std::string_view name) const {
-  for (const auto& pool : pools) {
-    if (pool->settings().name == name) return pool.get();
-  }
-  return nullptr;
+Table::Table(std::uint64_t of_generation, std::vector<std::shared_ptr<const Pool>> all_pools)
+    : generation(of_generation), pools(std::move(all_pools)) {
+  for (std::uint32_t i = 0; i < pools.size(); ++i) places_.emplace(pools[i]->settings().name, i);
+}
+
+std::shared_ptr<const Pool> Table::find(std::string_view name) const {
+  const auto found = places_.find(name);
+  return found != places_.end() ? pools[found->second] : nullptr;
 }
 
 }  // namespace weir

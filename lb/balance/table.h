@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "lb/balance/backend.h"
@@ -23,8 +25,54 @@ struct PoolSettings {
   Millis half_close_timeout{30'000};
   bool try_all_when_down = false;         ///< on_all_down = "try_all"
   bool close_sessions_when_down = false;  ///< on_backend_down = "close"
+  std::vector<Address> source = {};       ///< to connect from, in turn; empty = what the kernel takes
+  /// probe = "none": `down` is an ejection, said of a backend by its sessions' connects alone.
+  bool unprobed = false;
 
   friend bool operator==(const PoolSettings&, const PoolSettings&) = default;
+};
+
+/// What a pool answers to a session that looks for a backend.
+struct Choice {
+  enum class Kind : std::uint8_t {
+    Chosen,
+    Wait,  ///< a first verdict is still to come, of somebody who may then serve
+    None   ///< nobody can
+  };
+  Kind kind = Kind::None;
+  const Backend* backend = nullptr;  ///< of Chosen
+};
+
+/// Decides what only a whole pool can: sets `last_resort`, `used_although_down` and what `reason` says of it.
+/// A passive ejection takes nobody while it would leave the pool with nobody in rotation: then all the
+/// ejected and all on trial are used, by every session, until one of them has worked. Pure.
+void settle_exceptions(const PoolSettings& settings, std::vector<Backend>& backends);
+
+/// The primaries or the backups of a pool: who is in rotation, and who is tried by one session at a time.
+class BackendGroup {
+ public:
+  /// `previous` is the group this one replaces, or null.
+  void build(const BalancerKind& kind, const std::vector<Backend>& backends, bool backups,
+             const BackendGroup* previous);
+
+  /// Of a backend on trial, takes BackendLoad::trial_taken: it is now the caller's.
+  std::optional<BackendIndex> pick(const PickInput& input) const;
+  std::optional<BackendIndex> explain(const PickInput& input, std::vector<std::string>& because) const;
+
+ private:
+  struct Trial {
+    BackendIndex index;
+    BackendId id;
+    BackendLoad* load;
+  };
+  const Trial* find_trial(BackendIndex index) const;
+  bool has_free_trial(const PickInput& input) const;
+
+  std::unique_ptr<Balancer> rotation_;
+  std::vector<Trial> trials_;
+  /// Those in rotation and those on trial: says whose turn it would be if all were well, so that a trial goes
+  /// to a session which the backend would get anyway. Null when there is no trial.
+  std::unique_ptr<Balancer> with_trials_;
 };
 
 /// One version of one pool. Immutable; shared by every Table in which the pool did not change, so that a
@@ -40,28 +88,44 @@ class Pool {
   const Backend* find(std::string_view name) const;
   const Backend* find(BackendId id) const;
 
-  /// Primaries first; backups when no primary is eligible, or all eligible ones have been tried. Thread-safe,
-  /// never blocks, never allocates.
+  /// For a session: the backend that pick() answers, else whether to wait for one. Thread-safe, never blocks,
+  /// never allocates.
+  Choice choose(const PickInput& input) const;
+  /// Primaries first; backups when no primary is eligible, or all eligible ones have been tried. When these
+  /// have been tried too, one that is ejected, or that another session tries already, is better than nobody.
+  /// An answer that is Backend::for_one_session is the caller's trial: it clears BackendLoad::trial_taken
+  /// when it has learnt nothing of the backend. Thread-safe, never blocks, never allocates.
   const Backend* pick(const PickInput& input) const;
   const Backend* explain(const PickInput& input, std::vector<std::string>& because) const;
   bool any_eligible() const { return any_eligible_; }
 
  private:
   Pool() = default;
+  const Backend* pick_held_back(const PickInput& input) const;
 
   PoolSettings settings_;
   std::vector<Backend> backends_;
-  std::unique_ptr<Balancer> primaries_;
-  std::unique_ptr<Balancer> backups_;
+  BackendGroup primaries_;
+  BackendGroup backups_;
+  std::vector<std::pair<BackendId, BackendIndex>> by_id_;  ///< sorted
+  std::vector<BackendIndex> held_back_;  ///< ejected or on trial, while others are in rotation
   bool any_eligible_ = false;
+  bool any_undecided_ = false;
 };
 
 /// What every worker reads: all pools at one generation. Immutable.
 struct Table {
-  std::uint64_t generation = 0;
-  std::vector<std::shared_ptr<const Pool>> pools;
+  Table() = default;
+  Table(std::uint64_t of_generation, std::vector<std::shared_ptr<const Pool>> all_pools);
 
-  const Pool* find(std::string_view name) const;
+  const std::uint64_t generation = 0;
+  const std::vector<std::shared_ptr<const Pool>> pools;
+
+  /// Null when there is none. One look: each worker asks for each of its listeners' pools when a Table comes.
+  std::shared_ptr<const Pool> find(std::string_view name) const;
+
+ private:
+  std::unordered_map<std::string_view, std::uint32_t> places_;  // by the names that the pools have
 };
 
 }  // namespace weir

@@ -92,6 +92,13 @@ std::string ip_text(int family, const void* bytes) {
 
 }  // namespace
 
+std::string lower_host(std::string_view host) {
+  std::string out(host);
+  std::ranges::transform(out, out.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return out;
+}
+
 Address::Address(const sockaddr* address, socklen_t size)
     : size_(std::min<socklen_t>(size, sizeof storage_)) {
   std::memcpy(&storage_, address, size_);

@@ -52,6 +52,9 @@ class Address {
   socklen_t size_ = sizeof(sa_family_t);
 };
 
+/// A host name in small letters: names are compared without regard to case (RFC 4343), by ASCII alone.
+std::string lower_host(std::string_view host);
+
 /// Something to connect to as the configuration writes it: an address, or a name that has yet to be resolved.
 struct Endpoint {
   std::string text;                ///< as written

@@ -3,23 +3,18 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <thread>
 
-#include "lb/base/duration.h"
-
 namespace weir {
 
 namespace {
 
-/// Long enough for every worker to take over a Table, or for a reload that resolves nothing; short of for
-/// ever.
-constexpr Millis kAnswerTimeout{60'000};
-/// A full backlog answers connect() with EAGAIN; it is tried again for this long.
-constexpr Millis kBacklogPatience{10'000};
+/// A full backlog answers connect() with EAGAIN; it is tried again this often.
 constexpr Millis kBacklogPause{20};
 
 struct CurlEnd {
@@ -39,10 +34,14 @@ std::size_t append(char* data, std::size_t, std::size_t size, void* to) {
   return size;
 }
 
-Error explain(const std::string& socket, CURLcode code, long os_error) {
-  if (code == CURLE_OPERATION_TIMEDOUT)
-    return {fmt::format("the daemon at {} does not answer", socket), ETIMEDOUT};
+Error explain(const std::string& socket, CURLcode code, long os_error, Millis patience) {
   const int error = static_cast<int>(os_error);
+  if (code == CURLE_OPERATION_TIMEDOUT || (code == CURLE_COULDNT_CONNECT && error == EAGAIN))
+    return {
+        fmt::format("the daemon at {} has not answered within {}: it is stopped, or hangs; --timeout waits "
+                    "longer",
+                    socket, format_duration(patience)),
+        ETIMEDOUT};
   if (error == EACCES || error == EPERM)
     return {
         fmt::format("no right to talk to the daemon at {}: become its user or join its group ([admin] mode)",
@@ -81,7 +80,7 @@ Result<AdminReply> AdminClient::request(const std::string& method, const std::ve
   curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, socket_.c_str());
   curl_easy_setopt(curl.get(), CURLOPT_PROXY, "");  // http_proxy is not for us
   curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(kAnswerTimeout.count()));
+  curl_easy_setopt(curl.get(), CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(curl.get(), CURLOPT_CUSTOMREQUEST, method.c_str());
   if (method == "POST") {
     curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, body.c_str());
@@ -89,8 +88,10 @@ Result<AdminReply> AdminClient::request(const std::string& method, const std::ve
   }
   curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &append);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &reply.body);
-  const auto give_up = std::chrono::steady_clock::now() + kBacklogPatience;
+  const auto give_up = std::chrono::steady_clock::now() + patience_;
   for (;;) {
+    const auto left = std::chrono::ceil<Millis>(give_up - std::chrono::steady_clock::now());
+    curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, std::max(1L, static_cast<long>(left.count())));
     const CURLcode code = curl_easy_perform(curl.get());
     long os_error = 0, status = 0;
     curl_easy_getinfo(curl.get(), CURLINFO_OS_ERRNO, &os_error);
@@ -98,7 +99,7 @@ Result<AdminReply> AdminClient::request(const std::string& method, const std::ve
       std::this_thread::sleep_for(kBacklogPause);
       continue;
     }
-    if (code != CURLE_OK) return tl::unexpected(explain(socket_, code, os_error));
+    if (code != CURLE_OK) return tl::unexpected(explain(socket_, code, os_error, patience_));
     curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
     reply.status = static_cast<int>(status);
     return reply;

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "lb/base/duration.h"
 #include "lb/base/error.h"
 
 namespace weir {
@@ -19,10 +20,11 @@ class AdminClient {
  public:
   using Query = std::vector<std::pair<std::string, std::string>>;
 
-  explicit AdminClient(std::string socket) : socket_(std::move(socket)) {}
+  /// `patience`: for one request from the connect to the end of its answer.
+  AdminClient(std::string socket, Millis patience) : socket_(std::move(socket)), patience_(patience) {}
 
-  /// An error means that nobody answered; its message says whether there is no daemon or no right to talk to
-  /// it. `path` segments are escaped here.
+  /// An error means that nobody answered; its message says whether there is no daemon, no right to talk to
+  /// it, or a daemon that hangs. `path` segments are escaped here, and arrive as they are: "..", too.
   Result<AdminReply> request(const std::string& method, const std::vector<std::string>& path,
                              const Query& query = {}, const std::string& body = {}) const;
 
@@ -30,6 +32,7 @@ class AdminClient {
 
  private:
   std::string socket_;
+  Millis patience_;
 };
 
 /// `--socket`, else WEIR_SOCKET, else the default.

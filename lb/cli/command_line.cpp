@@ -1,9 +1,13 @@
 #include "lb/cli/command_line.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 
+#include "lb/base/nearest.h"
 #include "lb/cli/commands.h"
 #include "lb/cli/exit_status.h"
 
@@ -11,12 +15,15 @@ namespace weir {
 
 struct CommandLine::State {
   State(CLI::App& to, std::string own_version, LocalCommands own)
-      : app(to), version(std::move(own_version)), local(std::move(own)) {}
+      : app(to), version(std::move(own_version)), local(std::move(own)) {
+    app.set_version_flag("-V,--version", "weir " + version);
+  }
 
   /// A command of the daemon's: with --socket and -o, an example, and what it does.
   CLI::App* add(const std::string& name, const std::string& what, const std::string& examples,
                 std::function<int()> act);
   void add_socket(CLI::App* command);
+  void add_timeout(CLI::App* command);
   void add_output(CLI::App* command);
   void add_file(CLI::App* command);
   void add_local();
@@ -35,11 +42,13 @@ struct CommandLine::State {
   std::string file = "/etc/weir/weir.toml";
   std::string target, second, third;
   DrainOptions drain;
-  std::string timeout, spread, then = "leave";
+  std::string timeout, spread, grace, then = "leave";
   FilterOptions filter;
+  ListOptions listing;
   std::uint32_t weight = 1;
   std::uint32_t rate = 0;
-  bool flag = false, force = false;
+  std::vector<std::string> targets;
+  bool flag = false, force = false, ready = false;
   std::function<int()> chosen;
 };
 
@@ -52,10 +61,17 @@ std::string check_duration(const std::string& text) {
   return parsed ? "" : parsed.error().message;
 }
 
+/// A variable of a script that is empty must not mean everything.
+std::string check_given(const std::string& text) {
+  return text.empty() ? "is empty; leave the option out, or say which" : "";
+}
+
 void add_filter(CLI::App* command, FilterOptions& filter) {
-  command->add_option("--pool", filter.pool, "sessions of this pool");
-  command->add_option("--backend", filter.backend, "of this backend: POOL/BACKEND, or a name beside --pool");
-  command->add_option("--client", filter.client, "from this address or network (203.0.113.0/24)");
+  command->add_option("--pool", filter.pool, "sessions of this pool")->check(check_given);
+  command->add_option("--backend", filter.backend, "of this backend: POOL/BACKEND, or a name beside --pool")
+      ->check(check_given);
+  command->add_option("--client", filter.client, "from this address or network (203.0.113.0/24)")
+      ->check(check_given);
 }
 
 }  // namespace
@@ -66,8 +82,19 @@ CLI::App* CommandLine::State::add(const std::string& name, const std::string& wh
   command->footer("Examples:\n" + examples);
   add_socket(command);
   add_output(command);
+  // A drain's own --timeout is another thing.
+  if (name != "drain") add_timeout(command);
   command->callback([this, act = std::move(act)] { chosen = act; });
   return command;
+}
+
+void CommandLine::State::add_timeout(CLI::App* command) {
+  command
+      ->add_option_function<std::string>(
+          "--timeout", [this](const std::string& text) { common.patience = *parse_duration(text); },
+          "how long the daemon may take to answer; then exit 5 (default: 15s, of an upgrade 75s)")
+      ->check(check_duration)
+      ->type_name("DURATION");
 }
 
 void CommandLine::State::add_socket(CLI::App* command) {
@@ -92,11 +119,13 @@ void CommandLine::State::add_local() {
       "check", "read and validate a configuration, or say what a reload of it would change");
   check->footer("Examples:\n  weir check -c new.toml\n  weir check -c new.toml --diff");
   add_file(check);
+  check->add_option("file", file, "the same, without -c")->type_name("");
   check->add_flag("--diff", flag,
                   "ask the running Weir what a reload of this file would change, by its own environment and "
                   "limits; nothing is changed");
   add_socket(check);
   add_output(check);
+  add_timeout(check);
   check->callback(
       [this] { chosen = [this] { return flag ? run_diff(common, file) : local.check(file, common.json); }; });
 }
@@ -111,10 +140,18 @@ void CommandLine::State::add_output(CLI::App* command) {
 }
 
 void CommandLine::State::add_status() {
-  auto* command = add("status", "what is served by whom, and why not",
-                      "  weir status\n  weir status web/web1 -o json\n  weir status --watch",
-                      [this] { return run_status(common, target, flag); });
-  command->add_option("target", target, "POOL or POOL/BACKEND; either part may be a glob")->type_name("");
+  auto* command =
+      add("status", "what is served by whom, and why not",
+          "  weir status\n  weir status web/web1 -o json\n  weir status --watch\n  weir status --ready web",
+          [this] {
+            if (ready) return run_ready(common, targets);
+            return run_status(common, targets, flag);
+          });
+  command
+      ->add_option("target", targets,
+                   "POOL or POOL/BACKEND, either part may be a glob; with --ready listeners")
+      ->type_name("");
+  command->add_flag("--ready", ready, "exit 0 when every listener can be served, else 1 and why; within 1s");
   command->add_flag("--watch", flag, "again every second, until interrupted");
 }
 
@@ -181,9 +218,21 @@ void CommandLine::State::add_members() {
 
 void CommandLine::State::add_sessions() {
   auto* list = add("sessions", "the live sessions",
-                   "  weir sessions --backend web/web1\n  weir sessions --client 203.0.113.0/24",
-                   [this] { return run_sessions(common, filter); });
+                   "  weir sessions --backend web/web1\n  weir sessions --client 203.0.113.0/24\n"
+                   "  weir sessions --sort bytes --limit 10\n  weir sessions --by client",
+                   [this] {
+                     listing.by_client = flag;
+                     return run_sessions(common, filter, listing);
+                   });
   add_filter(list, filter);
+  list->add_option("--sort", listing.sort, "those with the most bytes, age or idle time first")
+      ->check(CLI::IsMember({"bytes", "age", "idle"}))
+      ->type_name("bytes|age|idle");
+  list->add_option("--limit", listing.limit, "so many at most")->check(CLI::Range(1, 10'000))->type_name("N");
+  list->add_option_function<std::string>(
+          "--by", [this](const std::string&) { flag = true; }, "count them by client, the most first")
+      ->check(CLI::IsMember({"client"}))
+      ->type_name("client");
   auto* kill =
       add("kill", "end sessions now, both sides with a reset",
           "  weir kill 2-1f\n  weir kill --backend web/web1\n  weir kill --client 203.0.113.0/24 --rate 50",
@@ -200,14 +249,23 @@ void CommandLine::State::add_others() {
                   [this] { return run_explain(common, target, second); });
   why->add_option("pool", target, "the pool")->required()->type_name("");
   why->add_option("client", second, "the client's address")->required()->type_name("");
+  auto* stop =
+      add("stop", "no new sessions; ends when the live ones have, or their time is over",
+          "  weir stop\n  weir stop --grace 5m", [this] {
+            return run_stop(common, grace.empty() ? std::nullopt : std::optional(*parse_duration(grace)));
+          });
+  stop->add_option("--grace", grace, "how long live sessions may take (default: shutdown_grace of the file)")
+      ->check(check_duration)
+      ->type_name("DURATION");
   add("reload", "re-read the configuration file; a bad file changes nothing", "  weir reload",
       [this] { return run_reload(common); });
-  auto* upgrade =
-      add("upgrade", "a new binary takes over the listening sockets; the old one finishes its sessions",
-          "  weir upgrade\n  weir upgrade --binary /opt/weir-2/bin/weir --max-age 1h", [this] {
-            return run_upgrade(common, target,
-                               timeout.empty() ? std::nullopt : std::optional(*parse_duration(timeout)));
-          });
+  auto* upgrade = add(
+      "upgrade", "a new binary takes over the listening sockets; the old one finishes its sessions",
+      "  weir upgrade\n  weir upgrade --binary /opt/weir-2/bin/weir --max-age 1h", [this] {
+        return run_upgrade(common, target,
+                           timeout.empty() ? std::nullopt : std::optional(*parse_duration(timeout)), force);
+      });
+  upgrade->add_flag("--force", force, "even by a file that leaves a pool nobody to serve it");
   upgrade->add_option("--binary", target, "what to start (default: the path the daemon was started from)")
       ->type_name("PATH");
   upgrade
@@ -250,6 +308,42 @@ CommandLine::CommandLine(CLI::App& app, std::string version, LocalCommands local
 }
 
 CommandLine::~CommandLine() = default;
+
+std::string CommandLine::explain(const std::string& complaint,
+                                 const std::vector<std::string>& arguments) const {
+  const auto known_as = [](std::string_view name, const std::vector<std::string>& names) {
+    const std::vector<std::string_view> candidates(names.begin(), names.end());
+    const auto best = nearest(name, candidates);
+    return is_near(name, best) ? fmt::format("; did you mean {}?", best) : std::string();
+  };
+  if (arguments.empty()) return "a command is needed; weir --help lists them";
+  const CLI::App* command = nullptr;
+  std::vector<std::string> commands;
+  for (const CLI::App* one : state_->app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (one->get_name() == arguments[0]) command = one;
+    if (!one->get_group().empty()) commands.push_back(one->get_name());
+  }
+  if (command == nullptr && !arguments[0].starts_with('-'))
+    return fmt::format("there is no command \"{}\"{}{}", arguments[0], known_as(arguments[0], commands),
+                       "; weir --help lists them");
+  const CLI::App& of = command != nullptr ? *command : state_->app;
+  const std::string name = command != nullptr ? "weir " + command->get_name() : "weir";
+  std::vector<std::string> flags;
+  for (const auto* option : of.get_options())
+    for (const auto& flag : flags_of(*option)) flags.push_back(flag);
+  for (const auto& argument : arguments) {
+    const std::string flag = argument.substr(0, argument.find('='));
+    const bool short_with_value = flag.size() > 2 && flag[0] == '-' && flag[1] != '-' &&
+                                  std::ranges::find(flags, flag.substr(0, 2)) != flags.end();
+    if (flag == "--") break;
+    if (flag.size() < 2 || flag[0] != '-' || short_with_value ||
+        std::ranges::find(flags, flag) != flags.end())
+      continue;
+    return fmt::format("{} has no option {}{}; {} --help lists them", name, flag, known_as(flag, flags),
+                       name);
+  }
+  return fmt::format("{}; {} --help says more", complaint, name);
+}
 
 bool CommandLine::chosen() const {
   return state_->chosen != nullptr;

@@ -3,10 +3,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace weir {
 
@@ -23,6 +25,10 @@ class CommandLine {
   CommandLine(CLI::App& app, std::string version, LocalCommands local = {});
   ~CommandLine();
 
+  /// What was wrong with the arguments (without the program's name), as app.parse() has thrown it: a line for
+  /// the user, with the nearest command or option where one is not known.
+  std::string explain(const std::string& complaint, const std::vector<std::string>& arguments) const;
+
   /// Whether a command was parsed: then `run` it.
   bool chosen() const;
   int run() const;
@@ -31,6 +37,9 @@ class CommandLine {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// "-o,--output" as {"-o", "--output"}; nothing for a positional.
+std::vector<std::string> flags_of(const CLI::Option& option);
 
 /// From the descriptions in `app`, so that they never differ from --help.
 std::string shell_completion(const CLI::App& app, const std::string& shell);

@@ -1,21 +1,19 @@
 #include "lb/cli/commands.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
+#include <fmt/ranges.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "lb/cli/client.h"
+#include "lb/base/file.h"
+#include "lb/cli/exchange.h"
 #include "lb/cli/exit_status.h"
 #include "lb/cli/render.h"
-#include "lb/cli/table.h"
 
 namespace weir {
 
@@ -25,89 +23,13 @@ using Json = nlohmann::ordered_json;
 
 constexpr Millis kWatchEvery{1000};
 constexpr Millis kLookEvery{100};
-/// The daemon closes sessions in rounds; a drain is called timed out only when it is this late.
-constexpr Millis kCloseMargin{10'000};
-
-void complain(std::string_view text) {
-  fmt::print(stderr, "weir: {}\n", text);
-}
-
-int usage(std::string_view text) {
-  complain(text);
-  return kExitUsage;
-}
-
-void print(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-}
-
-std::optional<std::vector<std::string>> split_target(const std::string& target) {
-  const auto slash = target.find('/');
-  if (slash == std::string::npos || slash == 0 || slash + 1 == target.size()) return std::nullopt;
-  return std::vector{target.substr(0, slash), target.substr(slash + 1)};
-}
-
-int not_a_target(const std::string& target) {
-  return usage(fmt::format("\"{}\" is not POOL/BACKEND, as \"web/web1\" or \"web/*\"", target));
-}
-
-/// Says what the daemon refused, and why.
-int refused(const AdminReply& reply) {
-  const auto json = Json::parse(reply.body, nullptr, false);
-  const auto error = json.is_object() ? json.value("error", Json::object()) : Json::object();
-  if (!error.is_object() || !error.contains("message")) {
-    complain(fmt::format("the daemon answered {} and nothing that this weir understands", reply.status));
-    return kExitFailed;
-  }
-  complain(error.value("message", ""));
-  if (const auto faults = error.find("faults"); faults != error.end() && faults->is_array())
-    for (const auto& fault : *faults)
-      if (fault.is_string()) fmt::print(stderr, "{}\n", fault.get<std::string>());
-  return exit_status_of(error.value("code", ""));
-}
-
-/// A request's body; nothing for an empty object.
-std::string dumped(const Json& body) {
-  return body.empty() ? "" : body.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-/// One exchange with the daemon: the body when it did what was asked, else the exit status, with the reason
-/// said.
-class Exchange {
- public:
-  Exchange(const CommonOptions& common, const std::string& method, const std::vector<std::string>& path,
-           const AdminClient::Query& query = {}, const std::string& body = "") {
-    const AdminClient client(admin_socket(common.socket));
-    const auto reply = client.request(method, path, query, body);
-    if (!reply) {
-      complain(reply.error().message);
-      failure_ = kExitNoDaemon;
-    } else if (reply->status != 200) {
-      failure_ = refused(*reply);
-      unknown_ = reply->status == 404;
-    } else {
-      body_ = reply->body;
-    }
-  }
-  bool failed() const { return failure_ != kExitDone; }
-  int exit_status() const { return failure_; }
-  bool unknown() const { return unknown_; }
-  const std::string& body() const { return body_; }
-
- private:
-  std::string body_;
-  int failure_ = kExitDone;
-  bool unknown_ = false;
-};
-
-template <class Render>
-int show(const CommonOptions& common, const Exchange& exchange, Render render) {
-  if (exchange.failed()) return exchange.exit_status();
-  for (const auto& warning : warnings_of(exchange.body())) complain(warning);
-  print(common.json ? exchange.body() : render(exchange.body()));
-  return kExitDone;
-}
+/// How long a daemon without a socket may take to end.
+constexpr Millis kEndPatience{5'000};
+/// A check that takes longer is a check that has failed.
+constexpr Millis kReadyPatience{1'000};
+/// Of a configuration to compare; the daemon takes less.
+constexpr std::uint64_t kMostDiffBytes = std::uint64_t{64} << 20;
+constexpr Millis kPipePatience{10'000};
 
 int change(const CommonOptions& common, const std::string& target, const std::string& verb,
            const Json& body) {
@@ -117,147 +39,11 @@ int change(const CommonOptions& common, const std::string& target, const std::st
   return show(common, exchange, [&](const auto& answer) { return render_changed(answer, verb); });
 }
 
-AdminClient::Query query_of(const FilterOptions& filter) {
-  AdminClient::Query query;
-  if (!filter.pool.empty()) query.emplace_back("pool", filter.pool);
-  if (!filter.backend.empty()) query.emplace_back("backend", filter.backend);
-  if (!filter.client.empty()) query.emplace_back("client", filter.client);
-  return query;
-}
-
-/// Brings the numbers of sessions in an answer to a drain up to date. The sum of them; nothing when the
-/// daemon is gone.
-std::optional<std::uint64_t> recount(const CommonOptions& common, Json& answer) {
-  std::uint64_t left = 0;
-  for (auto& item : answer["changed"]) {
-    const auto names = split_target(item.value("backend", ""));
-    if (!names) continue;
-    const AdminClient client(admin_socket(common.socket));
-    const auto reply = client.request("GET", {"status", (*names)[0], (*names)[1]});
-    if (!reply) {
-      complain(reply.error().message);
-      return std::nullopt;
-    }
-    const auto status = reply->status == 200 ? Json::parse(reply->body, nullptr, false) : Json();
-    std::uint64_t active = 0;  // of a backend that has been removed: no longer known
-    if (status.is_object())
-      for (const auto& pool : status.value("pools", Json::array()))
-        for (const auto& backend : pool.value("backends", Json::array()))
-          active += backend.value("active", 0u);
-    item["sessions"] = active;
-    left += active;
-  }
-  return left;
-}
-
-/// How far a command is that takes its time: a line on a terminal that is written over; elsewhere nothing.
-class Progress {
- public:
-  Progress() = default;
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-  ~Progress() { show(""); }
-
-  void show(const std::string& text) {
-    if (!terminal_ || text == shown_) return;
-    fmt::print(stderr, "\r{}\x1b[K", text);
-    std::fflush(stderr);
-    shown_ = text;
-  }
-
- private:
-  const bool terminal_ = ::isatty(STDERR_FILENO) != 0;
-  std::string shown_;
-};
-
-std::string drain_progress(std::uint64_t sessions, Millis waited, std::optional<Millis> timeout) {
-  const auto seconds = [](Millis time) { return short_duration(static_cast<double>(time.count()) / 1000); };
-  const std::string left = fmt::format("{} session{} left", sessions, sessions == 1 ? "" : "s");
-  if (!timeout) return fmt::format("{}, waiting for {}", left, seconds(waited));
-  if (waited >= *timeout) return left + ", closing";
-  return fmt::format("{}, {} to go", left, seconds(*timeout - waited));
-}
-
-/// Until nothing is left. `patience` and `timeout`, which is only shown, count from the drain.
-int wait_for_end(const CommonOptions& common, std::string body, std::optional<Millis> patience,
-                 std::optional<Millis> timeout) {
-  const auto begin = std::chrono::steady_clock::now();
-  std::optional<Progress> progress(std::in_place);
-  auto answer = Json::parse(body, nullptr, false);
-  if (!answer.is_object()) answer = Json::object();
-  for (;;) {
-    const auto left = recount(common, answer);
-    if (!left) return kExitNoDaemon;
-    const auto waited = std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - begin);
-    if (*left > 0 && (!patience || waited < *patience)) {
-      progress->show(drain_progress(*left, waited, timeout));
-      std::this_thread::sleep_for(kLookEvery);
-      continue;
-    }
-    progress.reset();
-    const auto text = answer.dump() + "\n";
-    print(common.json ? text : render_changed(text, "drain"));
-    if (*left == 0) return kExitDone;
-    complain(
-        fmt::format("timed out: {} sessions are left; they go on, \"weir kill --backend\" ends them", *left));
-    return kExitTimedOut;
-  }
-}
-
-/// The ids of the sessions that are meant, as there are now; or the exit status.
-tl::expected<std::vector<std::string>, int> ids_now(const CommonOptions& common,
-                                                    const FilterOptions& filter) {
-  if (!filter.ids.empty()) return filter.ids;
-  const Exchange list(common, "GET", {"sessions"}, query_of(filter));
-  if (list.failed()) return tl::unexpected(list.exit_status());
-  const auto answer = Json::parse(list.body(), nullptr, false);
-  std::vector<std::string> ids;
-  if (!answer.is_object()) return ids;
-  for (const auto& session : answer.value("sessions", Json::array())) ids.push_back(session.value("id", ""));
-  if (!answer.contains("left_out")) return ids;
-  complain(
-      fmt::format("over {} sessions are meant, more than can be ended at a rate: narrow it", ids.size()));
-  return tl::unexpected(int{kExitFailed});
-}
-
-int kill_at_rate(const CommonOptions& common, const FilterOptions& filter, std::uint32_t per_second) {
-  const auto ids = ids_now(common, filter);
-  if (!ids) return ids.error();
-  const auto begin = std::chrono::steady_clock::now();
-  Progress progress;
-  std::uint64_t killed = 0;
-  for (std::size_t sent = 0; sent < ids->size();) {
-    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - begin;
-    const auto due = std::min(ids->size(), static_cast<std::size_t>(waited.count() * per_second) + 1);
-    if (due > sent) {
-      Json body = Json::object();
-      for (const auto& [name, value] : query_of(filter)) body[name] = value;
-      body["ids"] = std::vector<std::string>(ids->begin() + static_cast<std::ptrdiff_t>(sent),
-                                             ids->begin() + static_cast<std::ptrdiff_t>(due));
-      const Exchange round(common, "POST", {"sessions", "kill"}, {}, dumped(body));
-      if (round.failed()) return round.exit_status();
-      if (const auto answer = Json::parse(round.body(), nullptr, false); answer.is_object())
-        killed += answer.value("killed", 0u);
-      sent = due;
-      progress.show(fmt::format("{} of {} sessions ended", sent, ids->size()));
-    }
-    if (sent < ids->size()) std::this_thread::sleep_for(std::min(kLookEvery, Millis(1000 / per_second + 1)));
-  }
-  progress.show("");
-  const auto text = Json{{"killed", killed}}.dump() + "\n";
-  print(common.json ? text : render_killed(text));
-  return kExitDone;
-}
-
 }  // namespace
 
-int exit_status_of(const std::string& code) {
-  if (code == "usage") return kExitUsage;
-  if (code == "unknown") return kExitUnknownName;
-  return kExitFailed;
-}
-
-int run_status(const CommonOptions& common, const std::string& target, bool watch) {
+int run_status(const CommonOptions& common, const std::vector<std::string>& targets, bool watch) {
+  if (targets.size() > 1) return usage("status takes one POOL or POOL/BACKEND, which may be a glob");
+  const std::string target = targets.empty() ? "" : targets[0];
   std::vector<std::string> path{"status"};
   if (const auto slash = target.find('/'); slash != std::string::npos) {
     path.push_back(target.substr(0, slash));
@@ -274,31 +60,31 @@ int run_status(const CommonOptions& common, const std::string& target, bool watc
     });
   };
   int status = once();
-  while (watch && status == kExitDone) {
+  while (watch && status == kExitDone && std::ferror(stdout) == 0) {
     std::this_thread::sleep_for(kWatchEvery);
     status = once();
   }
   return status;
 }
 
-int run_drain(const CommonOptions& common, const DrainOptions& options) {
-  const auto names = split_target(options.target);
-  if (!names) return not_a_target(options.target);
-  if (options.close && !options.timeout) return usage("--then close needs --timeout: when to begin closing");
-  if (options.spread && !options.close) return usage("--spread goes with --then close");
-  Json body{{"force", options.force}, {"then", options.close ? "close" : "leave"}};
-  if (options.close) {
-    body["timeout_ms"] = options.timeout->count();
-    body["spread_ms"] = options.spread.value_or(Millis(0)).count();
-  }
-  const Exchange exchange(common, "POST", {"backends", (*names)[0], (*names)[1], "drain"}, {}, dumped(body));
-  if (!options.wait && !options.timeout)
-    return show(common, exchange, [](const auto& answer) { return render_changed(answer, "drain"); });
+int run_ready(const CommonOptions& common, const std::vector<std::string>& listeners) {
+  CommonOptions quick = common;
+  quick.patience = common.patience.value_or(kReadyPatience);
+  AdminClient::Query query;
+  if (!listeners.empty()) query.emplace_back("listener", fmt::format("{}", fmt::join(listeners, ",")));
+  const Exchange exchange(quick, "GET", {"ready"}, query);
   if (exchange.failed()) return exchange.exit_status();
-  for (const auto& warning : warnings_of(exchange.body())) complain(warning);
-  auto patience = options.timeout;
-  if (options.close) *patience += options.spread.value_or(Millis(0)) + kCloseMargin;
-  return wait_for_end(common, exchange.body(), patience, options.timeout);
+  const auto answer = Json::parse(exchange.body(), nullptr, false);
+  const bool ready = answer.is_object() && answer.value("ready", false);
+  if (common.json) {
+    print(exchange.body());
+  } else if (ready) {
+    print("ready\n");
+  } else if (answer.is_object()) {
+    for (const auto& reason : answer.value("reasons", Json::array()))
+      if (reason.is_string()) print(fmt::format("not ready: {}\n", reason.get<std::string>()));
+  }
+  return ready ? kExitDone : kExitFailed;
 }
 
 int run_disable(const CommonOptions& common, const std::string& target, bool force) {
@@ -329,21 +115,6 @@ int run_remove(const CommonOptions& common, const std::string& target, bool forc
   return show(common, exchange, [](const auto& answer) { return render_changed(answer, "remove"); });
 }
 
-int run_sessions(const CommonOptions& common, const FilterOptions& filter) {
-  return show(common, Exchange(common, "GET", {"sessions"}, query_of(filter)),
-              [](const auto& answer) { return render_sessions(answer, standard_terminal()); });
-}
-
-int run_kill(const CommonOptions& common, const FilterOptions& filter, std::uint32_t per_second) {
-  Json body = Json::object();
-  if (!filter.ids.empty()) body["ids"] = filter.ids;
-  for (const auto& [name, value] : query_of(filter)) body[name] = value;
-  if (body.empty())
-    return usage("say which sessions: IDs (weir sessions lists them), --pool, --backend or --client");
-  if (per_second > 0) return kill_at_rate(common, filter, per_second);
-  return show(common, Exchange(common, "POST", {"sessions", "kill"}, {}, dumped(body)), render_killed);
-}
-
 int run_explain(const CommonOptions& common, const std::string& pool, const std::string& client) {
   return show(common, Exchange(common, "GET", {"explain"}, {{"pool", pool}, {"client", client}}),
               render_explanation);
@@ -354,15 +125,12 @@ int run_reload(const CommonOptions& common) {
 }
 
 int run_diff(const CommonOptions& common, const std::string& file) {
-  errno = 0;
-  std::ifstream in(file, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (std::filesystem::is_directory(file)) errno = EISDIR;
-  if (!in || errno == EISDIR) {
-    fmt::print(stderr, "{}: cannot be read: {}\n", file, std::strerror(errno));
+  const auto text = read_file(file, kMostDiffBytes, kPipePatience);
+  if (!text) {
+    fmt::print(stderr, "{}: {}\n", file, text.error().message);
     return kExitFailed;
   }
-  const Exchange exchange(common, "POST", {"diff"}, {{"file", file}}, text);
+  const Exchange exchange(common, "POST", {"diff"}, {{"file", file}}, *text);
   if (exchange.failed()) return exchange.exit_status();
   const auto difference = read_difference(exchange.body());
   for (const auto& line : difference.complaints) fmt::print(stderr, "{}\n", line);
@@ -370,12 +138,51 @@ int run_diff(const CommonOptions& common, const std::string& file) {
   return difference.accepted ? kExitDone : kExitFailed;
 }
 
-int run_upgrade(const CommonOptions& common, const std::string& binary, std::optional<Millis> max_age) {
+int run_upgrade(const CommonOptions& common, const std::string& binary, std::optional<Millis> max_age,
+                bool force) {
   Json body = Json::object();
   // A relative path is of this command's directory, not of the daemon's.
   if (!binary.empty()) body["binary"] = std::filesystem::absolute(binary).string();
   if (max_age) body["max_age_ms"] = max_age->count();
-  return show(common, Exchange(common, "POST", {"upgrade"}, {}, dumped(body)), render_upgrade);
+  if (force) body["force"] = true;
+  CommonOptions patient = common;
+  patient.patience = common.patience.value_or(kUpgradePatience);
+  return show(common, Exchange(patient, "POST", {"upgrade"}, {}, dumped(body)), render_upgrade);
+}
+
+int run_stop(const CommonOptions& common, std::optional<Millis> grace) {
+  const AdminClient client = client_of(common);
+  const auto pid_there = [&]() -> Result<std::int64_t> {
+    const auto reply = client.request("GET", {"version"});
+    if (!reply) return tl::unexpected(reply.error());
+    const auto answer = Json::parse(reply->body, nullptr, false);
+    return answer.is_object() ? answer.value("pid", std::int64_t{0}) : 0;  // 0: somebody is there
+  };
+  const std::int64_t pid = pid_there().value_or(0);
+  // From a container's outside it may be nobody's, or another's.
+  const bool visible = pid > 0 && ::kill(static_cast<pid_t>(pid), 0) == 0;
+  Json body = Json::object();
+  if (grace) body["grace_ms"] = grace->count();
+  const Exchange exchange(common, "POST", {"stop"}, {}, dumped(body));
+  if (exchange.failed()) return exchange.exit_status();
+  if (!common.json) complain(render_stop(exchange.body()));
+  // Another one that is started in its place is not waited for.
+  for (auto now = pid_there(); !now || *now == pid || *now == 0 || pid == 0; now = pid_there()) {
+    if (now) {
+      std::this_thread::sleep_for(kLookEvery);
+    } else if (now.error().code == ETIMEDOUT) {
+      complain(now.error().message);
+      return kExitNoDaemon;
+    } else {
+      break;
+    }
+  }
+  // The socket goes before what the process still writes.
+  const auto give_up = std::chrono::steady_clock::now() + kEndPatience;
+  while (visible && ::kill(static_cast<pid_t>(pid), 0) == 0 && std::chrono::steady_clock::now() < give_up)
+    std::this_thread::sleep_for(kLookEvery / 5);
+  print(common.json ? exchange.body() : "stopped\n");
+  return kExitDone;
 }
 
 int run_version(const CommonOptions& common, const std::string& version) {

@@ -13,7 +13,13 @@ namespace weir {
 struct CommonOptions {
   std::string socket;  ///< "" = WEIR_SOCKET, else the default
   bool json = false;
+  std::optional<Millis> patience;  ///< for each of the daemon's answers; nothing = kAnswerPatience
 };
+
+/// More than the daemon takes for any answer but an upgrade's.
+inline constexpr Millis kAnswerPatience{15'000};
+/// More than a daemon waits for the process that is to follow it.
+inline constexpr Millis kUpgradePatience{75'000};
 
 struct DrainOptions {
   std::string target;
@@ -31,8 +37,16 @@ struct FilterOptions {
   std::string client;
 };
 
+struct ListOptions {
+  std::string sort;         ///< "" = by id; else bytes, age, idle: the most first
+  std::uint32_t limit = 0;  ///< 0 = as many as the daemon lists
+  bool by_client = false;
+};
+
 /// Each does one command and returns its exit status. Answers go to stdout, everything else to stderr.
-int run_status(const CommonOptions& common, const std::string& target, bool watch);
+int run_status(const CommonOptions& common, const std::vector<std::string>& targets, bool watch);
+/// Whether these listeners, or all that count, can be served: exit 1 and a line for each that cannot.
+int run_ready(const CommonOptions& common, const std::vector<std::string>& listeners);
 int run_drain(const CommonOptions& common, const DrainOptions& options);
 int run_disable(const CommonOptions& common, const std::string& target, bool force);
 int run_enable(const CommonOptions& common, const std::string& target);
@@ -40,7 +54,7 @@ int run_weight(const CommonOptions& common, const std::string& target, const std
 int run_add(const CommonOptions& common, const std::string& pool, const std::string& name,
             const std::string& address, std::uint32_t weight, bool backup);
 int run_remove(const CommonOptions& common, const std::string& target, bool force);
-int run_sessions(const CommonOptions& common, const FilterOptions& filter);
+int run_sessions(const CommonOptions& common, const FilterOptions& filter, const ListOptions& list);
 /// `per_second`: at most so many, of those that there are now; 0 = all at once.
 int run_kill(const CommonOptions& common, const FilterOptions& filter, std::uint32_t per_second);
 int run_explain(const CommonOptions& common, const std::string& pool, const std::string& client);
@@ -48,7 +62,10 @@ int run_reload(const CommonOptions& common);
 /// What a reload of `file` would change in the running Weir.
 int run_diff(const CommonOptions& common, const std::string& file);
 /// `binary`: "" = the daemon's own.
-int run_upgrade(const CommonOptions& common, const std::string& binary, std::optional<Millis> max_age);
+int run_upgrade(const CommonOptions& common, const std::string& binary, std::optional<Millis> max_age,
+                bool force);
+/// Returns when the daemon has ended.
+int run_stop(const CommonOptions& common, std::optional<Millis> grace);
 /// Of this binary; asks nobody.
 int run_version(const CommonOptions& common, const std::string& version);
 

@@ -7,19 +7,18 @@
 
 namespace weir {
 
-namespace {
-
-std::vector<const CLI::App*> shown_commands(const CLI::App& app) {
-  auto commands = app.get_subcommands([](const CLI::App* command) { return !command->get_group().empty(); });
-  return {commands.begin(), commands.end()};
-}
-
-/// "-o,--output" as {"-o", "--output"}; nothing for a positional.
 std::vector<std::string> flags_of(const CLI::Option& option) {
   std::vector<std::string> out;
   for (const auto& name : option.get_snames()) out.push_back("-" + name);
   for (const auto& name : option.get_lnames()) out.push_back("--" + name);
   return out;
+}
+
+namespace {
+
+std::vector<const CLI::App*> shown_commands(const CLI::App& app) {
+  auto commands = app.get_subcommands([](const CLI::App* command) { return !command->get_group().empty(); });
+  return {commands.begin(), commands.end()};
 }
 
 std::string joined(const std::vector<std::string>& words, std::string_view between) {

@@ -126,6 +126,16 @@ std::string sessions_text(std::uint64_t count) {
   return fmt::format("{} session{}", count, count == 1 ? "" : "s");
 }
 
+/// ", 1 of 2 up, DEGRADED": what is not as it should be is in capitals.
+std::string verdict_text(const Json& pool, const Terminal& terminal) {
+  auto verdict = text(pool, "verdict");
+  if (verdict.empty()) return "";
+  const bool ok = verdict == "ok";
+  if (!ok) std::ranges::transform(verdict, verdict.begin(), [](unsigned char c) { return std::toupper(c); });
+  const std::string_view colour = ok || !terminal.colour ? "" : verdict == "DOWN" ? "\x1b[31m" : "\x1b[33m";
+  return fmt::format(", {}, {}{}{}", text(pool, "up"), colour, verdict, colour.empty() ? "" : "\x1b[m");
+}
+
 std::string render_pool(const Json& pool, const Terminal& terminal, Now now) {
   const auto numeric = [](std::string header, int spare = 0) {
     return Cell{std::move(header), Colour::None, true, spare};
@@ -153,8 +163,9 @@ std::string render_pool(const Json& pool, const Terminal& terminal, Now now) {
                numeric(terse_bytes(number(backend, "bytes_to_backend"))),
                numeric(terse_bytes(number(backend, "bytes_to_client"))),
                {why_text(backend, now)}});
-  const auto title = fmt::format("pool {}{}", text(pool, "name"),
-                                 flag(pool, "removed") ? " (removed)" : ", " + text(pool, "balance"));
+  const auto title = fmt::format("pool {}{}{}", text(pool, "name"),
+                                 flag(pool, "removed") ? " (removed)" : ", " + text(pool, "balance"),
+                                 verdict_text(pool, terminal));
   return title + "\n" + table.render({terminal.width, terminal.colour, 2});
 }
 
@@ -191,6 +202,8 @@ std::string render_status(std::string_view json, const Terminal& terminal, Now n
                   short_duration(real(root, "uptime_seconds")), number(root, "workers"),
                   number(root, "generation"), number(sessions, "active"), number(sessions, "max"));
   std::string out = (terminal.width > 0 ? fitted(title, terminal.width) : title) + "\n";
+  if (const auto problem = text(root, "overrides_problem"); !problem.empty())
+    out += fmt::format("what operators said will not survive a restart: {}\n", problem);
   TextTable listeners(
       {{"LISTENER"}, {"POOL"}, {"ACTIVE", Colour::None, true}, {"TOTAL", Colour::None, true}, {"BIND"}});
   for (const auto& listener : list(root, "listeners"))
@@ -244,6 +257,22 @@ std::string render_sessions(std::string_view json, const Terminal& terminal) {
   std::string out = table.render({terminal.width, terminal.colour, 0});
   if (const auto more = number(root, "left_out"); more > 0)
     out += fmt::format("and {} more; narrow it with --pool, --backend or --client\n", more);
+  return out;
+}
+
+std::string render_clients(std::string_view json, const Terminal& terminal) {
+  const auto root = parse(json);
+  TextTable table({{"CLIENT"},
+                   {"SESSIONS", Colour::None, true},
+                   {"TO BACKEND", Colour::None, true},
+                   {"TO CLIENT", Colour::None, true}});
+  for (const auto& client : list(root, "clients"))
+    table.add({{text(client, "client")},
+               {short_number(number(client, "sessions")), Colour::None, true},
+               {short_bytes(number(client, "bytes_to_backend")), Colour::None, true},
+               {short_bytes(number(client, "bytes_to_client")), Colour::None, true}});
+  std::string out = table.render({terminal.width, terminal.colour, 0});
+  if (const auto more = number(root, "left_out"); more > 0) out += fmt::format("and {} more clients\n", more);
   return out;
 }
 
@@ -324,9 +353,20 @@ Difference read_difference(std::string_view json) {
 std::string render_upgrade(std::string_view json) {
   const auto root = parse(json);
   const auto left = number(root, "sessions_left");
-  return fmt::format("process {} serves, of {}\nthe old process {} {}\n", number(root, "pid"),
-                     text(root, "binary"), number(root, "predecessor"),
-                     left == 0 ? "had no sessions and ends" : "finishes " + sessions_text(left));
+  std::string out;
+  for (const auto& change : list(root, "changes"))
+    if (change.is_string()) out += change.get<std::string>() + "\n";
+  return out + fmt::format("process {} serves, of {}\nthe old process {} {}\n", number(root, "pid"),
+                           text(root, "binary"), number(root, "predecessor"),
+                           left == 0 ? "had no sessions and ends" : "finishes " + sessions_text(left));
+}
+
+std::string render_stop(std::string_view json) {
+  const auto root = parse(json);
+  const auto left = number(root, "sessions");
+  if (left == 0) return "stopping";
+  return fmt::format("stopping; {} {} {} to finish", sessions_text(left), left == 1 ? "has" : "have",
+                     short_duration(real(root, "grace_ms") / 1000));
 }
 
 std::string render_version(std::string_view json) {

@@ -26,6 +26,7 @@ std::string render_status(std::string_view json, const Terminal& terminal,
 /// out and counted.
 std::string in_place(std::string_view text, std::size_t height);
 std::string render_sessions(std::string_view json, const Terminal& terminal);
+std::string render_clients(std::string_view json, const Terminal& terminal);
 /// One line for each backend: "web/web1: drained, 37 sessions left". `verb` as in `Verb` of commands.cpp.
 std::string render_changed(std::string_view json, std::string_view verb);
 std::string render_killed(std::string_view json);
@@ -41,6 +42,8 @@ struct Difference {
 Difference read_difference(std::string_view json);
 
 std::string render_upgrade(std::string_view json);
+/// One line, without its end.
+std::string render_stop(std::string_view json);
 std::string render_version(std::string_view json);
 
 /// The warnings and notes of an answer, for stderr.

@@ -26,15 +26,19 @@ struct ProbeConfig {
   Millis timeout{1000};
   std::uint32_t rise = 2;
   std::uint32_t fall = 3;
-  std::uint16_t port = 0;  ///< probes this port instead of the backend's; 0 = the backend's own
-  std::string send;        ///< expect: what is sent first; may be empty
-  std::string expect;      ///< expect: what the answer must contain
-  bool https = false;      ///< http
-  std::string path = "/";  ///< http
-  std::string host;        ///< http: the Host header; "" = the backend's address
+  std::uint32_t eject_after = 3;     ///< none: connects failed in a row; 0 = never
+  Millis eject_for{1000};            ///< none: twice as long each time
+  Millis eject_for_at_most{30'000};  ///< none: never shorter than `eject_for`: raised to it when it is
+  std::uint16_t port = 0;            ///< probes this port instead of the backend's; 0 = the backend's own
+  std::string send;                  ///< expect: what is sent first; may be empty
+  std::string expect;                ///< expect: what the answer must contain
+  bool https = false;                ///< http
+  std::string path = "/";            ///< http
+  std::string host;                  ///< http: the Host header; "" = the backend's address
   std::vector<std::pair<std::uint16_t, std::uint16_t>> status = {{200, 399}};  ///< http: inclusive ranges
   std::string body;                  ///< http: what the body must contain; "" = anything
   std::vector<std::string> command;  ///< exec: absolute path, arguments
+  std::vector<Address> source;       ///< the pool's; its probes use the first of the address's family
 
   friend bool operator==(const ProbeConfig&, const ProbeConfig&) = default;
 };
@@ -61,6 +65,7 @@ struct PoolConfig {
   Millis half_close_timeout{30'000};
   OnAllDown on_all_down = OnAllDown::Refuse;
   OnBackendDown on_backend_down = OnBackendDown::Leave;
+  std::vector<Address> source;  ///< to connect from, in turn; port 0; empty = what the kernel takes
   Millis slow_start{0};
   ProbeConfig probe;
   std::vector<BackendConfig> backends;
@@ -73,6 +78,7 @@ struct ListenerConfig {
   std::vector<Address> bind;
   std::string pool;
   std::uint64_t max_connections = 0;  ///< 0 = only the global limit
+  bool ready = true;                  ///< Weir is ready only when it can serve this one
 
   friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
 };
@@ -80,7 +86,12 @@ struct ListenerConfig {
 struct AdminConfig {
   std::string socket = "/run/weir/weir.sock";  ///< "" = none
   std::uint32_t mode = 0660;
-  bool socket_given = false;  ///< false: the default, whose directory is created when missing
+  bool socket_given = false;     ///< false: the default, whose directory is created when missing
+  std::string read_only_socket;  ///< for those who may look and change nothing; "" = none
+  std::uint32_t read_only_mode = 0666;
+  /// Whoever may use `socket` may have any program started by an upgrade; false: only root and the user Weir
+  /// runs as.
+  bool any_upgrade = false;
 
   friend bool operator==(const AdminConfig&, const AdminConfig&) = default;
 };
@@ -96,6 +107,7 @@ struct LogConfig {
 
 struct Config {
   std::string file;                              ///< the path it was read from
+  std::string text;                              ///< what was read there
   std::uint32_t workers = 0;                     ///< 0 = one for each CPU the process may use
   std::optional<std::uint64_t> max_connections;  ///< absent = as many as the descriptor limit holds
   Millis shutdown_grace{30'000};

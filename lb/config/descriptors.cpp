@@ -1,10 +1,6 @@
-#include <sched.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <memory>
-#include <thread>
 
+#include "lb/config/cpus.h"
 #include "lb/config/load.h"
 
 namespace weir {
@@ -22,15 +18,26 @@ constexpr std::uint64_t kEachLoop = 5;
 /// Loops that are not workers: control and checker.
 constexpr std::uint64_t kOtherLoops = 2;
 
-/// The admin API beside its connections: the listening socket, libmicrohttpd's epoll set and eventfd.
-constexpr std::uint64_t kAdmin = 3;
+/// The admin API beside its connections: the listening socket, libmicrohttpd's epoll set and eventfd, and two
+/// that its Acceptor keeps for when there are no others left.
+constexpr std::uint64_t kAdmin = 5;
 
-/// libuv resolves names on 4 threads; each has /etc/hosts or a socket to the resolver open, and may have
-/// both.
+/// A UDP and a TCP socket to each of the 3 name servers that a resolv.conf usually has at most, while
+/// questions are open; /etc/hosts while it is read, or the socket by which c-ares orders addresses;
+/// resolv.conf.
 constexpr std::uint64_t kResolver = 8;
 
 /// Starting a command: libuv's pipe for the exec error and /dev/null, one start at a time.
 constexpr std::uint64_t kSpawn = 3;
+
+/// libcurl's: by which another thread would wake it.
+constexpr std::uint64_t kHttpProbes = 2;
+
+/// An upgrade, beside a copy of each listening socket: the channel's two ends, copies of the admin sockets
+/// and of standard error, a pipe for what the new process writes there, what is handed on, and its start.
+constexpr std::uint64_t kUpgrade = 8 + kSpawn;
+/// Under a smaller limit an upgrade has what happens to be free: sessions need it more.
+constexpr std::uint64_t kUpgradeIsKeptFor = 256;
 
 bool is_probed(const PoolConfig& pool) {
   return pool.probe.kind != "none";
@@ -48,6 +55,10 @@ bool resolves_names(const Config& config) {
     return std::any_of(pool.backends.begin(), pool.backends.end(),
                        [](const BackendConfig& backend) { return !backend.endpoint.host.empty(); });
   });
+}
+
+bool probes_by_http(const Config& config) {
+  return std::ranges::any_of(config.pools, [](const PoolConfig& pool) { return pool.probe.kind == "http"; });
 }
 
 bool runs_commands(const Config& config) {
@@ -76,9 +87,12 @@ std::uint64_t reserved_descriptors(const Config& config, std::uint32_t workers,
   std::uint64_t bound = 0;
   for (const ListenerConfig& listener : config.listeners) bound += listener.bind.size();
   std::uint64_t total = kProcess + kEachLoop * (workers + kOtherLoops) + bound * workers;
-  if (!config.admin.socket.empty()) total += kAdmin + admin_connection_limit(descriptor_limit);
+  if (descriptor_limit >= kUpgradeIsKeptFor) total += bound * workers + kUpgrade;
+  for (const std::string* socket : {&config.admin.socket, &config.admin.read_only_socket})
+    if (!socket->empty()) total += kAdmin + admin_connection_limit(descriptor_limit);
   if (resolves_names(config)) total += kResolver;
   if (runs_commands(config)) total += kSpawn;
+  if (probes_by_http(config)) total += kHttpProbes;
   return total + reserved_probe_sockets(config, descriptor_limit);
 }
 
@@ -89,18 +103,7 @@ std::uint64_t sessions_that_fit(const Config& config, std::uint32_t workers, std
 
 std::uint32_t resolved_workers(const Config& config) {
   if (config.workers != 0) return config.workers;
-  // The kernel refuses a set smaller than its own; 2^16 CPUs is beyond every kernel's.
-  for (int cpus = 1024; cpus <= 65536; cpus *= 2) {
-    const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(CPU_ALLOC(static_cast<std::size_t>(cpus)),
-                                                               [](cpu_set_t* s) { CPU_FREE(s); });
-    const std::size_t size = CPU_ALLOC_SIZE(static_cast<std::size_t>(cpus));
-    if (!set) break;
-    if (sched_getaffinity(0, size, set.get()) == 0)
-      return std::clamp<std::uint32_t>(static_cast<std::uint32_t>(CPU_COUNT_S(size, set.get())), 1,
-                                       kMaxWorkers);
-    if (errno != EINVAL) break;
-  }
-  return std::clamp<std::uint32_t>(std::thread::hardware_concurrency(), 1, kMaxWorkers);
+  return std::min(usable_cpus(), kMaxWorkers);
 }
 
 }  // namespace weir

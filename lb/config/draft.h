@@ -4,7 +4,9 @@
 #include <string_view>
 #include <vector>
 
+#include "lb/base/own_sockets.h"
 #include "lb/config/config.h"
+#include "lb/config/load.h"
 #include "lb/config/reader.h"
 
 namespace weir {
@@ -34,6 +36,7 @@ struct Draft {
   std::shared_ptr<Config> config = std::make_shared<Config>();
   Place max_connections;
   Place admin_socket;
+  Place read_only_socket;
   Place state_file;
   Place access;
   std::vector<ListenerPlaces> listeners;  ///< one for each of Config::listeners
@@ -55,8 +58,8 @@ void read_health(Findings& findings, const toml::table& table, ProbeConfig& prob
 
 /// What only shows when the whole file is known: names and addresses used twice, unknown pools, loops,
 /// limits, paths.
-void validate(Findings& findings, const Draft& draft);
-void validate_addresses(Findings& findings, const Draft& draft);
+void validate(Findings& findings, const Draft& draft, const LoadOptions& options);
+void validate_addresses(Findings& findings, const Draft& draft, HostAddresses host);
 void validate_paths(Findings& findings, const Draft& draft);
 
 }  // namespace weir

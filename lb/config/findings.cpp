@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "lb/base/nearest.h"
+#include "lb/config/foreign_words.h"
 #include "lb/config/reader.h"
 
 namespace weir {
@@ -39,12 +40,6 @@ std::string one_line(std::string_view message) {
   return line;
 }
 
-void sort_by_place(std::vector<Fault>& faults) {
-  std::stable_sort(faults.begin(), faults.end(), [](const Fault& a, const Fault& b) {
-    return std::tie(a.line, a.column) < std::tie(b.line, b.column);
-  });
-}
-
 }  // namespace
 
 std::string Fault::to_string(std::string_view file) const {
@@ -52,25 +47,54 @@ std::string Fault::to_string(std::string_view file) const {
   return fmt::format("{}:{}:{}: {}", file, line, column, message);
 }
 
+void Findings::List::add(Place place, std::string_view message) {
+  ++count;
+  kept.push_back({.line = place.line, .column = place.column, .message = one_line(message)});
+  if (kept.size() < 2 * LoadResult::kMostFaults) return;
+  sort();
+  kept.resize(LoadResult::kMostFaults);
+}
+
+void Findings::List::sort() {
+  std::stable_sort(kept.begin(), kept.end(), [](const Fault& a, const Fault& b) {
+    return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+  });
+}
+
+std::vector<Fault> Findings::List::finish(std::string_view noun) {
+  sort();
+  if (count > LoadResult::kMostFaults) {
+    kept.resize(LoadResult::kMostFaults);
+    kept.push_back({.message = fmt::format("and {} more {}", count - kept.size(), noun)});
+  }
+  return std::move(kept);
+}
+
 void Findings::fault(Place place, std::string message) {
-  result_.faults.push_back({.line = place.line, .column = place.column, .message = one_line(message)});
+  faults_.add(place, message);
 }
 
 void Findings::warn(Place place, std::string message) {
-  result_.warnings.push_back({.line = place.line, .column = place.column, .message = one_line(message)});
+  warnings_.add(place, message);
 }
 
 std::string Findings::suggest(std::string_view name, std::span<const std::string_view> candidates) {
   if (suggestions_left_ == 0) return {};
   --suggestions_left_;
+  const std::string_view own = own_word_for_value(name);
+  if (!own.empty() && std::ranges::find(candidates, own) != candidates.end())
+    return fmt::format(": Weir's word for it is \"{}\"", own);
   const std::string_view best = nearest(name, candidates);
   return is_near(name, best) ? fmt::format(": did you mean \"{}\"?", best) : std::string();
 }
 
 LoadResult Findings::finish() {
-  sort_by_place(result_.faults);
-  sort_by_place(result_.warnings);
-  return std::move(result_);
+  LoadResult out;
+  out.faults = faults_.finish("faults");
+  if (faults_.count > LoadResult::kMostFaults) out.faults_left_out = faults_.count - LoadResult::kMostFaults;
+  out.warnings = warnings_.finish("warnings");
+  out.written = std::move(written_);
+  return out;
 }
 
 std::string shown(std::string_view text) {

@@ -6,15 +6,16 @@
 #include <algorithm>
 
 #include "lb/base/nearest.h"
+#include "lb/config/foreign_words.h"
 
 namespace weir {
 namespace {
 
 constexpr std::string_view kRoot[] = {
     "workers", "max_connections", "shutdown_grace", "state_file", "admin", "log", "listener", "pool"};
-constexpr std::string_view kAdmin[] = {"socket", "mode"};
+constexpr std::string_view kAdmin[] = {"socket", "mode", "upgrade", "read_only_socket", "read_only_mode"};
 constexpr std::string_view kLog[] = {"level", "access"};
-constexpr std::string_view kListener[] = {"name", "bind", "pool", "max_connections"};
+constexpr std::string_view kListener[] = {"name", "bind", "pool", "max_connections", "ready"};
 constexpr std::string_view kPool[] = {"name",
                                       "balance",
                                       "connect_timeout",
@@ -24,11 +25,13 @@ constexpr std::string_view kPool[] = {"name",
                                       "on_all_down",
                                       "on_backend_down",
                                       "slow_start",
+                                      "source",
                                       "health",
                                       "backend"};
-constexpr std::string_view kHealth[] = {"probe", "interval", "fast_interval", "timeout", "rise",
-                                        "fall",  "port",     "send",          "expect",  "https",
-                                        "path",  "host",     "status",        "body",    "command"};
+constexpr std::string_view kHealth[] = {
+    "probe",  "interval", "fast_interval", "timeout",     "rise",      "fall",
+    "port",   "send",     "expect",        "https",       "path",      "host",
+    "status", "body",     "command",       "eject_after", "eject_for", "eject_for_at_most"};
 constexpr std::string_view kBackend[] = {"name", "address", "weight", "backup", "admin"};
 
 constexpr TableKeys kTables[] = {
@@ -45,9 +48,17 @@ struct ProbeKey {
   std::string_view key;
   std::string_view kind;
 };
-constexpr ProbeKey kProbeKeys[] = {{"send", "expect"}, {"expect", "expect"}, {"https", "http"},
-                                   {"path", "http"},   {"host", "http"},     {"status", "http"},
-                                   {"body", "http"},   {"command", "exec"}};
+constexpr ProbeKey kProbeKeys[] = {{"send", "expect"},
+                                   {"expect", "expect"},
+                                   {"https", "http"},
+                                   {"path", "http"},
+                                   {"host", "http"},
+                                   {"status", "http"},
+                                   {"body", "http"},
+                                   {"command", "exec"},
+                                   {"eject_after", "none"},
+                                   {"eject_for", "none"},
+                                   {"eject_for_at_most", "none"}};
 constexpr std::string_view kProbeKinds[] = {"tcp", "http", "expect", "exec", "none"};
 
 }  // namespace
@@ -80,6 +91,8 @@ std::span<const TableKeys> all_tables() {
 std::string unknown_key_message(const TableKeys& table, std::string_view key) {
   const std::string_view dot = table.path.empty() ? "" : ".";
   const std::string unknown = fmt::format("unknown key \"{}{}{}\"", table.path, dot, key.substr(0, 128));
+  const std::string_view own = own_word_for_key(key);
+  if (!own.empty()) return fmt::format("{}: Weir's word for it is {}", unknown, own);
   const std::string_view best = nearest(key, table.keys);
   if (is_near(key, best)) return fmt::format("{}: did you mean \"{}\"?", unknown, best);
   for (const TableKeys& other : kTables) {

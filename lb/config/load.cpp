@@ -1,21 +1,10 @@
 #include "lb/config/load.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-
-#include "lb/base/fd.h"
+#include "lb/base/file.h"
 #include "lb/config/draft.h"
 
 namespace weir {
 namespace {
-
-/// Some 100 bytes a backend: room for half a million of them.
-constexpr std::size_t kMaxFileBytes = std::size_t{64} << 20;
 
 LoadResult only_fault(Place place, std::string message, const LoadOptions& options) {
   Findings findings(options);
@@ -32,6 +21,17 @@ void read_log(Findings& findings, const toml::table& table, Draft& draft) {
   if (reader.string("access", log.access)) draft.access = reader.place("access");
 }
 
+void read_mode(const TableReader& reader, std::string_view key, std::uint32_t& out) {
+  std::string mode;
+  if (!reader.string(key, mode)) return;
+  const bool octal = (mode.size() == 3 || (mode.size() == 4 && mode.front() == '0')) &&
+                     mode.find_first_not_of("01234567") == std::string::npos;
+  if (octal)
+    out = static_cast<std::uint32_t>(std::stoul(mode, nullptr, 8));
+  else
+    reader.wrong(key, mode, "must be octal digits, \"0000\" to \"0777\", like \"0660\"");
+}
+
 void read_admin(Findings& findings, const toml::table& table, Draft& draft) {
   const TableReader reader(findings, table, admin_keys());
   AdminConfig& admin = draft.config->admin;
@@ -39,14 +39,13 @@ void read_admin(Findings& findings, const toml::table& table, Draft& draft) {
     admin.socket_given = true;
     draft.admin_socket = reader.place("socket");
   }
-  std::string mode;
-  if (!reader.string("mode", mode)) return;
-  const bool octal = (mode.size() == 3 || (mode.size() == 4 && mode.front() == '0')) &&
-                     mode.find_first_not_of("01234567") == std::string::npos;
-  if (octal)
-    admin.mode = static_cast<std::uint32_t>(std::stoul(mode, nullptr, 8));
-  else
-    reader.wrong("mode", mode, "must be octal digits, \"0000\" to \"0777\", like \"0660\"");
+  read_mode(reader, "mode", admin.mode);
+  if (reader.string("read_only_socket", admin.read_only_socket))
+    draft.read_only_socket = reader.place("read_only_socket");
+  read_mode(reader, "read_only_mode", admin.read_only_mode);
+  constexpr std::string_view kUpgrades[] = {"same", "any"};
+  if (std::size_t upgrade = 0; reader.choice("upgrade", "upgrade rule", kUpgrades, upgrade))
+    admin.any_upgrade = upgrade == 1;
 }
 
 void read_root(Findings& findings, const toml::table& root, Draft& draft) {
@@ -73,28 +72,10 @@ void read_root(Findings& findings, const toml::table& root, Draft& draft) {
                    "no listener: write at least one [[listener]] with name, bind and pool");
 }
 
-Result<std::string> read_file(const std::string& path) {
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return fail_errno("cannot be opened", errno);
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) return fail_errno("cannot be read", errno);
-  if (S_ISDIR(status.st_mode)) return fail("is a directory, not a file");
-  std::string text;
-  std::string chunk(64 * 1024, '\0');
-  while (text.size() <= kMaxFileBytes) {
-    const ssize_t size = ::read(file.get(), chunk.data(), chunk.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return fail_errno("cannot be read", errno);
-    if (size == 0) return text;
-    text.append(chunk, 0, static_cast<std::size_t>(size));
-  }
-  return fail(fmt::format("is too large: at most {} MiB", kMaxFileBytes >> 20));
-}
-
 }  // namespace
 
 LoadResult load_config(const std::string& path, const LoadOptions& options) {
-  const auto text = read_file(path);
+  const auto text = read_file(path, kMaxConfigBytes, options.patience);
   if (!text) return only_fault({}, text.error().message, options);
   return parse_config(*text, path, options);
 }
@@ -107,8 +88,9 @@ LoadResult parse_config(std::string_view text, const std::string& path, const Lo
   Findings findings(options);
   Draft draft;
   draft.config->file = path;
+  draft.config->text = text;
   read_root(findings, *root, draft);
-  validate(findings, draft);
+  validate(findings, draft, options);
   LoadResult result = findings.finish();
   if (result.faults.empty()) result.config = std::move(draft.config);
   return result;

@@ -9,7 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "lb/base/own_sockets.h"
 #include "lb/config/config.h"
+#include "lb/config/written.h"
 
 namespace weir {
 
@@ -29,6 +31,10 @@ struct LoadOptions {
   std::uint64_t descriptor_limit = 0;
   /// For `${NAME}`. A reload passes the environment the daemon started with.
   Environment environment;
+  /// Against a backend that is this host itself; not set: loopback only. A reload asks anew.
+  std::function<HostAddresses()> host_addresses;
+  /// How long a file that is a pipe may keep its reader waiting.
+  Millis patience{10'000};
 };
 
 /// One fault of a file, at the value it concerns (at the table when a key is missing). One line: control
@@ -44,12 +50,25 @@ struct Fault {
 
 /// Either a configuration, or every fault of the file in the file's order.
 struct LoadResult {
+  static constexpr std::size_t kMostFaults = 1'000;
+
   std::shared_ptr<const Config> config;  ///< null when there are faults
+  /// The first kMostFaults at most; then one more says how many there are besides. The same of the warnings.
   std::vector<Fault> faults;
   /// What is valid and probably not meant (a pool that no listener names, a key without effect), in the
   /// file's order. Never a reason to refuse.
   std::vector<Fault> warnings;
+  std::size_t faults_left_out = 0;
+  /// For what others than whoever runs this process may see of all that.
+  Written written = {};
+
+  std::size_t fault_count() const {
+    return faults_left_out == 0 ? faults.size() : faults.size() - 1 + faults_left_out;
+  }
 };
+
+/// Some 100 bytes a backend: room for half a million of them.
+inline constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{64} << 20;
 
 /// Reads and validates one file. Touches no socket, resolves no name, writes nothing. Any thread.
 LoadResult load_config(const std::string& path, const LoadOptions& options);
@@ -82,7 +101,7 @@ std::uint64_t reserved_descriptors(const Config& config, std::uint32_t workers,
 /// The sessions at once that `descriptor_limit` open files can hold: (limit - reserved) / 2, at least 0.
 std::uint64_t sessions_that_fit(const Config& config, std::uint32_t workers, std::uint64_t descriptor_limit);
 
-/// `config.workers`, or the number of CPUs this process may use (sched_getaffinity).
+/// `config.workers`, or the CPUs this process may use: usable_cpus(), kMaxWorkers at most.
 std::uint32_t resolved_workers(const Config& config);
 
 }  // namespace weir

@@ -56,6 +56,19 @@ bool is_header_text(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
 }
 
+void read_ejection(const TableReader& reader, ProbeConfig& probe) {
+  reader.integer("eject_after", 0, kMaxInARow, probe.eject_after);
+  reader.duration("eject_for", Zero::Refused, probe.eject_for);
+  reader.duration("eject_for_at_most", Zero::Refused, probe.eject_for_at_most);
+  if (probe.eject_for_at_most >= probe.eject_for) return;
+  if (reader.has("eject_for_at_most"))
+    reader.findings().warn(
+        reader.place("eject_for_at_most"),
+        fmt::format("pool.health.eject_for_at_most = \"{}\" is shorter than eject_for: raised to \"{}\"",
+                    format_duration(probe.eject_for_at_most), format_duration(probe.eject_for)));
+  probe.eject_for_at_most = probe.eject_for;
+}
+
 void read_http(const TableReader& reader, ProbeConfig& probe) {
   reader.boolean("https", probe.https);
   if (reader.string("path", probe.path) && (!probe.path.starts_with('/') || !is_header_text(probe.path)))
@@ -109,11 +122,32 @@ void check_keys_of_kind(const TableReader& reader, const std::string& kind) {
     if (owner.empty() && kind == "none")
       reader.findings().warn(reader.place(key),
                              fmt::format("{} has no effect: probe = \"none\"", reader.path(key)));
-    if (!owner.empty() && owner != kind)
+    if (owner == "none" && kind != "none")
+      reader.findings().warn(
+          reader.place(key),
+          fmt::format("{} has no effect: it belongs to probe = \"none\", and this pool has "
+                      "probe = \"{}\"",
+                      reader.path(key), kind));
+    else if (!owner.empty() && owner != kind)
       reader.findings().fault(reader.place(key),
                               fmt::format("{} belongs to probe = \"{}\", and this pool has probe = \"{}\"",
                                           reader.path(key), owner, kind));
   }
+}
+
+/// What is valid and surely not meant.
+void warn_of_rash_verdicts(const TableReader& reader, const ProbeConfig& probe) {
+  if (probe.kind == "none") return;  // without effect, which is said elsewhere
+  if (reader.has("timeout") && probe.timeout > probe.interval)
+    reader.findings().warn(
+        reader.place("timeout"),
+        fmt::format(
+            "pool.health.timeout = \"{}\" is longer than the interval of {}: a probe that hangs puts off "
+            "the next, and the verdict with it",
+            format_duration(probe.timeout), format_duration(probe.interval)));
+  if (reader.has("fall") && probe.fall == 1)
+    reader.findings().warn(reader.place("fall"),
+                           "pool.health.fall = 1: a single lost probe takes a backend out of rotation");
 }
 
 }  // namespace
@@ -141,6 +175,8 @@ void read_health(Findings& findings, const toml::table& table, ProbeConfig& prob
                       format_duration(probe.fast_interval), format_duration(probe.interval)));
     probe.fast_interval = probe.interval;
   }
+  warn_of_rash_verdicts(reader, probe);
+  read_ejection(reader, probe);
   read_http(reader, probe);
   read_expect(reader, probe);
   read_exec(reader, probe);

@@ -85,6 +85,7 @@ void read_listener(Findings& findings, const toml::table& table, Draft& draft) {
   if (!reader.has("pool")) reader.missing("pool", "the name of the pool that serves this listener");
   if (reader.integer("max_connections", 0, kMaxSessions, listener.max_connections))
     places.max_connections = reader.place("max_connections");
+  reader.boolean("ready", listener.ready);
   draft.config->listeners.push_back(std::move(listener));
   draft.listeners.push_back(std::move(places));
 }

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "lb/config/draft.h"
 
 namespace weir {
@@ -7,6 +9,8 @@ namespace {
 
 constexpr std::uint32_t kMaxAttempts = 1000;
 constexpr std::uint32_t kMaxWeight = 256;
+/// Below this an idle timeout is warned of.
+constexpr Millis kShortIdleTimeout{5'000};
 
 /// The name written, or the address when there is none and it can be a name. The place for duplicates.
 Place read_backend_name(const TableReader& reader, bool address_good, BackendConfig& backend) {
@@ -23,6 +27,17 @@ Place read_backend_name(const TableReader& reader, bool address_good, BackendCon
     return {};
   }
   return reader.place("address");
+}
+
+void read_weight(const TableReader& reader, const toml::table& table, BackendConfig& backend) {
+  const toml::node* node = table.get("weight");
+  if (node != nullptr && node->value_exact<std::int64_t>() == 0)
+    reader.findings().fault(place_of(*node),
+                            fmt::format("pool.backend.weight = 0: must be 1 to {}; for a backend without new "
+                                        "sessions write admin = \"drained\"",
+                                        kMaxWeight));
+  else
+    reader.integer("weight", 1, kMaxWeight, backend.weight);
 }
 
 void read_backend(Findings& findings, const toml::table& table, PoolConfig& pool, PoolPlaces& pool_places) {
@@ -43,12 +58,27 @@ void read_backend(Findings& findings, const toml::table& table, PoolConfig& pool
     reader.missing("address", "ip:port, [v6]:port, host:port or unix:/path");
   }
   places.name = read_backend_name(reader, static_cast<bool>(places.address), backend);
-  reader.integer("weight", 1, kMaxWeight, backend.weight);
+  read_weight(reader, table, backend);
   reader.boolean("backup", backend.backup);
   if (std::size_t admin = 0; reader.choice("admin", "state", kAdmins, admin))
     backend.admin = static_cast<Admin>(admin);
   pool.backends.push_back(std::move(backend));
   pool_places.backends.push_back(places);
+}
+
+/// What is valid and surely not meant.
+void warn_of_rash_policies(const TableReader& reader, const PoolConfig& pool) {
+  if (reader.has("idle_timeout") && pool.idle_timeout < kShortIdleTimeout)
+    reader.findings().warn(
+        reader.place("idle_timeout"),
+        fmt::format("pool.idle_timeout = \"{}\" resets every session that says nothing for so short a time",
+                    format_duration(pool.idle_timeout)));
+  const bool only_backups =
+      !pool.backends.empty() && std::ranges::all_of(pool.backends, &BackendConfig::backup);
+  if (only_backups)
+    reader.findings().warn(
+        reader.place("backend"),
+        fmt::format("pool {} has only backups: they are used as if none were one", shown(pool.name)));
 }
 
 void read_policies(const TableReader& reader, PoolConfig& pool) {
@@ -61,6 +91,38 @@ void read_policies(const TableReader& reader, PoolConfig& pool) {
     pool.on_all_down = static_cast<OnAllDown>(word);
   if (reader.choice("on_backend_down", "policy", kOnBackendDown, word))
     pool.on_backend_down = static_cast<OnBackendDown>(word);
+}
+
+void read_source(const TableReader& reader, PoolConfig& pool) {
+  std::vector<std::string> texts;
+  std::vector<Place> places;
+  reader.strings("source", texts, places);
+  if (texts.empty()) return;
+  Findings& findings = reader.findings();
+  const auto& ask_host = findings.options().host_addresses;
+  const HostAddresses host = ask_host ? ask_host() : HostAddresses();
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto wrong = [&](std::string_view why) {
+      findings.fault(places[i], value_fault(reader.path("source"), texts[i], why));
+    };
+    const bool v6 = texts[i].find(':') != std::string::npos;
+    const auto ip = ClientAddress::parse_ip(texts[i]);
+    const auto address = Address::parse_ip_port(v6 ? "[" + texts[i] + "]:0" : texts[i] + ":0");
+    if (!ip || !address)
+      wrong("must be an IP address of this host, without a port");
+    else if (address->is_wildcard())
+      wrong("is every address: leave it out, and the kernel chooses");
+    else if (v6 && ip->ip().size() == 4)
+      wrong("is IPv4 written as IPv6: write " + ip->ip_to_string());
+    else if (std::ranges::find(pool.source, *address) != pool.source.end())
+      wrong("is there twice");
+    else {
+      pool.source.push_back(*address);
+      if (ask_host && !host.contains(*ip))
+        findings.warn(places[i],
+                      value_fault(reader.path("source"), texts[i], "this host has no such address"));
+    }
+  }
 }
 
 /// What a pool's probe says about backends on unix sockets is only known once both are read.
@@ -90,8 +152,10 @@ void read_pool(Findings& findings, const toml::table& table, Draft& draft) {
   reader.duration("idle_timeout", Zero::Refused, pool.idle_timeout);
   reader.duration("half_close_timeout", Zero::Refused, pool.half_close_timeout);
   reader.duration("slow_start", Zero::Allowed, pool.slow_start);
+  read_source(reader, pool);
   const toml::table* health = reader.table("health", "[pool.health] below its [[pool]]");
   if (health != nullptr) read_health(findings, *health, pool.probe);
+  pool.probe.source = pool.source;
   for (const toml::table* backend : reader.tables("backend", "[[pool.backend]] below its [[pool]]"))
     read_backend(findings, *backend, pool, places);
   const toml::node* backends = table.get("backend");
@@ -100,6 +164,7 @@ void read_pool(Findings& findings, const toml::table& table, Draft& draft) {
         reader.place("backend"),
         fmt::format("pool {} has no backend: write at least one [[pool.backend]]", shown(pool.name)));
   warn_of_port_on_unix(health, findings, pool);
+  warn_of_rash_policies(reader, pool);
   draft.config->pools.push_back(std::move(pool));
   draft.pools.push_back(std::move(places));
 }

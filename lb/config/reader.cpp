@@ -121,7 +121,7 @@ bool TableReader::read_string(std::string_view path, const toml::node& node, std
     wrong_type(path, node, allowed);
     return false;
   }
-  auto value = substitute(text->get(), findings_.options().environment);
+  auto value = substitute(text->get(), findings_.options().environment, findings_.written());
   if (!value) {
     findings_.fault(place_of(node), value_fault(path, text->get(), value.error().message));
     return false;

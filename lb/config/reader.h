@@ -31,6 +31,7 @@ class Findings {
   const LoadOptions& options() const { return options_; }
   void fault(Place place, std::string message);
   void warn(Place place, std::string message);
+  Written& written() { return written_; }
 
   /// `: did you mean "x"?` or nothing. Only for the first few of a file, since thousands of names may each be
   /// compared with thousands.
@@ -40,8 +41,20 @@ class Findings {
   LoadResult finish();
 
  private:
+  /// Those that are kept: of many the first in the file.
+  struct List {
+    std::vector<Fault> kept;
+    std::size_t count = 0;
+
+    void add(Place place, std::string_view message);
+    void sort();
+    std::vector<Fault> finish(std::string_view noun);
+  };
+
   const LoadOptions& options_;
-  LoadResult result_;
+  List faults_;
+  List warnings_;
+  Written written_;
   int suggestions_left_ = 50;
 };
 

@@ -20,7 +20,7 @@ bool is_variable_name(std::string_view name) {
 }
 
 /// The value of what stands between `${` and `}`.
-Result<std::string> value_of(std::string_view inside, const Environment& environment) {
+Result<std::string> value_of(std::string_view inside, const Environment& environment, Written& written) {
   const auto colon = inside.find(kDefault);
   const std::string_view name = inside.substr(0, colon);
   if (!is_variable_name(name))
@@ -34,12 +34,14 @@ Result<std::string> value_of(std::string_view inside, const Environment& environ
     return fail(
         fmt::format("the environment variable {} is not set: set it, or write ${{{}:-default}}", name, name));
   }
+  written.note(*value, fmt::format("${{{}}}", name));
   return *value;
 }
 
 }  // namespace
 
-Result<std::string> substitute(std::string_view text, const Environment& environment) {
+Result<std::string> substitute(std::string_view text, const Environment& environment, Written& written) {
+  const std::string_view whole = text;
   std::string result;
   while (!text.empty()) {
     if (text.starts_with(kEscapedOpen)) {
@@ -49,7 +51,7 @@ Result<std::string> substitute(std::string_view text, const Environment& environ
       const auto close = text.find('}');
       if (close == std::string_view::npos)
         return fail(fmt::format("\"{}\" has no closing }}: write $${{ for a literal ${{", text));
-      auto value = value_of(text.substr(kOpen.size(), close - kOpen.size()), environment);
+      auto value = value_of(text.substr(kOpen.size(), close - kOpen.size()), environment, written);
       if (!value) return value;
       result += *value;
       text.remove_prefix(close + 1);
@@ -59,6 +61,7 @@ Result<std::string> substitute(std::string_view text, const Environment& environ
       text.remove_prefix(next == std::string_view::npos ? text.size() : next);
     }
   }
+  if (result != whole) written.note(result, whole);
   return result;
 }
 

@@ -137,10 +137,10 @@ void warn_of_limits_without_effect(Findings& findings, const Draft& draft) {
 
 }  // namespace
 
-void validate(Findings& findings, const Draft& draft) {
+void validate(Findings& findings, const Draft& draft, const LoadOptions& options) {
   check_names(findings, draft);
   check_pools_of_listeners(findings, draft);
-  validate_addresses(findings, draft);
+  validate_addresses(findings, draft, options.host_addresses ? options.host_addresses() : HostAddresses());
   validate_paths(findings, draft);
   check_limits(findings, draft);
   warn_of_limits_without_effect(findings, draft);

@@ -19,9 +19,7 @@ std::string canonical(const Address& address) {
 }
 
 std::string canonical_host(std::string_view host) {
-  std::string name(host);
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::string name = lower_host(host);
   if (name.ends_with('.')) name.pop_back();
   return name;
 }
@@ -29,28 +27,6 @@ std::string canonical_host(std::string_view host) {
 std::string canonical(const Endpoint& endpoint) {
   if (endpoint.address) return canonical(*endpoint.address);
   return fmt::format("{}:{}", canonical_host(endpoint.host), endpoint.port);
-}
-
-/// Every address of a listener that a connect to this backend can end at, as far as the file alone tells.
-std::vector<std::string> binds_reached_by(const Endpoint& endpoint) {
-  const auto at = [&](std::string_view host) { return fmt::format("{}:{}", host, endpoint.port); };
-  if (!endpoint.address) {
-    const std::string host = canonical_host(endpoint.host);
-    if (host != "localhost" && !host.ends_with(".localhost")) return {};
-    return {at("127.0.0.1"), at("0.0.0.0"), at("[::1]"), at("[::]")};
-  }
-  std::vector<std::string> reached{canonical(*endpoint.address)};
-  if (endpoint.address->is_unix()) return reached;
-  const ClientAddress ip(endpoint.address->data());
-  const std::string host = ip.ip_to_string();
-  if (ip.ip().size() == 4) {
-    if (host == "0.0.0.0") reached.push_back(at("127.0.0.1"));  // to the kernel this is connecting to itself
-    if (ip.ip().front() == 127) reached.push_back(at("0.0.0.0"));
-  } else {
-    if (host == "::") reached.push_back(at("[::1]"));
-    if (host == "::1") reached.push_back(at("[::]"));
-  }
-  return reached;
 }
 
 struct Bound {
@@ -62,10 +38,14 @@ struct Bound {
 /// Every address that the file's listeners bind, and the admin socket.
 class BoundAddresses {
  public:
-  BoundAddresses(Findings& findings, const Draft& draft) : findings_(findings) {
-    if (!draft.config->admin.socket.empty()) {
-      if (const auto address = Address::unix_path(draft.config->admin.socket))
-        admin_socket_ = canonical(*address);
+  BoundAddresses(Findings& findings, const Draft& draft, HostAddresses host)
+      : findings_(findings), sockets_(std::move(host)) {
+    const AdminConfig& admin = draft.config->admin;
+    for (const std::string& path : {admin.socket, admin.read_only_socket}) {
+      const auto address = Address::unix_path(path);
+      if (path.empty() || !address) continue;
+      admin_sockets_.push_back(canonical(*address));
+      sockets_.add(*address, kAdminSocket);
     }
     for (std::size_t i = 0; i < draft.listeners.size(); ++i) {
       const ListenerConfig& listener = draft.config->listeners[i];
@@ -74,24 +54,37 @@ class BoundAddresses {
     }
   }
 
-  const Bound* find(const std::string& address) const {
-    const auto found = by_address_.find(address);
-    return found == by_address_.end() ? nullptr : &found->second;
+  /// What a session to this backend would end at: a line for the operator, or "".
+  std::string reached_by(const Endpoint& endpoint) const {
+    for (const Address& address : known_addresses(endpoint)) {
+      const auto tag = sockets_.reached_by(address);
+      if (!tag) continue;
+      if (*tag == kAdminSocket) return "is an admin socket of this file";
+      const Bound& bound = bounds_[*tag];
+      return fmt::format(
+          "is this file's own listener \"{}\" ({}, line {}): sessions would go round in circles",
+          bound.listener, bound.address, bound.place.line);
+    }
+    return "";
   }
-  bool is_admin_socket(const std::string& address) const { return address == admin_socket_; }
 
  private:
+  static constexpr std::size_t kAdminSocket = SIZE_MAX;
+
   struct OnPort {
     std::optional<Bound> first;
     std::optional<Bound> wildcard;
   };
 
   void add(const Address& address, Bound bound) {
-    if (is_admin_socket(bound.address)) return refuse(bound, "is the admin socket of this file");
+    if (std::ranges::find(admin_sockets_, bound.address) != admin_sockets_.end())
+      return refuse(bound, "is an admin socket of this file");
     const auto [same, fresh] = by_address_.emplace(bound.address, bound);
     if (!fresh)
       return refuse(bound, fmt::format("is bound already by listener \"{}\" on line {}",
                                        same->second.listener, same->second.place.line));
+    sockets_.add(address, bounds_.size());
+    bounds_.push_back(bound);
     if (address.is_unix()) return;
     OnPort& port = by_port_[(std::uint64_t{address.family() == AF_INET6} << 16U) | address.port()];
     const auto& other = address.is_wildcard() ? port.first : port.wildcard;
@@ -110,41 +103,25 @@ class BoundAddresses {
   }
 
   Findings& findings_;
-  std::string admin_socket_;
+  std::vector<std::string> admin_sockets_;
+  OwnSockets sockets_;
+  std::vector<Bound> bounds_;  ///< by the tags of sockets_
   std::unordered_map<std::string, Bound> by_address_;
   std::unordered_map<std::uint64_t, OnPort> by_port_;
 };
 
-void check_backend(Findings& findings, const BoundAddresses& bound, const BackendConfig& backend,
-                   Place place) {
-  for (const std::string& address : binds_reached_by(backend.endpoint)) {
-    if (bound.is_admin_socket(address)) {
-      findings.fault(place, value_fault("pool.backend.address", backend.endpoint.text,
-                                        "is the admin socket of this file"));
-      return;
-    }
-    const Bound* listener = bound.find(address);
-    if (listener == nullptr) continue;
-    findings.fault(
-        place, value_fault("pool.backend.address", backend.endpoint.text,
-                           fmt::format("is this file's own listener \"{}\" ({}, line {}): sessions would go "
-                                       "round in circles",
-                                       listener->listener, listener->address, listener->place.line)));
-    return;
-  }
-}
-
 }  // namespace
 
-void validate_addresses(Findings& findings, const Draft& draft) {
-  const BoundAddresses bound(findings, draft);
+void validate_addresses(Findings& findings, const Draft& draft, HostAddresses host) {
+  const BoundAddresses bound(findings, draft, std::move(host));
   for (std::size_t i = 0; i < draft.pools.size(); ++i) {
     const PoolConfig& pool = draft.config->pools[i];
     std::unordered_map<std::string, Place> seen;
     for (std::size_t j = 0; j < pool.backends.size(); ++j) {
       const Place place = draft.pools[i].backends[j].address;
       if (!place) continue;
-      check_backend(findings, bound, pool.backends[j], place);
+      if (const std::string loop = bound.reached_by(pool.backends[j].endpoint); !loop.empty())
+        findings.fault(place, value_fault("pool.backend.address", pool.backends[j].endpoint.text, loop));
       const auto [first, fresh] = seen.emplace(canonical(pool.backends[j].endpoint), place);
       if (!fresh)
         findings.fault(place,

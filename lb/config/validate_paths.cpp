@@ -71,6 +71,12 @@ void validate_paths(Findings& findings, const Draft& draft) {
   if (draft.admin_socket && !config.admin.socket.empty())
     report(draft.admin_socket, "admin.socket", config.admin.socket,
            socket_problem(config.admin.socket, true));
+  const std::string& read_only = config.admin.read_only_socket;
+  if (draft.read_only_socket && !read_only.empty()) {
+    report(draft.read_only_socket, "admin.read_only_socket", read_only, socket_problem(read_only, true));
+    if (read_only == config.admin.socket)
+      report(draft.read_only_socket, "admin.read_only_socket", read_only, "is admin.socket already");
+  }
   if (draft.state_file && !config.state_file.empty())
     report(draft.state_file, "state_file", config.state_file, state_file_problem(config.state_file));
   const std::string& access = config.log.access;

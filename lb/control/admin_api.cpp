@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "lb/base/log.h"
@@ -54,23 +55,35 @@ bool is_command(const HttpRequest& request, std::string_view method, std::string
 }
 
 std::size_t body_limit(const HttpRequest& head) {
-  return is_command(head, "POST", "diff") ? kMostConfigBytes : HttpServer::kMostBodyBytes;
+  const bool large = is_command(head, "POST", "diff") || is_command(head, "POST", "counts");
+  return large ? kMostConfigBytes : HttpServer::kMostBodyBytes;
 }
 
-/// The answer to a request that the workers have not answered in time.
-HttpResponse late_answer(const HttpRequest& request, Millis patience) {
+/// The answer to a request that the workers, or the disk, have not answered in time.
+HttpResponse late_answer(const HttpRequest& request, const AdminParts& parts) {
+  const Millis patience = parts.patience;
+  const StateKeeper& state = parts.state;
+  const auto unconfirmed = [&](std::string_view what, std::string_view more) {
+    return HttpResponse{
+        504, error_json("unconfirmed", fmt::format("{} within {}{}", what, format_duration(patience), more))};
+  };
+  constexpr std::string_view kLook = "; weir status and the log tell more";
   const bool asks = request.method == "GET" || (request.path.size() > 1 && request.path[1] == "sessions");
-  return {504, error_json("unconfirmed",
-                          fmt::format("{} within {}; weir status and the log tell more",
-                                      asks ? "not every worker has answered"
-                                           : "the change was made, but not every worker has confirmed it",
-                                      format_duration(patience)))};
+  if (is_command(request, "POST", "diff")) return unconfirmed("the configuration has not been read", "");
+  if (is_command(request, "POST", "reload") && parts.reload.reading())
+    return unconfirmed("the configuration file has not been read", "; once it is, the reload goes on");
+  if (asks) return unconfirmed("not every worker has answered", kLook);
+  if (state.writing())
+    return unconfirmed(fmt::format("the change was made, but {} has not taken it", state.path()),
+                       ": it may not survive a restart");
+  return unconfirmed("the change was made, but not every worker has confirmed it", kLook);
 }
 
 }  // namespace
 
 void answer_error(const Answer& answer, const CommandError& error) {
   const auto [status, code] = words_of(error.kind);
+  if (!error.faults.empty()) return answer({422, error_json("bad_config", error.message, error.faults)});
   answer({status, error_json(code, error.message)});
 }
 
@@ -80,76 +93,96 @@ void answer_usage(const Answer& answer, std::string message) {
 
 AdminApi::AdminApi(AdminParts parts) : state_(std::make_unique<State>(std::move(parts))) {}
 
-AdminApi::~AdminApi() {
-  if (state_->server == nullptr) return;
-  // Another process may have taken the path over: an upgrade does.
-  struct stat info {};
-  if (::lstat(state_->socket_path.c_str(), &info) == 0 && info.st_ino == state_->inode)
-    ::unlink(state_->socket_path.c_str());
-}
+AdminApi::~AdminApi() = default;
 
-Result<Fd> AdminApi::bind(const AdminConfig& config) {
-  if (config.socket.empty()) return Fd();
-  const auto directory = config.socket.substr(0, config.socket.rfind('/'));
-  if (!config.socket_given && ::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
+Result<Fd> AdminApi::bind(const AdminConfig& config, Level level) {
+  const std::string& path = level == Level::All ? config.socket : config.read_only_socket;
+  if (path.empty()) return Fd();
+  const auto directory = path.substr(0, path.rfind('/'));
+  if (level == Level::All && !config.socket_given && ::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
     return fail_errno(fmt::format("admin socket: {}", directory), errno);
-  auto address = Address::unix_path(config.socket);
+  auto address = Address::unix_path(path);
   if (!address) return tl::unexpected(address.error());
-  auto fd = listen_unix(*address, config.mode);
+  auto fd = listen_unix(*address, level == Level::All ? config.mode : config.read_only_mode);
   if (!fd && fd.error().code == EADDRINUSE)
     return fail(fmt::format(
-        "admin socket {}: another Weir is running there; stop it, or name another socket in [admin]",
-        config.socket));
-  if (!fd) return fail(fmt::format("admin socket {}: {}", config.socket, fd.error().message));
+        "admin socket {}: another Weir is running there; stop it, or name another socket in [admin]", path));
+  if (!fd) return fail(fmt::format("admin socket {}: {}", path, fd.error().message));
   return fd;
 }
 
-Result<void> AdminApi::serve(Fd listening, std::string path) {
+Result<void> AdminApi::serve(Fd listening, const std::string& path, Level level) {
   auto server = HttpServer::create(
-      state_->parts.loop, std::move(listening),
-      [this](HttpRequest request, Answer answer) { handle(std::move(request), std::move(answer)); },
+      state_->parts.loop, std::move(listening), state_->parts.places,
+      [this, level](HttpRequest request, const Answer& answer) {
+        if (level == Level::Look && request.method != "GET")
+          return answer_error(answer,
+                              {Kind::Refused, "this socket is for looking only: changes go to admin.socket"});
+        handle(std::move(request), answer);
+      },
       body_limit);
   if (!server) return tl::unexpected(server.error());
-  state_->server = std::move(*server);
-  state_->socket_path = std::move(path);
-  struct stat info {};
-  if (::lstat(state_->socket_path.c_str(), &info) == 0) state_->inode = info.st_ino;
+  // What was served before is left only now that there is something else.
+  leave(level);
+  auto& door = state_->door(level);
+  door.server = std::move(*server);
+  if (const auto address = Address::unix_path(path)) door.path = SocketPath(*address);
   state_->sample_rates();
   return {};
 }
 
+void AdminApi::bring_back(const AdminConfig& config) {
+  for (const Level level : {Level::All, Level::Look}) {
+    const auto& door = state_->door(level);
+    if (door.server == nullptr || !door.path.lost()) continue;
+    const std::string& path = level == Level::All ? config.socket : config.read_only_socket;
+    auto fd = bind(config, level);
+    auto moved = fd ? serve(std::move(*fd), path, level) : tl::unexpected(fd.error());
+    if (moved)
+      daemon_log().warn("admin socket {}: somebody had removed it; it is there again", path);
+    else
+      daemon_log().error("somebody has removed the admin socket: {}", moved.error().message);
+  }
+}
+
 void AdminApi::handle(HttpRequest request, Answer answer) {
-  if (request.method != "GET")
+  if (request.method != "GET" && !is_command(request, "POST", "counts"))
     daemon_log().info("admin: {} {} by {}", quoted(request.method), quoted(join(request.path)),
                       request.caller);
   if (state_->parts.refusal != nullptr)
     if (const auto refused = state_->parts.refusal(request)) return answer_error(answer, *refused);
   const auto local = [state = state_.get()](HttpRequest own, const Answer& to) {
     // An upgrade has a patience of its own.
-    const auto late = late_answer(own, state->parts.patience);
-    state->handle(own, is_command(own, "POST", "upgrade") ? to : state->patience.limited(to, late));
+    if (is_command(own, "POST", "upgrade")) return state->handle(own, to);
+    state->handle(own, state->patience.limited(to, [state, own] { return late_answer(own, state->parts); }));
   };
   if (state_->parts.predecessors == nullptr) return local(std::move(request), answer);
   state_->parts.predecessors->handle(std::move(request), std::move(answer), local);
 }
 
-int AdminApi::listening() const {
-  return state_->server != nullptr ? state_->server->listening() : -1;
+int AdminApi::listening(Level level) const {
+  const auto& door = state_->door(level);
+  return door.server != nullptr ? door.server->listening() : -1;
 }
 
-Result<void> AdminApi::move_to(Fd listening, std::string path) {
-  state_->server->stop_accepting();
-  state_->given_up = std::move(state_->server);
-  return serve(std::move(listening), std::move(path));
+void AdminApi::leave(Level level) {
+  auto& door = state_->door(level);
+  if (door.server == nullptr) return;
+  door.server->stop_accepting();
+  door.path.set_owned(false);
+  std::erase_if(state_->given_up, [](const auto& server) { return server->idle(); });
+  state_->given_up.push_back(std::move(door.server));
 }
 
 bool AdminApi::idle() const {
   const auto is_idle = [](const auto& server) { return server == nullptr || server->idle(); };
-  return is_idle(state_->server) && is_idle(state_->given_up);
+  return std::ranges::all_of(state_->doors, is_idle, &State::Door::server) &&
+         std::ranges::all_of(state_->given_up, is_idle);
 }
 
 void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
   if (is_command(request, "POST", "diff")) return difference(request, answer);
+  if (is_command(request, "POST", "counts")) return take_counts(request, answer);
   auto values = parameters_of(request);
   if (!values) return answer_usage(answer, "the body is not a JSON object of plain values");
   Parameters parameters(std::move(*values));
@@ -159,16 +192,18 @@ void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
   };
   if (path.size() >= 2 && path[0] == "v1") {
     if (request.method == "GET" && path[1] == "status" && path.size() <= 4) return status(request, answer);
+    if (is("GET", "ready", 2)) return ready(parameters, answer);
     if (is("GET", "version", 2)) return answer({200, to_json(parts.facts())});
     if (is("GET", "sessions", 2)) return sessions(parameters, answer);
     if (is("POST", "sessions", 3) && path[2] == "kill") return kill(parameters, answer);
     if (is("GET", "explain", 2)) return explain(parameters, answer);
     if (is("POST", "reload", 2)) return reload(answer);
-    if (is("POST", "upgrade", 2)) return upgrade(parameters, answer);
+    if (is("POST", "stop", 2) && parts.stop != nullptr) return stop(parameters, answer);
+    if (is("POST", "upgrade", 2)) return upgrade(request, parameters, answer);
     if (is("POST", "logs", 3) && path[2] == "reopen" && parts.reopen_logs != nullptr) {
-      parts.reopen_logs();
-      return answer({200, "{\"reopened\":true}\n"});
+      return parts.reopen_logs([answer] { answer({200, "{\"reopened\":true}\n"}); });
     }
+    if (is("GET", "drains", 4)) return await_drain(path[2] + "/" + path[3], parameters, answer);
     if (is("POST", "pools", 4) && path[3] == "backends") return add(path[2], parameters, answer);
     if (is("POST", "backends", 5) || is("DELETE", "backends", 4))
       return backend_command(request, parameters, answer);
@@ -191,6 +226,15 @@ void AdminApi::State::status(const HttpRequest& request, const Answer& answer) {
   answer({200, to_json(*found, parts.facts(), uptime.count())});
 }
 
+void AdminApi::State::ready(Parameters& parameters, const Answer& answer) {
+  const auto listeners = parameters.take_list("listener").value_or(std::vector<std::string>());
+  if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
+  auto reasons = parts.registry.unready(listeners);
+  if (!reasons) return answer_error(answer, reasons.error());
+  if (parts.facts().stopping) reasons->insert(reasons->begin(), "it is stopping");
+  answer({200, readiness_json(*reasons)});
+}
+
 void AdminApi::State::explain(Parameters& parameters, const Answer& answer) {
   const auto pool = parameters.take("pool");
   const auto client = parameters.take("client");
@@ -202,27 +246,58 @@ void AdminApi::State::explain(Parameters& parameters, const Answer& answer) {
 }
 
 void AdminApi::State::reload(const Answer& answer) {
-  const auto report = parts.reload.run();
-  if (!report.done) {
-    std::vector<std::string> faults;
-    for (const auto& fault : report.faults) faults.push_back(fault.to_string(report.file));
-    return answer({faults.empty() ? 409 : 422,
-                   error_json(faults.empty() ? "refused" : "bad_config", report.error, faults)});
-  }
-  parts.adoption.when(report.generation, [answer, text = to_json(report)] { answer({200, text}); });
+  parts.reload.run([this, answer](const ReloadReport& report) {
+    if (report.busy) return answer_error(answer, {Kind::Busy, report.error});
+    if (!report.done) {
+      std::vector<std::string> faults;
+      for (const auto& fault : report.faults) faults.push_back(fault.to_string(report.file));
+      return answer({faults.empty() ? 409 : 422,
+                     error_json(faults.empty() ? "refused" : "bad_config", report.error, faults)});
+    }
+    save([this, answer, report = ReloadReport(report)](const std::vector<std::string>& warnings) mutable {
+      auto& notes = report.applied.notes;
+      notes.insert(notes.end(), warnings.begin(), warnings.end());
+      parts.adoption.when(report.generation, [answer, text = to_json(report)] { answer({200, text}); });
+    });
+  });
 }
 
 void AdminApi::State::difference(const HttpRequest& request, const Answer& answer) {
   const auto named = request.query.find("file");
   const std::string& file = named != request.query.end() ? named->second : parts.registry.config()->file;
-  answer({200, difference_json(parts.reload.rehearse(request.body, file))});
+  parts.reload.rehearse(request.body, file, [answer](const ReloadReport& report) {
+    if (report.busy) return answer_error(answer, {Kind::Busy, report.error});
+    answer({200, difference_json(report)});
+  });
 }
 
-void AdminApi::State::upgrade(Parameters& parameters, const Answer& answer) {
+void AdminApi::State::stop(Parameters& parameters, const Answer& answer) {
+  std::optional<Millis> grace;
+  if (const auto given = parameters.take_number("grace_ms", 0, kMostMillis))
+    grace = Millis(static_cast<std::int64_t>(*given));
+  if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
+  answer({200, to_json(parts.stop(grace))});
+}
+
+void AdminApi::State::take_counts(const HttpRequest& request, const Answer& answer) {
+  const auto counts = parse_counts(request.body);
+  if (!counts) return answer_usage(answer, counts.error().message);
+  // From now on its status is no more to be added to this one's.
+  const bool known =
+      request.peer && parts.predecessors != nullptr && parts.predecessors->dismiss(request.peer->pid);
+  if (!known) return answer_error(answer, {Kind::Refused, "only an older process of this Weir may say that"});
+  parts.registry.add(*counts);
+  daemon_log().info("the older process {} has ended its sessions", request.peer->pid);
+  answer({200, "{}\n"});
+}
+
+void AdminApi::State::upgrade(const HttpRequest& request, Parameters& parameters, const Answer& answer) {
   UpgradeOrder order;
+  order.privileged = request.peer && request.peer->privileged();
   order.binary = parameters.take("binary").value_or("");
   if (const auto max_age = parameters.take_number("max_age_ms", 0, kMostMillis))
     order.max_age = Millis(static_cast<std::int64_t>(*max_age));
+  order.force = parameters.take_flag("force");
   if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
   if (parts.upgrade == nullptr) return answer_error(answer, {Kind::Refused, "this Weir cannot upgrade"});
   parts.upgrade(std::move(order), [answer](const CommandResult<UpgradeReport>& report) {

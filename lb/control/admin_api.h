@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,7 +15,7 @@
 #include "lb/control/predecessors.h"
 #include "lb/control/registry.h"
 #include "lb/control/reload.h"
-#include "lb/control/state_file.h"
+#include "lb/control/state_keeper.h"
 #include "lb/control/upgrade_order.h"
 #include "lb/control/workers.h"
 
@@ -25,6 +27,15 @@ struct ProcessFacts {
   std::vector<std::string> features;
   std::uint32_t workers = 0;
   std::uint64_t max_sessions = 0;
+  pid_t pid = 0;
+  bool stopping = false;  ///< no new sessions any more
+  std::string unsaved;    ///< why what operators said is not on the disk; "" = it is
+};
+
+/// What an order to stop has begun.
+struct StopReport {
+  std::uint64_t sessions = 0;  ///< that have yet to end
+  Millis grace{0};             ///< so long at most
 };
 
 /// The parts the admin API works on; all borrowed, all of the control thread.
@@ -33,7 +44,7 @@ struct AdminParts {
   Registry& registry;
   Workers& workers;
   Adoption& adoption;
-  StateFile& state_file;
+  StateKeeper& state;
   Reload& reload;
   std::function<ProcessFacts()> facts;
   Predecessors* predecessors = nullptr;  ///< null: there can be none
@@ -41,7 +52,13 @@ struct AdminParts {
   std::function<std::optional<CommandError>(const HttpRequest&)> refusal = nullptr;
   /// Starts an upgrade; calls back once. Null: this process cannot.
   std::function<void(UpgradeOrder, UpgradeDone)> upgrade = nullptr;
-  std::function<void()> reopen_logs = nullptr;
+  /// Calls back once it is done.
+  std::function<void(std::function<void()> done)> reopen_logs = nullptr;
+  /// Begins to end this process, with so much time for its sessions (nothing: shutdown_grace). What it says
+  /// is true at once.
+  std::function<StopReport(std::optional<Millis> grace)> stop = nullptr;
+  /// Callers at once.
+  std::size_t places = 64;
   /// How long the workers may take to answer.
   Millis patience{10'000};
 };
@@ -52,18 +69,22 @@ struct AdminParts {
 ///
 ///   GET    /v1/version
 ///   GET    /v1/status[/POOL[/BACKEND]]                 names may be globs
+///   GET    /v1/ready                                   listener (a list)
 ///   POST   /v1/backends/POOL/BACKEND/drain             force, then=close, timeout_ms, spread_ms
 ///   POST   /v1/backends/POOL/BACKEND/{disable,enable}  force
 ///   POST   /v1/backends/POOL/BACKEND/weight            weight (1..256 or "default")
+///   GET    /v1/drains/POOL/BACKEND                     wait_ms: how long for the last session
 ///   DELETE /v1/backends/POOL/BACKEND                   force
 ///   POST   /v1/pools/POOL/backends                     name, address, weight, backup
-///   GET    /v1/sessions                                pool, backend, client, limit
+///   GET    /v1/sessions                                pool, backend, client, limit, sort, by=client
 ///   POST   /v1/sessions/kill                           ids, pool, backend, client
 ///   GET    /v1/explain                                 pool, client
 ///   POST   /v1/reload
-///   POST   /v1/diff                                    file; the body is a configuration's text, not JSON
+///   POST   /v1/diff                                    file; the body is a configuration, not JSON
 ///   POST   /v1/logs/reopen
-///   POST   /v1/upgrade                                 binary, max_age_ms
+///   POST   /v1/upgrade                                 binary, max_age_ms, force
+///   POST   /v1/stop                                    grace_ms
+///   POST   /v1/counts                                  of an older process: the body is its Counts
 ///
 /// Parameters are taken from the query and from a JSON object in the body. An error is
 /// {"error": {"code": "usage"|"unknown"|"refused"|"failed"|"busy"|…, "message": "…"}}.
@@ -74,17 +95,27 @@ class AdminApi {
   AdminApi(const AdminApi&) = delete;
   AdminApi& operator=(const AdminApi&) = delete;
 
-  /// Serves on `listening`; the path is removed by the destructor, if it is still this socket's.
-  Result<void> serve(Fd listening, std::string path);
+  /// What callers of a socket may do.
+  enum class Level : std::uint8_t {
+    All,
+    Look  ///< GET only
+  };
+
+  /// Serves on `listening`; the path is removed by the destructor, if it is still this socket's. One socket
+  /// of each level: the one before, which goes on in another process or is out of reach, is left as by
+  /// leave(). An error changes nothing.
+  Result<void> serve(Fd listening, const std::string& path, Level level = Level::All);
+  /// Binds `config`'s sockets anew whose file is there no more, or another's.
+  void bring_back(const AdminConfig& config);
   /// Binds the configured socket: a live one is refused, the default directory is created when missing. An
   /// empty Fd when there is to be none.
-  static Result<Fd> bind(const AdminConfig& config);
+  static Result<Fd> bind(const AdminConfig& config, Level level = Level::All);
 
   /// Borrowed: the socket it serves on, for another process to share; -1 when there is none.
-  int listening() const;
-  /// From now on serves on another socket only: what it served on goes on in another process, which owns the
-  /// path, too. Answers that are due are given.
-  Result<void> move_to(Fd listening, std::string path);
+  int listening(Level level = Level::All) const;
+  /// Serves on none of that level any more, and leaves its path to another process. Answers that are due are
+  /// given.
+  void leave(Level level);
   /// Whether every answer has been given and taken.
   bool idle() const;
 

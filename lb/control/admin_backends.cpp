@@ -7,6 +7,13 @@
 
 namespace weir {
 
+namespace {
+
+/// Shorter than an older process may take to answer (AdminRequest::kPatience).
+constexpr Millis kMostDrainWait{1'000};
+
+}  // namespace
+
 void AdminApi::State::backend_command(const HttpRequest& request, Parameters& parameters,
                                       const Answer& answer) {
   const auto target = request.path[2] + "/" + request.path[3];
@@ -55,6 +62,16 @@ void AdminApi::State::drain(const std::string& target, Parameters& parameters, c
   finish(result, answer);
 }
 
+void AdminApi::State::await_drain(const std::string& target, Parameters& parameters, const Answer& answer) {
+  const auto most = static_cast<std::uint64_t>(kMostDrainWait.count());
+  const Millis at_most(parameters.take_number("wait_ms", 0, most).value_or(0));
+  if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
+  drains.wait(target, at_most, [answer](const CommandResult<Registry::Drains>& found) {
+    if (!found) return answer_error(answer, found.error());
+    answer({200, to_json(*found)});
+  });
+}
+
 void AdminApi::State::set_weight(const std::string& target, Parameters& parameters, const Answer& answer) {
   std::optional<std::uint64_t> weight;
   auto text = parameters.take("weight");
@@ -80,24 +97,26 @@ void AdminApi::State::add(const std::string& pool, Parameters& parameters, const
   finish(parts.registry.add(pool, *name, *address, static_cast<std::uint32_t>(weight), backup), answer);
 }
 
-std::vector<std::string> AdminApi::State::save() {
-  const auto saved = parts.state_file.save(parts.registry.overrides());
-  if (saved) return {};
-  auto warning = fmt::format("this will not survive a restart: {}", saved.error().message);
-  daemon_log().warn("{}", warning);
-  return {std::move(warning)};
+void AdminApi::State::save(std::function<void(const std::vector<std::string>&)> done) {
+  parts.state.save(parts.registry.overrides());
+  parts.state.when_saved([done = std::move(done)](const Result<void>& saved) {
+    if (saved) return done({});
+    done({fmt::format("this will not survive a restart: {}", saved.error().message)});
+  });
 }
 
 void AdminApi::State::finish(const CommandResult<Change>& result, const Answer& answer) {
   if (!result) return answer_error(answer, result.error());
-  parts.adoption.when(result->generation, [answer, change = *result, warnings = save()] {
-    answer({200, to_json(change, warnings)});
+  save([this, answer, change = *result](const std::vector<std::string>& warnings) {
+    parts.adoption.when(change.generation, [answer, change, warnings] {
+      answer({200, to_json(change, warnings)});
+    });
   });
 }
 
 void AdminApi::State::close_some(const BackendLoad& backend, std::uint64_t count) {
   SessionFilter all;
-  all.backend_ids = {backend.id};
+  all.backend_id = backend.id;
   // A spread comes in many rounds: what an operator has to know was said when it was asked for.
   daemon_log().debug("{}/{}: closing {} of {} sessions, its drain has timed out", backend.pool, backend.name,
                      count, backend.active.load());

@@ -48,8 +48,14 @@ Json json_of(const BackendStatus& backend) {
 Json json_of(const PoolStatus& pool) {
   Json backends = Json::array();
   for (const auto& backend : pool.backends) backends.push_back(json_of(backend));
-  Json out{{"name", pool.name}, {"balance", pool.balance}, {"backends", std::move(backends)}};
-  if (pool.removed) out["removed"] = true;
+  Json out{{"name", pool.name}, {"balance", pool.balance}};
+  if (pool.removed)
+    out["removed"] = true;
+  else
+    out.update({{"verdict", to_string(pool.verdict)},
+                {"verdict_since", format_time(pool.verdict_since)},
+                {"up", pool.up}});
+  out["backends"] = std::move(backends);
   return out;
 }
 
@@ -76,6 +82,19 @@ Json json_of(const SessionInfo& session) {
           {"bytes_to_client", session.bytes_to_client}};
 }
 
+Json json_of(const Change& change) {
+  Json changed = Json::array();
+  for (const auto& one : change.backends) {
+    Json item{{"backend", one.load->pool + "/" + one.load->name},
+              {"admin", to_string(one.admin)},
+              {"weight", one.weight},
+              {"sessions", one.load->active.load(std::memory_order_relaxed)}};
+    if (one.removed) item["removed"] = true;
+    changed.push_back(std::move(item));
+  }
+  return {{"changed", std::move(changed)}, {"generation", change.generation}};
+}
+
 std::optional<std::string> scalar(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_boolean() || value.is_number()) return value.dump();
@@ -90,26 +109,26 @@ std::string to_json(const Status& status, const ProcessFacts& facts, double upti
   for (const auto& pool : status.pools) pools.push_back(json_of(pool));
   return text_of(
       {{"version", facts.version},
+       {"pid", facts.pid},
        {"generation", status.generation},
        {"uptime_seconds", uptime_seconds},
        {"workers", facts.workers},
+       {"overrides_saved", facts.unsaved.empty()},
+       {"overrides_problem", facts.unsaved},
        {"sessions", {{"active", status.active}, {"total", status.total}, {"max", facts.max_sessions}}},
        {"listeners", std::move(listeners)},
        {"pools", std::move(pools)}});
 }
 
 std::string to_json(const Change& change, const std::vector<std::string>& warnings) {
-  Json changed = Json::array();
-  for (const auto& one : change.backends) {
-    Json item{{"backend", one.load->pool + "/" + one.load->name},
-              {"admin", to_string(one.admin)},
-              {"weight", one.weight},
-              {"sessions", one.load->active.load(std::memory_order_relaxed)}};
-    if (one.removed) item["removed"] = true;
-    changed.push_back(std::move(item));
-  }
-  Json out{{"changed", std::move(changed)}, {"generation", change.generation}};
+  Json out = json_of(change);
   if (!warnings.empty()) out["warnings"] = warnings;
+  return text_of(out);
+}
+
+std::string to_json(const Registry::Drains& drains) {
+  Json out = json_of(drains.left);
+  out["enabled"] = drains.enabled;
   return text_of(out);
 }
 
@@ -118,6 +137,18 @@ std::string to_json(const std::vector<SessionInfo>& sessions, std::uint64_t foun
   for (const auto& session : sessions) list.push_back(json_of(session));
   Json out{{"sessions", std::move(list)}};
   if (found > sessions.size()) out["left_out"] = found - sessions.size();
+  return text_of(out);
+}
+
+std::string to_json(const std::vector<ClientSessions>& clients, std::uint64_t found) {
+  Json list = Json::array();
+  for (const auto& client : clients)
+    list.push_back({{"client", client.client},
+                    {"sessions", client.sessions},
+                    {"bytes_to_backend", client.bytes_to_backend},
+                    {"bytes_to_client", client.bytes_to_client}});
+  Json out{{"clients", std::move(list)}};
+  if (found > clients.size()) out["left_out"] = found - clients.size();
   return text_of(out);
 }
 
@@ -154,11 +185,21 @@ std::string to_json(const UpgradeReport& report) {
   return text_of({{"binary", report.binary},
                   {"pid", report.pid},
                   {"predecessor", report.predecessor},
-                  {"sessions_left", report.sessions}});
+                  {"sessions_left", report.sessions},
+                  {"changes", report.changes},
+                  {"notes", report.notes}});
 }
 
 std::string to_json(const ProcessFacts& facts) {
-  return text_of({{"version", facts.version}, {"features", facts.features}});
+  return text_of({{"version", facts.version}, {"pid", facts.pid}, {"features", facts.features}});
+}
+
+std::string to_json(const StopReport& report) {
+  return text_of({{"stopping", true}, {"sessions", report.sessions}, {"grace_ms", report.grace.count()}});
+}
+
+std::string readiness_json(const std::vector<std::string>& reasons) {
+  return text_of({{"ready", reasons.empty()}, {"reasons", reasons}});
 }
 
 std::string killed_json(std::uint64_t killed) {
@@ -183,7 +224,7 @@ std::optional<std::map<std::string, std::string, std::less<>>> parameters_of(con
       text = "";
       for (const auto& element : value) {
         const auto one = scalar(element);
-        if (!one) return std::nullopt;
+        if (!one || one->empty()) return std::nullopt;
         *text += (text->empty() ? "" : ",") + *one;
       }
     }

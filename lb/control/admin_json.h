@@ -16,13 +16,18 @@ namespace weir {
 std::string to_json(const Status& status, const ProcessFacts& facts, double uptime_seconds);
 /// The sessions are counted now.
 std::string to_json(const Change& change, const std::vector<std::string>& warnings);
+std::string to_json(const Registry::Drains& drains);
 std::string to_json(const std::vector<SessionInfo>& sessions, std::uint64_t found);
+std::string to_json(const std::vector<ClientSessions>& clients, std::uint64_t found);
 std::string to_json(const Explanation& explanation);
 std::string to_json(const ReloadReport& report);
 /// Of a rehearsal: whether a reload would be accepted, and what it would change.
 std::string difference_json(const ReloadReport& report);
 std::string to_json(const UpgradeReport& report);
 std::string to_json(const ProcessFacts& facts);
+std::string to_json(const StopReport& report);
+/// Ready when there is no reason against it.
+std::string readiness_json(const std::vector<std::string>& reasons);
 std::string killed_json(std::uint64_t killed);
 std::string error_json(std::string_view code, std::string_view message,
                        const std::vector<std::string>& faults = {});

@@ -1,7 +1,6 @@
 #pragma once
 
-#include <sys/types.h>
-
+#include <array>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -9,8 +8,10 @@
 
 #include "lb/control/admin_api.h"
 #include "lb/control/drain_closer.h"
+#include "lb/control/drain_watch.h"
 #include "lb/control/parameters.h"
 #include "lb/control/patience.h"
+#include "lb/net/socket_path.h"
 #include "lb/net/timer.h"
 
 namespace weir {
@@ -28,27 +29,34 @@ struct AdminApi::State {
       : parts(std::move(given)),
         closer([this](const BackendLoad& backend, std::uint64_t count) { close_some(backend, count); }),
         closer_timer(parts.loop, [this] { run_closer(); }),
+        drains(parts.loop, parts.registry),
         patience(parts.loop, parts.patience),
         rate_timer(parts.loop, [this] { sample_rates(); }) {}
 
   // admin_api.cpp
   void handle(HttpRequest& request, const Answer& answer);
   void status(const HttpRequest& request, const Answer& answer);
+  void ready(Parameters& parameters, const Answer& answer);
   void explain(Parameters& parameters, const Answer& answer);
   void reload(const Answer& answer);
   void difference(const HttpRequest& request, const Answer& answer);
-  void upgrade(Parameters& parameters, const Answer& answer);
+  void stop(Parameters& parameters, const Answer& answer);
+  void take_counts(const HttpRequest& request, const Answer& answer);
+  void upgrade(const HttpRequest& request, Parameters& parameters, const Answer& answer);
   void sample_rates();
 
   // admin_backends.cpp
   void backend_command(const HttpRequest& request, Parameters& parameters, const Answer& answer);
   void set_admin(const std::string& target, Admin admin, Parameters& parameters, const Answer& answer);
   void drain(const std::string& target, Parameters& parameters, const Answer& answer);
+  void await_drain(const std::string& target, Parameters& parameters, const Answer& answer);
   void set_weight(const std::string& target, Parameters& parameters, const Answer& answer);
   void add(const std::string& pool, Parameters& parameters, const Answer& answer);
-  /// Saves the overrides, and answers once every worker works by the change.
+  /// Saves the overrides, and answers once every worker works by the change and the disk has taken it, or
+  /// not.
   void finish(const CommandResult<Change>& result, const Answer& answer);
-  std::vector<std::string> save();
+  /// Calls back with what an operator is to be warned of.
+  void save(std::function<void(const std::vector<std::string>& warnings)> done);
   void close_some(const BackendLoad& backend, std::uint64_t count);
   void run_closer();
 
@@ -61,12 +69,17 @@ struct AdminApi::State {
   const std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   DrainCloser closer;
   Timer closer_timer;
+  DrainWatch drains;
   Patience patience;
   Timer rate_timer;
-  std::string socket_path;
-  ino_t inode = 0;
-  std::unique_ptr<HttpServer> server;
-  std::unique_ptr<HttpServer> given_up;  // finishes its answers
+  /// A socket that is served, by Level.
+  struct Door {
+    std::unique_ptr<HttpServer> server;  ///< null: none
+    SocketPath path;
+  };
+  Door& door(Level level) { return doors[static_cast<std::size_t>(level)]; }
+  std::array<Door, 2> doors;
+  std::vector<std::unique_ptr<HttpServer>> given_up;  // these finish their answers
 };
 
 }  // namespace weir

@@ -26,6 +26,8 @@ struct CommandError {
   };
   Kind kind = Kind::Failed;
   std::string message;  ///< names the thing and says what to do
+  /// Of a configuration file, a line each.
+  std::vector<std::string> faults = {};
 };
 
 template <class T>

@@ -3,24 +3,31 @@
 #include <fmt/format.h>
 #include <microhttpd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdarg>
 #include <cstring>
+#include <deque>
 #include <optional>
 
 #include "lb/base/log.h"
+#include "lb/control/http_places.h"
+#include "lb/net/acceptor.h"
 #include "lb/net/timer.h"
 
 namespace weir {
 
 namespace {
 
-constexpr unsigned kIdleSeconds = 10;
 constexpr std::size_t kHeadBytes = 32 * 1024;
-/// libmicrohttpd 0.9.75 can miss a timeout while it is at its connection limit; it is run this often while it
-/// has connections.
-constexpr Millis kRunAtLeast{250};
+/// Connections of libmicrohttpd's beyond the places: those who are shut down are its until its next run.
+constexpr unsigned kLeaving = 2 * Acceptor::kAtOnce;
+constexpr std::string_view kNoPlace =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    "Content-Length: 76\r\n\r\n"
+    R"({"error":{"code":"busy","message":"too many requests at once, ask again"}})"
+    "\r\n";
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -29,13 +36,18 @@ int hex_digit(char c) {
   return -1;
 }
 
-std::string caller_of(MHD_Connection* connection) {
-  const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+std::optional<HttpRequest::Peer> peer_of(int connection) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
-  if (info == nullptr || ::getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
-    return "unknown";
-  return fmt::format("uid {}, pid {}", credentials.uid, credentials.pid);
+  // Of a TCP socket the kernel answers with the user -1. (Process 0 is one of another namespace.)
+  if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
+      credentials.uid == static_cast<uid_t>(-1))
+    return std::nullopt;
+  return HttpRequest::Peer{credentials.uid, credentials.pid};
+}
+
+int descriptor_of(MHD_Connection* connection) {
+  return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
 
 std::vector<std::string> split_path(std::string_view path) {
@@ -64,11 +76,16 @@ std::string percent_decode(std::string_view text) {
   return out;
 }
 
+bool HttpRequest::Peer::privileged() const {
+  return uid == 0 || uid == ::geteuid();
+}
+
 struct HttpServer::State final : Watcher {
   /// One request from its first line to the end of its answer. Owned by `requests`.
   struct Exchange {
     std::uint64_t id = 0;
     MHD_Connection* connection = nullptr;
+    int fd = -1;  ///< the connection's, once it is in the queue
     HttpRequest request;
     std::size_t most_bytes = 0;
     std::size_t held = 0;  ///< bytes of the body, while it is collected
@@ -78,14 +95,21 @@ struct HttpServer::State final : Watcher {
     std::optional<HttpResponse> response;
   };
 
-  State(Loop& on_loop, Handler on_request, BodyLimit limit)
+  State(Loop& on_loop, std::size_t place_count, Handler on_request, BodyLimit limit)
       : loop(on_loop),
         handler(std::move(on_request)),
         body_limit(std::move(limit)),
-        timer(on_loop, [this] { run(); }) {}
+        timer(on_loop, [this] { run(); }),
+        work(on_loop, [this] { work_on_next(); }),
+        places(place_count) {}
 
   void on_events(std::uint32_t) override { run(); }
   void run();
+  void admit(Fd connection);
+  void on_closed(int fd);
+  void displace(int fd);
+  void work_on_next();
+  static void shut(int fd) { ::shutdown(fd, SHUT_RDWR); }
   void answer(std::uint64_t id, HttpResponse response);
   void collect(Exchange& exchange, const char* data, std::size_t size);
   void let_go(Exchange& exchange) { held -= std::exchange(exchange.held, 0); }
@@ -98,13 +122,19 @@ struct HttpServer::State final : Watcher {
   Handler handler;
   BodyLimit body_limit;
   Timer timer;
-  MHD_Daemon* daemon = nullptr;  // owned
-  int epoll_fd = -1;             // the daemon's
+  Timer work;
+  /// Exchanges that are to be worked on, in the order of their requests, one in a turn of the loop: however
+  /// much one caller asks for at once, it waits for its turn as all do.
+  std::deque<std::uint64_t> queue;
+  std::unique_ptr<Acceptor> acceptor;
+  HttpPlaces places;
+  std::map<int, std::optional<HttpRequest::Peer>> peers;  ///< of those who are connected
+  MHD_Daemon* daemon = nullptr;                           // owned
+  int epoll_fd = -1;                                      // the daemon's
   std::uint64_t last_id = 0;
   std::map<std::uint64_t, std::unique_ptr<Exchange>> exchanges;
   std::size_t held = 0;  ///< bytes of all bodies that are being collected
   bool running = false;
-  bool was_idle = true;  // at the end of the last run
 };
 
 namespace {
@@ -122,34 +152,46 @@ void log_complaint(void*, const char* format, va_list arguments) {
 
 }  // namespace
 
-Result<std::unique_ptr<HttpServer>> HttpServer::create(Loop& loop, Fd listening, Handler handler,
-                                                       BodyLimit body_limit) {
-  auto state = std::make_unique<State>(loop, std::move(handler), std::move(body_limit));
+Result<std::unique_ptr<HttpServer>> HttpServer::create(Loop& loop, Fd listening, std::size_t places,
+                                                       Handler handler, BodyLimit body_limit) {
+  auto state = std::make_unique<State>(loop, places, std::move(handler), std::move(body_limit));
   const auto on_request = [](void* self, MHD_Connection* connection, const char* url, const char* method,
                              const char*, const char* data, std::size_t* size, void** context) {
     return static_cast<State*>(self)->on_request(connection, url, method, data, size, context);
   };
-  const auto on_completed = [](void* self, MHD_Connection*, void** context, MHD_RequestTerminationCode) {
+  const auto on_completed = [](void* self, MHD_Connection* connection, void** context,
+                               MHD_RequestTerminationCode) {
     auto& server = *static_cast<State*>(self);
     if (auto* exchange = static_cast<State::Exchange*>(*context)) {
       server.let_go(*exchange);
+      std::erase(server.queue, exchange->id);
       server.exchanges.erase(exchange->id);
     }
     *context = nullptr;
+    server.places.enter(descriptor_of(connection), HttpPlaces::Phase::Request,
+                        std::chrono::steady_clock::now());
+  };
+  const auto on_connection = [](void* self, MHD_Connection* connection, void**,
+                                MHD_ConnectionNotificationCode code) {
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) static_cast<State*>(self)->on_closed(descriptor_of(connection));
   };
   state->daemon = MHD_start_daemon(
-      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, nullptr, nullptr,
-      +on_request, state.get(), MHD_OPTION_EXTERNAL_LOGGER, &log_complaint, nullptr, MHD_OPTION_LISTEN_SOCKET,
-      listening.get(), MHD_OPTION_CONNECTION_LIMIT, kConnections, MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds,
+      MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG,
+      0, nullptr, nullptr, +on_request, state.get(), MHD_OPTION_EXTERNAL_LOGGER, &log_complaint, nullptr,
+      MHD_OPTION_CONNECTION_LIMIT, static_cast<unsigned>(places) + kLeaving,
       MHD_OPTION_CONNECTION_MEMORY_LIMIT, kHeadBytes, MHD_OPTION_UNESCAPE_CALLBACK, &leave_escaped, nullptr,
-      MHD_OPTION_NOTIFY_COMPLETED, +on_completed, state.get(), MHD_OPTION_END);
+      MHD_OPTION_NOTIFY_COMPLETED, +on_completed, state.get(), MHD_OPTION_NOTIFY_CONNECTION, +on_connection,
+      state.get(), MHD_OPTION_END);
   if (state->daemon == nullptr) return fail("the admin API could not be started");
-  static_cast<void>(listening.release());  // the daemon closes it
   state->epoll_fd = MHD_get_daemon_info(state->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
   std::unique_ptr<HttpServer> server(new HttpServer(std::move(state)));
   auto& s = *server->state_;
   if (auto watched = loop.watch(s.epoll_fd, s, events::kReadable); !watched)
     return tl::unexpected(watched.error());
+  auto acceptor =
+      Acceptor::create(loop, std::move(listening), [&s](Fd connection) { s.admit(std::move(connection)); });
+  if (!acceptor) return tl::unexpected(acceptor.error());
+  s.acceptor = std::move(*acceptor);
   return server;
 }
 
@@ -157,6 +199,7 @@ HttpServer::HttpServer(std::unique_ptr<State> state) : state_(std::move(state)) 
 
 HttpServer::~HttpServer() {
   state_->timer.stop();
+  state_->work.stop();
   state_->loop.unwatch(state_->epoll_fd);
   // A daemon must not be stopped while it has suspended connections.
   for (auto& [id, exchange] : state_->exchanges)
@@ -165,35 +208,76 @@ HttpServer::~HttpServer() {
 }
 
 int HttpServer::listening() const {
-  return MHD_get_daemon_info(state_->daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd;
+  return state_->acceptor->listening();
 }
 
 void HttpServer::stop_accepting() {
-  // Also takes it out of the epoll set: the socket lives on elsewhere, and would go on waking this loop.
-  Fd(MHD_quiesce_daemon(state_->daemon)).reset();
+  state_->acceptor->stop();
 }
 
 bool HttpServer::idle() const {
-  return MHD_get_daemon_info(state_->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections == 0;
+  return !state_->places.busy();
+}
+
+void HttpServer::State::admit(Fd connection) {
+  const int fd = connection.get();
+  const auto peer = peer_of(fd);
+  const auto arrival = places.arrive(fd, peer && peer->privileged(), std::chrono::steady_clock::now());
+  if (arrival.displaced) displace(*arrival.displaced);
+  if (!arrival.admitted) {
+    static_cast<void>(::send(fd, kNoPlace.data(), kNoPlace.size(), MSG_NOSIGNAL));
+    return;
+  }
+  peers[fd] = peer;
+  // Of no use to libmicrohttpd, but asked for.
+  const sockaddr nobody{};
+  const int given = connection.release();
+  if (MHD_add_connection(daemon, given, &nobody, sizeof nobody) != MHD_YES) on_closed(given);
+  timer.start(Millis(0));
+}
+
+void HttpServer::State::displace(int fd) {
+  shut(fd);
+  // What is suspended does not see that.
+  const auto waits =
+      std::ranges::find_if(queue, [&](std::uint64_t id) { return exchanges.at(id)->fd == fd; });
+  if (waits == queue.end()) return;
+  const std::uint64_t id = *waits;
+  queue.erase(waits);
+  answer(id, {503, ""});
+}
+
+void HttpServer::State::work_on_next() {
+  if (queue.empty()) return;
+  const std::uint64_t id = queue.front();
+  queue.pop_front();
+  if (!queue.empty()) work.start(Millis(0));
+  Exchange& exchange = *exchanges.at(id);
+  places.enter(exchange.fd, HttpPlaces::Phase::Work, std::chrono::steady_clock::now());
+  let_go(exchange);
+  handler(std::move(exchange.request),
+          [this, id](HttpResponse response) { answer(id, std::move(response)); });
+}
+
+void HttpServer::State::on_closed(int fd) {
+  peers.erase(fd);
+  places.leave(fd);
+  timer.start(Millis(0));
 }
 
 void HttpServer::State::run() {
   if (running) return;
   running = true;
+  for (const int fd : places.overdue(std::chrono::steady_clock::now())) shut(fd);
   MHD_run(daemon);
   running = false;
-  const auto* connections = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-  // The run that closed the last connection of a full daemon has not yet begun to accept again: only the next
-  // one does, so a daemon that has just become idle is run once more.
-  const bool idle = connections != nullptr && connections->num_connections == 0;
-  const bool settled = idle && was_idle;
-  was_idle = idle;
-  if (settled) return timer.stop();
+  acceptor->closed_one();
+  const auto deadline = places.next_deadline();
   MHD_UNSIGNED_LONG_LONG wait = 0;
-  const bool bounded = MHD_get_timeout(daemon, &wait) == MHD_YES;
-  timer.start(
-      bounded ? std::min(kRunAtLeast, Millis(static_cast<std::int64_t>(std::min<std::uint64_t>(wait, 1000))))
-              : kRunAtLeast);
+  const bool soon = MHD_get_timeout(daemon, &wait) == MHD_YES && wait == 0;
+  if (soon) return timer.start(Millis(0));
+  if (!deadline) return timer.stop();
+  timer.start(std::max(Millis(0), std::chrono::ceil<Millis>(*deadline - std::chrono::steady_clock::now())));
 }
 
 void HttpServer::State::answer(std::uint64_t id, HttpResponse response) {
@@ -201,7 +285,7 @@ void HttpServer::State::answer(std::uint64_t id, HttpResponse response) {
   if (found == exchanges.end() || found->second->response) return;
   auto& exchange = *found->second;
   exchange.response = std::move(response);
-  if (!exchange.suspended) return;  // still inside dispatch()
+  WEIR_CHECK(exchange.suspended);
   exchange.suspended = false;
   MHD_resume_connection(exchange.connection);
   timer.start(Millis(0));  // resuming takes an explicit run
@@ -245,7 +329,6 @@ void HttpServer::State::collect(Exchange& exchange, const char* data, std::size_
 
 MHD_Result HttpServer::State::dispatch(Exchange& exchange) {
   exchange.asked = true;
-  let_go(exchange);
   if (exchange.too_large) {
     const auto text = fmt::format(
         R"({{"error":{{"code":"too_large","message":"the request's body is over {} KiB, or there are too many at once"}}}})",
@@ -260,10 +343,14 @@ MHD_Result HttpServer::State::dispatch(Exchange& exchange) {
     return MHD_YES;
   };
   MHD_get_connection_values_n(exchange.connection, MHD_GET_ARGUMENT_KIND, +take, &exchange.request);
-  exchange.request.caller = caller_of(exchange.connection);
-  handler(std::move(exchange.request),
-          [this, id = exchange.id](HttpResponse response) { answer(id, std::move(response)); });
-  if (exchange.response) return respond(exchange);
+  const int fd = descriptor_of(exchange.connection);
+  if (const auto found = peers.find(fd); found != peers.end()) exchange.request.peer = found->second;
+  const auto& peer = exchange.request.peer;
+  exchange.request.caller = peer ? fmt::format("uid {}, pid {}", peer->uid, peer->pid) : "unknown";
+  places.enter(fd, HttpPlaces::Phase::Queue, std::chrono::steady_clock::now());
+  exchange.fd = fd;
+  queue.push_back(exchange.id);
+  if (!work.active()) work.start(Millis(0));
   exchange.suspended = true;
   MHD_suspend_connection(exchange.connection);
   return MHD_YES;
@@ -274,6 +361,8 @@ MHD_Result HttpServer::State::respond(Exchange& exchange) {
   MHD_Response* response = MHD_create_response_from_buffer(body.size(), body.data(), MHD_RESPMEM_MUST_COPY);
   if (response == nullptr) return MHD_NO;
   MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+  places.enter(descriptor_of(exchange.connection), HttpPlaces::Phase::Answer,
+               std::chrono::steady_clock::now());
   const auto queued =
       MHD_queue_response(exchange.connection, static_cast<unsigned>(exchange.response->status), response);
   MHD_destroy_response(response);

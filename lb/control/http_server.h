@@ -1,9 +1,12 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +22,15 @@ struct HttpRequest {
   std::vector<std::string> path;  ///< "/v1/pools/a%2Fb" is {"v1", "pools", "a/b"}
   std::map<std::string, std::string, std::less<>> query;
   std::string body;
-  std::string caller;  ///< "uid 1000, pid 4711" by SO_PEERCRED, for the log
+  /// Who has connected, by SO_PEERCRED; nothing where the kernel does not say.
+  struct Peer {
+    uid_t uid;
+    pid_t pid;
+    /// Root, or the user Weir runs as.
+    bool privileged() const;
+  };
+  std::optional<Peer> peer;
+  std::string caller;  ///< "uid 1000, pid 4711", for the log
 };
 
 struct HttpResponse {
@@ -28,17 +39,16 @@ struct HttpResponse {
 };
 
 /// Serves HTTP/1.1 on a listening socket from a Loop: libmicrohttpd with its epoll set watched by ours, so
-/// that no thread is added. The loop's thread only.
+/// that no thread is added, and connections that are accepted here. The loop's thread only.
 ///
-/// Bounded: 64 connections, 64 KiB of body (where the owner says so more, and 32 MiB for all at once), 32 KiB
-/// for a request's head, 10 s of idling.
+/// Bounded: the places and times of HttpPlaces, 64 KiB of body (where the owner says so more, and 32 MiB for
+/// all at once), 32 KiB for a request's head. A caller for whom there is no place gets a 503.
 class HttpServer {
  public:
   /// Answers once, now or later, on the loop's thread; not after the server is gone.
   using Answer = std::function<void(HttpResponse)>;
   using Handler = std::function<void(HttpRequest request, Answer answer)>;
 
-  static constexpr unsigned kConnections = 64;
   static constexpr std::size_t kMostBodyBytes = 64 * 1024;
   static constexpr std::size_t kMostBytesHeld = 32 * 1024 * 1024;
 
@@ -46,15 +56,16 @@ class HttpServer {
   using BodyLimit = std::function<std::size_t(const HttpRequest& head)>;
   static std::size_t small_body(const HttpRequest&) { return kMostBodyBytes; }
 
-  static Result<std::unique_ptr<HttpServer>> create(Loop& loop, Fd listening, Handler handler,
-                                                    BodyLimit body_limit = small_body);
+  /// `places`: connections at once.
+  static Result<std::unique_ptr<HttpServer>> create(Loop& loop, Fd listening, std::size_t places,
+                                                    Handler handler, BodyLimit body_limit = small_body);
   ~HttpServer();
   /// Borrowed; -1 once it has been given up.
   int listening() const;
   /// Closes its own descriptor of the listening socket, whose queue another process serves. Exchanges that
   /// have begun go on.
   void stop_accepting();
-  /// Whether a client is connected.
+  /// Whether no request is being worked on and no answer being taken.
   bool idle() const;
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

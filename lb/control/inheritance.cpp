@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
@@ -13,12 +16,66 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 /// Of what the variable holds. A new process that does not know it refuses to start, and the old one goes on.
-constexpr int kVersion = 1;
+/// 1: no "known", the overrides stand in the variable. 2: no "standard_error", descriptor 2 is what it is to
+/// be.
+constexpr int kOldestVersion = 1;
+constexpr int kVersion = 3;
+
+Result<Fd> file_in_memory(std::string_view text) {
+  Fd fd(::memfd_create("weir-inheritance", MFD_CLOEXEC));
+  if (!fd) return fail_errno("cannot make a file in memory", errno);
+  while (!text.empty()) {
+    const ssize_t put = ::write(fd.get(), text.data(), text.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return fail_errno("cannot write what is handed over", errno);
+    text.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return fd;
+}
+
+Result<std::string> text_of(const Fd& fd) {
+  std::string text;
+  char buffer[65536];
+  for (;;) {
+    const ssize_t got = ::pread(fd.get(), buffer, sizeof buffer, static_cast<off_t>(text.size()));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_errno("cannot read what is handed over", errno);
+    if (got == 0) return text;
+    text.append(buffer, static_cast<std::size_t>(got));
+  }
+}
+
+Result<void> take_known(Inheritance& out, int number) {
+  const Fd fd(number);
+  const auto text = text_of(fd);
+  if (!text) return tl::unexpected(text.error());
+  const auto json = Json::parse(*text, nullptr, false);
+  if (!json.is_object()) return fail("what is handed over is not a JSON object");
+  out.overrides = json.value("overrides", "");
+  out.first_descriptor_limit = json.value("first_descriptor_limit", std::uint64_t{0});
+  if (!json.contains("legacy")) return {};
+  auto legacy =
+      parse_legacy(json.at("legacy").get_ref<const std::string&>(), std::chrono::steady_clock::now());
+  if (!legacy) return tl::unexpected(legacy.error());
+  out.legacy = std::move(*legacy);
+  return {};
+}
+
+Result<void> take_admin(const Json& json, const char* key, Fd& fd, std::string& path) {
+  const auto found = json.find(key);
+  if (found == json.end()) return {};
+  auto socket = adopt_listening(found->at("fd").get<int>());
+  if (!socket) return tl::unexpected(socket.error());
+  path = socket->address.path();
+  fd = std::move(socket->fd);
+  return {};
+}
 
 Result<Inheritance> inheritance_of(const Json& json) {
-  if (json.value("version", 0) != kVersion)
-    return fail(fmt::format("{} is of version {}, this Weir knows {}", kInheritVariable,
-                            json.value("version", 0), kVersion));
+  const int version = json.value("version", 0);
+  if (version < kOldestVersion || version > kVersion)
+    return fail(fmt::format("{} is of version {}, this Weir knows {} to {}", kInheritVariable, version,
+                            kOldestVersion, kVersion));
   Inheritance out;
   for (const auto& item : json.at("sockets")) {
     auto socket = adopt_listening(item.at("fd").get<int>());
@@ -26,26 +83,45 @@ Result<Inheritance> inheritance_of(const Json& json) {
     socket->held_outside = item.value("held_outside", false);
     out.sockets.push_back(std::move(*socket));
   }
-  if (const auto admin = json.find("admin"); admin != json.end()) {
-    auto socket = adopt_listening(admin->at("fd").get<int>());
-    if (!socket) return tl::unexpected(socket.error());
-    out.admin_path = socket->address.path();
-    out.admin = std::move(socket->fd);
-  }
-  const int channel = json.at("channel").get<int>();
-  if (fcntl(channel, F_SETFD, FD_CLOEXEC) != 0)
-    return fail_errno(fmt::format("inherited descriptor {}", channel), errno);
-  out.channel = Fd(channel);
+  if (auto taken = take_admin(json, "admin", out.admin, out.admin_path); !taken)
+    return tl::unexpected(taken.error());
+  if (auto taken = take_admin(json, "read_only_admin", out.read_only_admin, out.read_only_admin_path); !taken)
+    return tl::unexpected(taken.error());
+  const auto take = [&](const char* key, Fd& to) -> Result<void> {
+    const int fd = json.at(key).get<int>();
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+      return fail_errno(fmt::format("inherited descriptor {}", fd), errno);
+    to = Fd(fd);
+    return {};
+  };
+  if (auto taken = take("channel", out.channel); !taken) return tl::unexpected(taken.error());
+  if (json.contains("first_process"))
+    if (auto taken = take("first_process", out.first_process); !taken) return tl::unexpected(taken.error());
+  if (version >= 3)
+    if (auto taken = take("standard_error", out.standard_error); !taken) return tl::unexpected(taken.error());
   for (const auto& item : json.at("predecessors"))
     out.predecessors.push_back({item.at("pid").get<pid_t>(), item.at("socket").get<std::string>()});
-  out.overrides = json.value("overrides", "");
+  if (version == 1) {
+    out.overrides = json.value("overrides", "");
+  } else if (auto known = take_known(out, json.at("known").get<int>()); !known) {
+    return tl::unexpected(known.error());
+  }
   return out;
 }
 
 }  // namespace
 
-Bequest bequeath(const Inheritance& inheritance) {
+Result<Bequest> bequeath(const Inheritance& inheritance) {
+  Json known = Json::object();
+  if (!inheritance.overrides.empty()) known["overrides"] = inheritance.overrides;
+  if (inheritance.legacy)
+    known["legacy"] = format_legacy(*inheritance.legacy, std::chrono::steady_clock::now());
+  if (inheritance.first_descriptor_limit > 0)
+    known["first_descriptor_limit"] = inheritance.first_descriptor_limit;
+  auto file = file_in_memory(known.dump(-1, ' ', false, Json::error_handler_t::replace));
+  if (!file) return tl::unexpected(file.error());
   Bequest out;
+  out.known = std::move(*file);
   int next = 3;
   const auto give = [&](const Fd& fd) {
     out.descriptors.emplace_back(next, fd.get());
@@ -63,8 +139,11 @@ Bequest bequeath(const Inheritance& inheritance) {
     predecessors.push_back({{"pid", predecessor.pid}, {"socket", predecessor.socket}});
   Json all{{"version", kVersion}, {"sockets", std::move(sockets)}, {"channel", give(inheritance.channel)}};
   if (inheritance.admin) all["admin"] = {{"fd", give(inheritance.admin)}};
+  if (inheritance.read_only_admin) all["read_only_admin"] = {{"fd", give(inheritance.read_only_admin)}};
   all["predecessors"] = std::move(predecessors);
-  if (!inheritance.overrides.empty()) all["overrides"] = inheritance.overrides;
+  all["known"] = give(out.known);
+  if (inheritance.first_process) all["first_process"] = give(inheritance.first_process);
+  all["standard_error"] = give(inheritance.standard_error);
   out.variable =
       fmt::format("{}={}", kInheritVariable, all.dump(-1, ' ', false, Json::error_handler_t::replace));
   return out;

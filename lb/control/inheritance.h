@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lb/control/legacy.h"
 #include "lb/net/inherited.h"
 
 namespace weir {
@@ -26,18 +27,27 @@ struct Inheritance {
   std::vector<InheritedSocket> sockets;
   Fd admin;  ///< the admin API's listening socket; may be none
   std::string admin_path;
-  Fd channel;                             ///< UpgradeChannel's other end is the old process
+  Fd read_only_admin;  ///< the same of admin.read_only_socket
+  std::string read_only_admin_path;
+  Fd channel;  ///< UpgradeChannel's other end is the old process
+  /// To become the new process's descriptor 2 when it serves; until then that is one the old process reads.
+  Fd standard_error;
+  Fd first_process;                       ///< daemon/first_process; may be none
   std::vector<Predecessor> predecessors;  ///< those of the old process, not itself
-  std::string overrides;  ///< a state file's text, when the old one has no such file; else empty
+  std::string overrides;  ///< a state file's text; empty: the old process is of a version that hands none on
+  std::optional<Legacy> legacy;  ///< nothing: the old process is of a version that hands nothing on
+  std::uint64_t first_descriptor_limit = 0;  ///< net/descriptor_limit; 0: the old process does not say
 };
 
 /// What a child is to be spawned with: the variable ("WEIR_INHERIT=…") and (number there, descriptor here),
-/// borrowed.
+/// borrowed from the inheritance and from `known`. The variable holds numbers; what may be long (the kernel
+/// takes 128 KiB of a variable) is in `known`, a file in memory.
 struct Bequest {
   std::string variable;
   std::vector<std::pair<int, int>> descriptors;
+  Fd known;
 };
-Bequest bequeath(const Inheritance& inheritance);
+Result<Bequest> bequeath(const Inheritance& inheritance);
 
 /// Reads the variable and takes it out of the environment, so that no child believes it. Nothing when this
 /// process was not started by an upgrade. An error when what it says is not so.

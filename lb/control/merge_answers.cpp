@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <map>
 #include <nlohmann/json.hpp>
 
 namespace weir {
@@ -119,9 +121,38 @@ HttpResponse merge_status(const HttpResponse& own, const std::vector<Predecessor
   return response_of(all);
 }
 
+HttpResponse merge_clients(const HttpResponse& own, const std::vector<PredecessorAnswer>& others,
+                           const std::string& limit) {
+  Json all = body_of(own.status, own.body);
+  if (!all.is_object() || !all.contains("clients")) return own;
+  std::map<std::string, Json> clients;
+  const auto add = [&](const Json& answer) {
+    for (const Json& client : answer.value("clients", Json::array())) {
+      const auto [same, is_new] = clients.try_emplace(client.value("client", ""), client);
+      if (!is_new) add_counts(same->second, client, {"sessions", "bytes_to_backend", "bytes_to_client"});
+    }
+  };
+  add(all);
+  for (const auto& other : others)
+    if (const Json theirs = body_of(other.status, other.body); theirs.is_object()) add(theirs);
+  std::vector<Json> list;
+  for (auto& [name, client] : clients) list.push_back(std::move(client));
+  std::ranges::stable_sort(
+      list, [](const Json& a, const Json& b) { return count_of(a, "sessions") > count_of(b, "sessions"); });
+  std::size_t most = list.size();
+  static_cast<void>(std::from_chars(limit.data(), limit.data() + limit.size(), most));
+  if (list.size() > most) {
+    all["left_out"] = count_of(all, "left_out") + list.size() - most;
+    list.resize(most);
+  }
+  all["clients"] = std::move(list);
+  return response_of(all);
+}
+
 HttpResponse merge_sessions(const HttpResponse& own, const std::vector<PredecessorAnswer>& others) {
   Json all = body_of(own.status, own.body);
   if (!all.is_object() && own.status != 404) return own;
+  if (all.is_object() && all.contains("clients")) return merge_clients(own, others, "");
   bool known = all.is_object();
   if (!known) all = {{"sessions", Json::array()}};
   for (const auto& other : others) {
@@ -149,6 +180,15 @@ HttpResponse merge_killed(const HttpResponse& own, const std::vector<Predecessor
   return response_of(all);
 }
 
+HttpResponse merge_stops(const HttpResponse& own, const std::vector<PredecessorAnswer>& others) {
+  Json all = body_of(own.status, own.body);
+  if (!all.is_object()) return own;
+  for (const auto& other : others)
+    if (const Json theirs = body_of(other.status, other.body); theirs.is_object())
+      add_counts(all, theirs, {"sessions"});
+  return response_of(all);
+}
+
 HttpResponse merge_changes(const HttpResponse& own, const std::vector<PredecessorAnswer>& others) {
   // An order that this process refuses is refused; only of names that it does not know may others do it.
   if (own.status != kOk && own.status != 404) return own;
@@ -168,6 +208,24 @@ HttpResponse merge_changes(const HttpResponse& own, const std::vector<Predecesso
         all["changed"].push_back(changed);
     }
   }
+  return response_of(all);
+}
+
+HttpResponse merge_drains(const HttpResponse& own, const std::vector<PredecessorAnswer>& others) {
+  HttpResponse merged = merge_changes(own, others);
+  Json unheard = Json::array();
+  for (const auto& other : others) {
+    // One that is gone has no sessions, and one that does not know the name has none there.
+    if (other.pid == 0 || other.status == kOk) continue;
+    const Json error = Json::parse(other.body, nullptr, false);
+    const bool unknown = other.status == 404 && error.is_object() && error.contains("error") &&
+                         error["error"].is_object() && error["error"].value("code", "") == "unknown";
+    if (!unknown) unheard.push_back(other.pid);
+  }
+  if (unheard.empty()) return merged;
+  Json all = body_of(merged.status, merged.body);
+  if (!all.is_object()) all = {{"changed", Json::array()}};
+  all["unheard"] = std::move(unheard);
   return response_of(all);
 }
 

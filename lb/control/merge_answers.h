@@ -20,8 +20,16 @@ struct PredecessorAnswer {
 HttpResponse merge_status(const HttpResponse& own, const std::vector<PredecessorAnswer>& others);
 /// Their sessions' ids become "PID.ID".
 HttpResponse merge_sessions(const HttpResponse& own, const std::vector<PredecessorAnswer>& others);
+/// Of several processes a client's sessions together, the most first; `limit`: so many clients at most, "" =
+/// all.
+HttpResponse merge_clients(const HttpResponse& own, const std::vector<PredecessorAnswer>& others,
+                           const std::string& limit);
 HttpResponse merge_killed(const HttpResponse& own, const std::vector<PredecessorAnswer>& others);
 /// Of drain, disable and enable: the sessions of all.
 HttpResponse merge_changes(const HttpResponse& own, const std::vector<PredecessorAnswer>& others);
+/// Of those who wait for a drain's end. A process that says nothing of its sessions may have some: its id is
+/// in "unheard".
+HttpResponse merge_drains(const HttpResponse& own, const std::vector<PredecessorAnswer>& others);
+HttpResponse merge_stops(const HttpResponse& own, const std::vector<PredecessorAnswer>& others);
 
 }  // namespace weir

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <map>
@@ -9,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "lb/base/log.h"
 
@@ -19,15 +21,28 @@ class Parameters {
  public:
   explicit Parameters(std::map<std::string, std::string, std::less<>> values) : values_(std::move(values)) {}
 
+  /// Never "": what is given and empty is a fault, for somebody has meant something.
   std::optional<std::string> take(std::string_view name) {
-    const auto found = values_.find(name);
-    if (found == values_.end()) return std::nullopt;
-    auto value = std::move(found->second);
-    values_.erase(found);
-    return value;
+    auto value = take_any(name);
+    if (!value || !value->empty()) return value;
+    fault(name, *value, "a value; leave it out, or say which");
+    return std::nullopt;
+  }
+  /// Of values with commas between them; an empty list is one of none.
+  std::optional<std::vector<std::string>> take_list(std::string_view name) {
+    const auto value = take_any(name);
+    if (!value) return std::nullopt;
+    std::vector<std::string> out;
+    std::string_view rest = *value;
+    while (!rest.empty()) {
+      const auto end = std::min(rest.find(','), rest.size());
+      out.emplace_back(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    return out;
   }
   bool take_flag(std::string_view name) {
-    const auto value = take(name);
+    const auto value = take_any(name);
     if (!value) return false;
     if (*value == "true" || *value == "1" || value->empty()) return true;
     if (*value != "false" && *value != "0") fault(name, *value, "true or false");
@@ -52,6 +67,14 @@ class Parameters {
   }
 
  private:
+  std::optional<std::string> take_any(std::string_view name) {
+    const auto found = values_.find(name);
+    if (found == values_.end()) return std::nullopt;
+    auto value = std::move(found->second);
+    values_.erase(found);
+    return value;
+  }
+
   std::map<std::string, std::string, std::less<>> values_;
   std::string fault_;
 };

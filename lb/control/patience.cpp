@@ -2,12 +2,12 @@
 
 namespace weir {
 
-HttpServer::Answer Patience::limited(HttpServer::Answer answer, HttpResponse late) {
+HttpServer::Answer Patience::limited(HttpServer::Answer answer, std::function<HttpResponse()> late) {
   const auto id = ++last_id_;
   auto& one = (*waiting_)[id];
   one.answer = std::move(answer);
   one.timer = std::make_unique<Timer>(
-      loop_, [waiting = waiting_.get(), id, late = std::move(late)] { settle(*waiting, id, late); });
+      loop_, [waiting = waiting_.get(), id, late = std::move(late)] { settle(*waiting, id, late()); });
   one.timer->start(limit_);
   return [weak = std::weak_ptr(waiting_), id](HttpResponse response) {
     if (const auto waiting = weak.lock()) settle(*waiting, id, std::move(response));

@@ -17,7 +17,7 @@ class Patience {
   Patience(Loop& loop, Millis limit) : waiting_(std::make_shared<Waiting>()), loop_(loop), limit_(limit) {}
 
   /// `answer`, or `late` when the limit is over before: what comes after is lost.
-  HttpServer::Answer limited(HttpServer::Answer answer, HttpResponse late);
+  HttpServer::Answer limited(HttpServer::Answer answer, std::function<HttpResponse()> late);
 
  private:
   struct One {

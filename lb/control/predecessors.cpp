@@ -17,18 +17,20 @@ namespace {
 
 using Answer = HttpServer::Answer;
 using Values = std::map<std::string, std::string, std::less<>>;
-using Merge = HttpResponse (*)(const HttpResponse&, const std::vector<PredecessorAnswer>&);
+using Merge = std::function<HttpResponse(const HttpResponse&, const std::vector<PredecessorAnswer>&)>;
 
-enum class Kind : std::uint8_t { Local, Status, Sessions, Kill, Change, Logs };
+enum class Kind : std::uint8_t { Local, Status, Sessions, Drains, Kill, Change, Logs, Stop };
 
 Kind kind_of(const HttpRequest& request) {
   const auto& path = request.path;
   if (path.size() < 2 || path[0] != "v1") return Kind::Local;
   if (request.method == "GET" && path[1] == "status") return Kind::Status;
   if (request.method == "GET" && path[1] == "sessions") return Kind::Sessions;
+  if (request.method == "GET" && path[1] == "drains") return Kind::Drains;
   if (request.method != "POST") return Kind::Local;
   if (path[1] == "sessions" && path.size() == 3 && path[2] == "kill") return Kind::Kill;
   if (path[1] == "logs") return Kind::Logs;
+  if (path[1] == "stop") return Kind::Stop;
   if (path[1] == "backends" && path.size() == 5 &&
       (path[4] == "drain" || path[4] == "disable" || path[4] == "enable"))
     return Kind::Change;
@@ -41,8 +43,12 @@ Merge merge_of(Kind kind) {
       return merge_sessions;
     case Kind::Kill:
       return merge_killed;
+    case Kind::Drains:
+      return merge_drains;
     case Kind::Change:
       return merge_changes;
+    case Kind::Stop:
+      return merge_stops;
     case Kind::Logs:
       return [](const HttpResponse& own, const std::vector<PredecessorAnswer>&) { return own; };
     case Kind::Local:
@@ -120,6 +126,10 @@ const std::vector<Predecessor>& Predecessors::list() const {
   return state_->list;
 }
 
+bool Predecessors::dismiss(pid_t pid) {
+  return std::erase_if(state_->list, [&](const Predecessor& one) { return one.pid == pid; }) > 0;
+}
+
 void Predecessors::clear() {
   state_->list.clear();
 }
@@ -183,8 +193,19 @@ void Predecessors::handle(HttpRequest request, Answer answer, const Local& local
   if (alone || !values) return local(std::move(request), answer);
   auto gathering = std::make_shared<Gathering>();
   gathering->merge = merge_of(kind);
-  gathering->answer = std::move(answer);
   HttpRequest own = request;
+  if (const auto limit = values->find("limit"); kind == Kind::Sessions && values->contains("by")) {
+    // Whoever has few sessions here may have most in all: it is cut when they have been added up.
+    if (limit != values->end()) {
+      gathering->merge = [most = limit->second](const HttpResponse& first, const auto& others) {
+        return merge_clients(first, others, most);
+      };
+      values->erase(limit);
+      own.query = *values;
+      own.body.clear();
+    }
+  }
+  gathering->answer = std::move(answer);
   if (const auto ids = values->find("ids"); kind == Kind::Kill && ids != values->end()) {
     const std::string own_ids = ids_of(ids->second, "");
     if (own_ids.empty() && !ids->second.empty()) {

@@ -11,14 +11,16 @@ namespace weir {
 
 /// The older processes of this Weir that still serve sessions, after upgrades. Their admin sockets are asked
 /// beside this process, so that no session is out of sight: `status` is summed, `sessions` are listed
-/// together (theirs as "PID.ID"), `kill`, `drain`, `disable`, `enable` and the reopening of logs reach all.
-/// Control thread only.
+/// together (theirs as "PID.ID"), `kill`, `drain`, `disable`, `enable`, `stop` and the reopening of logs
+/// reach all. Control thread only.
 class Predecessors {
  public:
   explicit Predecessors(Loop& loop);
   ~Predecessors();
 
   void add(Predecessor predecessor);
+  /// Takes the process off the list when it is one of them: it has said all that it had to say.
+  bool dismiss(pid_t pid);
   const std::vector<Predecessor>& list() const;
   /// This process has been superseded itself: its successor asks them from now on.
   void clear();

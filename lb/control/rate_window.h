@@ -24,6 +24,11 @@ class RateWindow {
     older_ = newer_;
     newer_ = {now, total};
   }
+  /// The counter has grown by what was counted elsewhere, at another time.
+  void shift(std::uint64_t by) {
+    older_.total += by;
+    newer_.total += by;
+  }
   double per_second(Time now, std::uint64_t total) const {
     // Of the first second nothing can be said but what has come in it.
     const std::chrono::duration<double> span =

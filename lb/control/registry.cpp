@@ -17,16 +17,12 @@ constexpr std::string_view kNoProbeYet = "no probe has finished yet";
 constexpr std::string_view kMaintenance = "not probed while disabled";
 constexpr std::string_view kNotResolvedYet = "its name has not been resolved yet";
 
-bool probed(const PoolEntry& pool) {
-  return pool.config.probe.kind != "none";
-}
-
 /// All that Pool::build depends on.
 bool same(const Backend& a, const Backend& b) {
   return a.load == b.load && a.endpoint == b.endpoint && a.addresses == b.addresses && a.weight == b.weight &&
          a.configured_weight == b.configured_weight && a.backup == b.backup && a.admin == b.admin &&
          a.health == b.health && a.life == b.life && a.on_trial == b.on_trial &&
-         a.share_percent == b.share_percent;
+         a.share_percent == b.share_percent && a.undecided == b.undecided && a.stand_in == b.stand_in;
 }
 
 PoolSettings settings_of(const PoolConfig& config) {
@@ -37,7 +33,9 @@ PoolSettings settings_of(const PoolConfig& config) {
           .idle_timeout = config.idle_timeout,
           .half_close_timeout = config.half_close_timeout,
           .try_all_when_down = config.on_all_down == OnAllDown::TryAll,
-          .close_sessions_when_down = config.on_backend_down == OnBackendDown::Close};
+          .close_sessions_when_down = config.on_backend_down == OnBackendDown::Close,
+          .source = config.source,
+          .unprobed = config.probe.kind == "none"};
 }
 
 /// Probes quote what backends say: one transition stays one line.
@@ -46,29 +44,20 @@ std::string one_line(const std::string& text) {
   return std::any_of(text.begin(), text.end(), control) ? quoted(text) : text;
 }
 
-void log_transition(const PoolEntry& pool, const Entry& entry, Health old) {
-  daemon_log().log(entry.health == Health::Down ? spdlog::level::warn : spdlog::level::info, "{} {} → {}: {}",
-                   format_key(pool.config.name, entry.file.name), to_string(old), to_string(entry.health),
-                   one_line(entry.reason));
-}
-
 }  // namespace
 
 std::string format_key(std::string_view pool, std::string_view backend) {
   return fmt::format("{}/{}", pool, backend);
 }
 
-Registry::Registry(std::uint32_t workers, Publish publish, RegistryClock clock)
-    : state_(std::make_unique<State>(workers, std::move(publish), std::move(clock))) {}
+Registry::Registry(std::uint32_t workers, Publish publish, RegistryClock clock,
+                   std::function<HostAddresses()> host)
+    : state_(std::make_unique<State>(workers, std::move(publish), std::move(clock), std::move(host))) {}
 
 Registry::~Registry() = default;
 
 void Registry::restore(Overrides overrides) {
-  state_->overrides = std::move(overrides);
-  // Saved by a Weir that did not yet note it.
-  for (auto& [key, said] : state_->overrides)
-    if (said.admin && said.admin_since == decltype(said.admin_since){})
-      said.admin_since = std::chrono::floor<Millis>(state_->clock.system());
+  state_->words.restore(std::move(overrides), state_->clock.system());
 }
 
 const std::shared_ptr<const Config>& Registry::config() const {
@@ -80,61 +69,59 @@ const std::shared_ptr<const Table>& Registry::table() const {
 }
 
 const Overrides& Registry::overrides() const {
-  return state_->overrides;
+  return state_->words.all();
 }
 
-const ProbeConfig* Registry::probe(std::string_view pool) const {
-  const auto* found = state_->find_pool(pool);
-  return found != nullptr ? &found->config.probe : nullptr;
+std::vector<Watch> Registry::watched() const {
+  std::vector<Watch> out;
+  const auto watch = [&](const Backend& backend, std::uint32_t against, const ProbeConfig& probe) {
+    out.push_back({.id = backend.id(),
+                   .pool = backend.load->pool,
+                   .name = backend.name,
+                   .addresses = backend.addresses,
+                   .probe = probe,
+                   .probing = backend.admin != Admin::Disabled,
+                   .life = backend.life,
+                   .health = backend.health,
+                   .against = against,
+                   .load = backend.load});
+  };
+  for (const auto& pool : state_->members.pools)
+    for (const auto& entry : pool.entries)
+      if (!entry.out) watch(state_->backend(pool, entry), entry.standing.against, pool.config.probe);
+  for (const auto& [id, leaver] : state_->leavers.all())
+    if (leaver.stands_in) watch(leaver.now(state_->clock.steady()), leaver.standing.against, leaver.probe);
+  return out;
 }
 
 ListenerLoad& Registry::listener_load(std::string_view listener, std::string_view pool) {
-  auto& slot = state_->listener_loads[{std::string(listener), std::string(pool)}];
-  if (!slot) slot = std::make_unique<ListenerLoad>(std::string(listener), std::string(pool), state_->workers);
-  return *slot;
+  return state_->listener_loads.get(listener, pool);
 }
 
 std::vector<BackendId> Registry::set_health(const std::vector<HealthReport>& reports) {
   std::set<PoolEntry*> changed;
   std::vector<BackendId> down;
   for (const HealthReport& report : reports) {
-    PoolEntry* const pool = state_->take_report(report);
-    if (pool == nullptr) continue;
-    changed.insert(pool);
+    const auto subject = state_->find(report.id);
+    if (!subject || !state_->take_report(report, *subject)) continue;
+    changed.insert(subject->pool);
     if (report.health == Health::Down) down.push_back(report.id);
   }
+  if (changed.empty()) return down;
   bool rebuilt = false;
-  for (PoolEntry* const pool : changed) rebuilt = state_->rebuild(*pool) || rebuilt;
+  for (auto& pool : state_->members.pools)
+    if (changed.contains(&pool) || !pool.stand_ins.empty()) rebuilt = state_->rebuild(pool) || rebuilt;
   if (rebuilt) state_->publish_table();
   return down;
-}
-
-void Registry::set_addresses(BackendId id, std::vector<Address> addresses, std::string reason) {
-  PoolEntry* pool = nullptr;
-  Entry* entry = state_->find_entry(id, &pool);
-  if (entry == nullptr) return;
-  const bool was_resolved = !entry->addresses.empty();
-  if (!addresses.empty()) {
-    entry->addresses = std::move(addresses);
-    if (!was_resolved) state_->forget_health(*pool, *entry);
-  } else if (was_resolved) {
-    daemon_log().warn("{} keeps its addresses: {} does not resolve: {}",
-                      format_key(pool->config.name, entry->file.name), entry->file.endpoint.host,
-                      one_line(reason));
-  } else {
-    state_->change_health(*pool, *entry, Health::Unknown,
-                          fmt::format("{} does not resolve: {}", entry->file.endpoint.host, reason), false);
-  }
-  state_->refresh(*pool);
 }
 
 std::optional<Millis> Registry::next_step() const {
   const auto now = state_->clock.steady();
   std::optional<Millis> soonest;
-  for (const auto& pool : state_->pools) {
+  for (const auto& pool : state_->members.pools) {
     for (const auto& entry : pool.entries) {
-      if (!entry.slow_start) continue;
-      const auto due = std::chrono::ceil<Millis>(entry.slow_start->next(now) - now);
+      if (!entry.standing.slow_start) continue;
+      const auto due = std::chrono::ceil<Millis>(entry.standing.slow_start->next(now) - now);
       soonest = std::min(soonest.value_or(due), due);
     }
   }
@@ -145,67 +132,45 @@ void Registry::tick() {
   state_->refresh();
 }
 
-PoolEntry* Registry::State::take_report(const HealthReport& report) {
-  PoolEntry* pool = nullptr;
-  Entry* const entry = find_entry(report.id, &pool);
+std::optional<Registry::State::Subject> Registry::State::find(BackendId id) {
+  if (const auto member = members.find(id))
+    return Subject{&member->entry->standing, member->pool, nullptr, member->entry};
+  Leaver* const leaver = leavers.find(id);
+  if (leaver == nullptr || !leaver->stands_in) return std::nullopt;
+  return Subject{&leaver->standing, nullptr, &leaver->last, nullptr};
+}
+
+Admin Registry::State::admin(const Subject& subject) const {
+  return subject.entry != nullptr ? admin(*subject.pool, *subject.entry) : subject.left->admin;
+}
+
+bool Registry::State::take_report(const HealthReport& report, const Subject& subject) {
+  Standing& standing = *subject.standing;
   // A verdict that was under way when its health was forgotten says nothing about what comes after.
-  if (entry == nullptr || entry->life != report.life) return nullptr;
-  if (admin(*pool, *entry) == Admin::Disabled || entry->addresses.empty()) return nullptr;
+  if (standing.life != report.life) return false;
+  if (admin(subject) == Admin::Disabled || standing.addresses.empty()) return false;
   if (report.transition) {
-    change_health(*pool, *entry, report.health, report.reason, report.on_trial);
-    return pool;
+    change_health(subject, report.health, report.reason, report.on_trial);
+    return true;
   }
-  if (report.health == entry->health) entry->reason = report.reason;
-  return nullptr;
-}
-
-PoolEntry* Registry::State::find_pool(std::string_view name) {
-  const auto found = std::find_if(pools.begin(), pools.end(), [&](auto& p) { return p.config.name == name; });
-  return found != pools.end() ? &*found : nullptr;
-}
-
-Entry* Registry::State::find_entry(BackendId id, PoolEntry** pool) {
-  for (auto& candidate : pools) {
-    for (auto& entry : candidate.entries) {
-      if (entry.load->id != id || entry.out) continue;
-      *pool = &candidate;
-      return &entry;
-    }
-  }
-  return nullptr;
-}
-
-const Override* Registry::State::override_of(const PoolEntry& pool, const Entry& entry) const {
-  const auto found = overrides.find({pool.config.name, entry.file.name});
-  return found != overrides.end() ? &found->second : nullptr;
-}
-
-Admin Registry::State::admin(const PoolEntry& pool, const Entry& entry) const {
-  const auto* said = override_of(pool, entry);
-  return said != nullptr && said->admin ? *said->admin : entry.file.admin;
-}
-
-std::uint32_t Registry::State::weight(const PoolEntry& pool, const Entry& entry) const {
-  const auto* said = override_of(pool, entry);
-  return said != nullptr && said->weight ? *said->weight : entry.file.weight;
+  if (report.health != standing.health) return false;
+  standing.reason = report.reason;
+  standing.against = report.against;
+  return false;
 }
 
 Backend Registry::State::backend(const PoolEntry& pool, const Entry& entry) const {
   Backend out;
   out.name = entry.file.name;
   out.endpoint = entry.file.endpoint;
-  out.addresses = entry.addresses;
   out.weight = weight(pool, entry);
   out.configured_weight = entry.file.weight;
   out.backup = entry.file.backup;
   out.admin = admin(pool, entry);
-  out.health = entry.health;
-  out.on_trial = entry.on_trial;
-  out.share_percent = entry.slow_start ? entry.slow_start->share_percent(clock.steady()) : 100;
-  out.reason = entry.reason;
-  out.since = entry.since;
-  out.life = entry.life;
   out.load = entry.load;
+  describe_standing(out, entry.standing, clock.steady());
+  out.undecided = out.admin == Admin::Enabled && out.health == Health::Unknown && pool.probed() &&
+                  entry.standing.no_address.empty();
   return out;
 }
 
@@ -214,95 +179,143 @@ bool Registry::State::rebuild(PoolEntry& pool) {
   std::vector<Backend> backends;
   backends.reserve(pool.entries.size());
   for (auto& entry : pool.entries) {
-    if (entry.slow_start && entry.slow_start->over(now)) entry.slow_start.reset();
+    auto& slow_start = entry.standing.slow_start;
+    if (slow_start && slow_start->over(now)) slow_start.reset();
     if (!entry.out) backends.push_back(backend(pool, entry));
   }
+  if (!pool.stand_ins.empty() && !wants_stand_ins(pool)) {
+    pool.stand_ins.clear();
+    leavers.tidy(all_stand_ins(), now);
+  }
+  for (Backend& stand_in : stand_ins(pool)) backends.push_back(std::move(stand_in));
   auto settings = settings_of(pool.config);
   if (pool.built && pool.built->settings() == settings &&
       std::equal(backends.begin(), backends.end(), pool.built->backends().begin(),
                  pool.built->backends().end(), same))
     return false;
   pool.built = Pool::build(std::move(settings), std::move(backends), pool.built.get());
+  judge(pool);
   return true;
 }
 
-bool Registry::State::refresh(PoolEntry& pool) {
-  if (!rebuild(pool)) return false;
-  publish_table();
-  return true;
+void Registry::State::judge(PoolEntry& pool) {
+  const PoolVerdict verdict = verdict_of(*pool.built);
+  const PoolVerdict old = std::exchange(pool.verdict, verdict);
+  const bool first = pool.verdict_since == std::chrono::system_clock::time_point();
+  if (first || verdict != old) pool.verdict_since = clock.system();
+  // That a pool has come up for the first time is no news.
+  if (verdict == old || !publish || (old == PoolVerdict::Unknown && verdict == PoolVerdict::Ok)) return;
+  daemon_log().log(verdict == PoolVerdict::Ok ? spdlog::level::info : spdlog::level::warn,
+                   "pool {} {} → {}: {}", pool.config.name, to_string(old), to_string(verdict),
+                   count_of_up(*pool.built));
+}
+
+bool Registry::State::refresh(PoolEntry* wanted) {
+  bool changed = false;
+  for (auto& pool : members.pools)
+    if (&pool == wanted || !pool.stand_ins.empty()) changed = rebuild(pool) || changed;
+  if (changed) publish_table();
+  return changed;
 }
 
 bool Registry::State::refresh(bool always) {
   bool changed = always;
-  for (auto& pool : pools) changed = rebuild(pool) || changed;
+  for (auto& pool : members.pools) changed = rebuild(pool) || changed;
   if (changed) publish_table();
   return changed;
 }
 
 void Registry::State::publish_table() {
-  auto next = std::make_shared<Table>();
-  next->generation = table->generation + 1;
-  next->pools.reserve(pools.size());
-  for (const auto& pool : pools) next->pools.push_back(pool.built);
-  table = std::move(next);
+  std::vector<std::shared_ptr<const Pool>> pools;
+  pools.reserve(members.pools.size());
+  for (const auto& pool : members.pools) pools.push_back(pool.built);
+  table = std::make_shared<const Table>(table->generation + 1, std::move(pools));
   if (publish) publish(table);
 }
 
-void Registry::State::forget_health(const PoolEntry& pool, Entry& entry) {
+void Registry::State::forget_health(PoolEntry& pool, Entry& entry) {
   std::string_view reason = kNoProbeYet;
   Health health = Health::Unknown;
   if (admin(pool, entry) == Admin::Disabled) {
     reason = kMaintenance;
-  } else if (entry.addresses.empty()) {
-    reason = kNotResolvedYet;
-  } else if (!probed(pool)) {
+  } else if (entry.standing.addresses.empty()) {
+    const std::string& why = entry.standing.no_address;
+    reason = why.empty() ? kNotResolvedYet : std::string_view(why);
+  } else if (!pool.probed()) {
     health = Health::Up;
     reason = kNotProbed;
   }
-  entry.life = ++last_life;
-  change_health(pool, entry, health, std::string(reason), false);
+  entry.standing.life = ++last_life;
+  change_health({&entry.standing, &pool, nullptr, &entry}, health, std::string(reason), false);
 }
 
-void Registry::State::change_health(const PoolEntry& pool, Entry& entry, Health health, std::string reason,
+void Registry::State::change_health(const Subject& subject, Health health, std::string reason,
                                     bool on_trial) {
-  const Health old = std::exchange(entry.health, health);
-  const bool first_word = entry.reason.empty();
-  entry.on_trial = on_trial;
-  entry.reason = std::move(reason);
-  if (health != old || first_word) entry.since = clock.system();
-  if (health != Health::Up) entry.slow_start.reset();
-  if (health == Health::Down || on_trial) entry.recovering = true;
-  if (health == Health::Up && !on_trial && std::exchange(entry.recovering, false) &&
-      pool.config.slow_start > Millis(0))
-    entry.slow_start = SlowStart{clock.steady(), pool.config.slow_start};
-  if (health != old && !first_word) log_transition(pool, entry, old);
+  Standing& standing = *subject.standing;
+  const Health old = std::exchange(standing.health, health);
+  const bool first_word = standing.reason.empty();
+  standing.on_trial = on_trial;
+  standing.against = 0;
+  standing.reason = std::move(reason);
+  if (health != old || first_word) standing.since = clock.system();
+  if (health != Health::Up) standing.slow_start.reset();
+  if (health == Health::Down || on_trial) standing.recovering = true;
+  const Millis slow_start = subject.pool != nullptr ? subject.pool->config.slow_start : Millis(0);
+  if (health == Health::Up && !on_trial && std::exchange(standing.recovering, false) &&
+      slow_start > Millis(0))
+    standing.slow_start = SlowStart{clock.steady(), slow_start};
+  if (health == old || first_word || !publish) return;
+  daemon_log().log(health == Health::Down ? spdlog::level::warn : spdlog::level::info, "{} {} → {}: {}",
+                   format_key(subject.pool_name(), subject.name()), to_string(old), to_string(health),
+                   one_line(standing.reason));
 }
 
 void Registry::State::leave(const PoolEntry& pool, const Entry& entry) {
-  std::erase_if(leavers, [](const Leaver& leaver) { return leaver.last.load->active == 0; });
-  leavers.push_back({backend(pool, entry)});
+  Leaver leaver{.last = backend(pool, entry),
+                .probe = pool.config.probe,
+                .standing = entry.standing,
+                .left = clock.steady(),
+                .stands_in = false};
+  // Nobody has looked since it went out of rotation or into maintenance.
+  if (entry.out || leaver.last.admin == Admin::Disabled) leaver.standing.health = Health::Unknown;
+  leavers.add(std::move(leaver));
 }
 
-std::shared_ptr<BackendLoad> Registry::State::identity(const std::string& pool,
-                                                       const BackendConfig& backend) {
-  // One that comes back while its last sessions still run is the same backend.
-  for (auto it = leavers.begin(); it != leavers.end(); ++it) {
-    const auto load = it->last.load;
-    if (load->pool != pool || load->name != backend.name || load->address != backend.endpoint.text) continue;
-    leavers.erase(it);
-    return load;
-  }
-  return std::make_shared<BackendLoad>(++last_id, pool, backend.name, backend.endpoint.text, workers);
+HealthBook Registry::State::health_book() const {
+  HealthBook book;
+  for (const auto& pool : members.pools)
+    for (const auto& entry : pool.entries)
+      if (!entry.out && admin(pool, entry) != Admin::Disabled)
+        book.note(pool.config.name, entry.file.name, entry.file.endpoint, pool.config.probe, entry.standing);
+  const auto now = clock.steady();
+  for (const auto& [id, leaver] : leavers.all())
+    if (leaver.stands_in || now - leaver.left <= Leavers::kRemembered)
+      book.note(leaver.pool(), leaver.last.name, leaver.last.endpoint, leaver.probe, leaver.standing);
+  return book;
 }
 
-Entry Registry::State::make_entry(const PoolEntry& pool, const BackendConfig& backend) {
+Entry Registry::State::make_entry(PoolEntry& pool, const BackendConfig& backend, const HealthBook& book) {
+  const auto& name = pool.config.name;
   Entry entry;
   entry.file = backend;
   entry.admin_since = clock.system();
-  entry.load = identity(pool.config.name, backend);
+  const auto left = leavers.take_back(name, backend.name, backend.endpoint.text);
+  entry.load =
+      left ? left->last.load
+           : std::make_shared<BackendLoad>(++last_id, name, backend.name, backend.endpoint.text, workers);
   entry.rate = RateWindow(clock.steady(), total_sessions(*entry.load));
-  if (backend.endpoint.address) entry.addresses = {*backend.endpoint.address};
-  forget_health(pool, entry);
+  const auto* known = pool.probed() && admin(pool, entry) != Admin::Disabled
+                          ? book.find(name, backend.name, backend.endpoint, pool.config.probe)
+                          : nullptr;
+  if (known == nullptr) {
+    if (backend.endpoint.address) entry.standing.addresses = {*backend.endpoint.address};
+    forget_health(pool, entry);
+    return entry;
+  }
+  entry.standing = *known;
+  // One that the checker watches goes on in its life; any other begins one, with what is known.
+  if (!left || !left->stands_in) entry.standing.life = ++last_life;
+  if (pool.config.slow_start == Millis(0)) entry.standing.slow_start.reset();
   return entry;
 }
 

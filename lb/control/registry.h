@@ -11,8 +11,10 @@
 #include "lb/balance/health_report.h"
 #include "lb/balance/listener_load.h"
 #include "lb/balance/table.h"
+#include "lb/base/own_sockets.h"
 #include "lb/config/config.h"
 #include "lb/control/commands.h"
+#include "lb/control/legacy.h"
 #include "lb/control/status.h"
 
 namespace weir {
@@ -21,13 +23,39 @@ namespace weir {
 /// 1→5", "- listener old". A run-time member that leaves is among the changes and the notes.
 struct ApplyReport {
   std::vector<std::string> changes;
-  std::vector<std::string> notes;  ///< overrides that the file won against, run-time members that are gone
+  /// Overrides that the file won against, run-time members that are gone, pools that nobody of their own can
+  /// serve yet.
+  std::vector<std::string> notes;
+  /// Pools that had somebody to serve their sessions, or are new, and have nobody by this configuration: none
+  /// is eligible, none stands in, and there is no verdict to wait for.
+  std::vector<std::string> bereft;
+};
+
+/// A backend for the checker to watch, and what is known of it already.
+struct Watch {
+  BackendId id = 0;
+  std::string pool;
+  std::string name;
+  std::vector<Address> addresses;  ///< empty while its name does not resolve
+  ProbeConfig probe;
+  bool probing = true;     ///< false: disabled
+  std::uint64_t life = 0;  ///< Backend::life
+  Health health = Health::Unknown;
+  std::uint32_t against = 0;  ///< probe results in a row that speak against `health`
+  std::shared_ptr<BackendLoad> load;
 };
 
 /// Where the Registry reads the time; tests hand their own.
 struct RegistryClock {
   std::function<std::chrono::steady_clock::time_point()> steady = std::chrono::steady_clock::now;
   std::function<std::chrono::system_clock::time_point()> system = std::chrono::system_clock::now;
+};
+
+/// What the name of a backend resolves to.
+struct AddressReport {
+  BackendId id = 0;
+  std::vector<Address> addresses;  ///< empty: nothing is known of the name
+  std::string reason;              ///< why: a sentence for the operator
 };
 
 /// The only writer of the Table. Knows three things apart for each backend: what the file says, what the
@@ -38,7 +66,9 @@ class Registry {
   /// Called with every new Table, from within the call that made it.
   using Publish = std::function<void(std::shared_ptr<const Table>)>;
 
-  Registry(std::uint32_t workers, Publish publish, RegistryClock clock = {});
+  /// `host`: read whenever it matters what a connect to an address would end at.
+  Registry(std::uint32_t workers, Publish publish, RegistryClock clock = {},
+           std::function<HostAddresses()> host = HostAddresses::read);
   ~Registry();
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
@@ -46,12 +76,29 @@ class Registry {
   /// The overrides of an earlier life, before the first apply().
   void restore(Overrides overrides);
 
+  /// What an older process knew and had counted, and the configuration it worked by (null: this Weir cannot
+  /// read it; then only what was counted is taken). After restore() and before the first apply(), which then
+  /// takes its configuration by the difference to that one. Members and removals at run time stay.
+  void inherit(const Legacy& legacy, std::shared_ptr<const Config> old);
+  /// For the process that follows.
+  Legacy legacy() const;
+  /// It has taken that over: what the status counts from now on is what comes on top of it.
+  void hand_over(const Legacy& legacy);
+
+  /// What this process has counted beyond what it has handed over. What it counted for a backend that has
+  /// left and been forgotten is not in it.
+  Counts counts() const;
+  /// What another process of this Weir has counted in the same way. That of backends which are not there any
+  /// more is dropped.
+  void add(const Counts& counts);
+
   /// Takes a configuration, by difference: what did not change keeps its identity, its counters, its health
   /// and its overrides; an override whose backend was edited in the file is dropped and noted. One Table is
   /// published, also when nothing changed.
   ApplyReport apply(std::shared_ptr<const Config> config);
-  /// What apply() would report, and nothing else.
-  ApplyReport difference(const Config& config) const;
+  /// What apply() would report, and nothing else. Over an upgrade members and removals at run time stay.
+  enum class Over : std::uint8_t { Reload, Upgrade };
+  ApplyReport difference(const Config& config, Over over = Over::Reload) const;
   /// Null before the first apply().
   const std::shared_ptr<const Config>& config() const;
 
@@ -62,13 +109,13 @@ class Registry {
   /// Answers which backends have been said to be down.
   std::vector<BackendId> set_health(const std::vector<HealthReport>& reports);
 
-  /// From the resolver. Empty = does not resolve, for `reason`; the backend then is unknown, unless it has
-  /// addresses from before: those stay in use.
-  void set_addresses(BackendId id, std::vector<Address> addresses, std::string reason);
+  /// From the resolver, what has come in together: one Table for all of it. An address that is one of Weir's
+  /// own listeners, now or by a later apply(), is not used. A backend without any is unknown. Addresses that
+  /// change leave the health what it is. Unknown ids are ignored.
+  void set_addresses(std::vector<AddressReport> reports);
 
-  /// How a pool's backends are probed; null for an unknown pool. Valid until the next apply(). A backend is
-  /// to be probed while it is in the Table, not Disabled, has addresses, and its pool's kind is not "none".
-  const ProbeConfig* probe(std::string_view pool) const;
+  /// Who is to be watched: every member, and those who have left and stand in. Ask after every publish.
+  std::vector<Watch> watched() const;
 
   // --- slow start: tick() when next_step() is over. Ask after every publish.
 
@@ -90,8 +137,13 @@ class Registry {
   CommandResult<Change> add(std::string_view pool, std::string_view name, std::string_view address,
                             std::uint32_t weight = 1, bool backup = false);
   CommandResult<Change> remove(std::string_view target, bool force = false);
-  /// Which backends `target` names now; no change.
-  CommandResult<Change> find(std::string_view target) const;
+  /// How far those are whom `target` names and who are out of rotation: drained, disabled, removed, or gone
+  /// from the file and not without sessions.
+  struct Drains {
+    Change left;
+    std::vector<std::string> enabled;  ///< POOL/BACKEND of those whom `target` names as well, and who are not
+  };
+  CommandResult<Drains> drains(std::string_view target) const;
 
   /// For the state file: what set_admin and set_weight said and is still in force.
   const Overrides& overrides() const;
@@ -100,6 +152,8 @@ class Registry {
 
   /// `pool` and `backend` select; empty = all.
   CommandResult<Status> status(std::string_view pool = {}, std::string_view backend = {}) const;
+  /// Why listeners cannot be served, a line each: those named, or else all that count. Empty: they can.
+  CommandResult<std::vector<std::string>> unready(const std::vector<std::string>& listeners) const;
   CommandResult<Explanation> explain(std::string_view pool, std::string_view client_ip) const;
 
   const std::shared_ptr<const Table>& table() const;

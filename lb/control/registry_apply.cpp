@@ -19,78 +19,157 @@ Entry* find_entry_named(PoolEntry* pool, std::string_view name) {
 }  // namespace
 
 ApplyReport Registry::apply(std::shared_ptr<const Config> config) {
-  ApplyReport report = state_->difference(*config);
-  auto old = std::exchange(state_->pools, {});
-  state_->drop_orphans(*config);
-  for (const auto& pool : config->pools) state_->apply_pool(pool, old);
-  for (auto& pool : old) {
-    if (pool.config.name.empty()) continue;  // moved on
-    for (auto& entry : pool.entries) state_->leave(pool, entry);
-  }
+  const bool inherited = std::exchange(state_->inherited, false);
+  ApplyReport report = state_->take(*config, inherited ? Over::Upgrade : Over::Reload, state_->serving());
   for (const auto& listener : config->listeners)
     listener_load(listener.name, listener.pool).max_connections = listener.max_connections;
   state_->config = std::move(config);
+  state_->recheck_resolved();
   state_->refresh(true);
   return report;
 }
 
-void Registry::State::apply_pool(const PoolConfig& next, std::vector<PoolEntry>& old_pools) {
+ApplyReport Registry::difference(const Config& next, Over over) const {
+  State rehearsal = state_->rehearsal();
+  // Who has left already is not handed on, and cannot stand in any more.
+  if (over == Over::Upgrade) rehearsal.leavers = {};
+  return rehearsal.take(next, over, state_->serving());
+}
+
+Registry::State Registry::State::rehearsal() const {
+  State out(workers, nullptr, clock, host);
+  out.config = config;
+  out.members = members;
+  out.leavers = leavers;
+  out.words = words;
+  out.last_id = last_id;
+  out.last_life = last_life;
+  return out;
+}
+
+Config Registry::State::with_added(const Config& next) const {
+  Config out = next;
+  for (auto& pool : out.pools) {
+    const PoolEntry* const before = members.find_pool(pool.name);
+    if (before == nullptr) continue;
+    const auto is_out = [&](const std::string& name) {
+      return std::ranges::any_of(before->entries,
+                                 [&](const Entry& entry) { return entry.out && entry.file.name == name; });
+    };
+    for (const auto& entry : before->entries) {
+      // Of one that stays removed the address is free.
+      const bool taken =
+          std::any_of(pool.backends.begin(), pool.backends.end(), [&](const BackendConfig& one) {
+            return one.name == entry.file.name || (one.endpoint == entry.file.endpoint && !is_out(one.name));
+          });
+      if (entry.added && !entry.out && !taken) pool.backends.push_back(entry.file);
+    }
+  }
+  return out;
+}
+
+ApplyReport Registry::State::take(const Config& file, Over over, const Serving& before) {
+  Config with_more;
+  if (over == Over::Upgrade) with_more = with_added(file);
+  const Config& next = over == Over::Upgrade ? with_more : file;
+  ApplyReport report = compare(next, over);
+  const HealthBook book = health_book();
+  auto old = std::exchange(members.pools, {});
+  for (const auto& pool : next.pools) apply_pool(pool, old, book, over);
+  for (auto& pool : old) {
+    if (pool.config.name.empty()) continue;  // moved on
+    for (auto& entry : pool.entries) leave(pool, entry);
+  }
+  words.drop_orphans(next);
+  for (const auto& pool : file.pools)
+    if (PoolEntry* const own = members.find_pool(pool.name))
+      for (std::size_t i = 0; i < pool.backends.size(); ++i) own->entries[i].added = false;
+  for (auto& pool : members.pools) choose_stand_ins(pool, before, config.get(), next);
+  leavers.tidy(all_stand_ins(), clock.steady());
+  for (const auto& pool : members.pools) note_service(pool, before, report);
+  return report;
+}
+
+void Registry::State::apply_pool(const PoolConfig& next, std::vector<PoolEntry>& old_pools,
+                                 const HealthBook& book, Over over) {
   const auto found = std::find_if(old_pools.begin(), old_pools.end(),
                                   [&](const PoolEntry& pool) { return pool.config.name == next.name; });
   PoolEntry* old = found != old_pools.end() ? &*found : nullptr;
   PoolEntry pool;
   pool.config = next;
-  if (old != nullptr) pool.built = old->built;
+  if (old != nullptr) {
+    pool.built = old->built;
+    pool.verdict = old->verdict;
+    pool.verdict_since = old->verdict_since;
+  }
   pool.entries.reserve(next.backends.size());
-  for (const auto& backend : next.backends) pool.entries.push_back(apply_backend(pool, old, backend));
+  for (const auto& backend : next.backends)
+    pool.entries.push_back(apply_backend(pool, old, backend, book, over));
   if (old != nullptr) {
     for (auto& entry : old->entries)
       if (entry.load != nullptr) leave(*old, entry);
     old->config.name.clear();
   }
-  pools.push_back(std::move(pool));
+  members.pools.push_back(std::move(pool));
 }
 
-Entry Registry::State::apply_backend(PoolEntry& pool, PoolEntry* old, const BackendConfig& file) {
+Entry Registry::State::apply_backend(PoolEntry& pool, PoolEntry* old, const BackendConfig& file,
+                                     const HealthBook& book, Over over) {
   Entry* before = find_entry_named(old, file.name);
   const Admin admin_before = before != nullptr ? admin(*old, *before) : Admin::Enabled;
-  const bool word_dropped = settle_override(pool.config.name, file);
-  if (before == nullptr) return make_entry(pool, file);
-  if (before->file.endpoint != file.endpoint) {
+  // The word on the old address goes with it.
+  if (before != nullptr && before->file.endpoint != file.endpoint) {
     leave(*old, *before);
     before->load.reset();
-    return make_entry(pool, file);
+    before = nullptr;
   }
+  const bool word_dropped = words.settle(pool.config.name, file);
+  if (before == nullptr) return make_entry(pool, file, book);
   Entry entry = std::move(*before);
   before->load.reset();
   if (entry.file.admin != file.admin || word_dropped) entry.admin_since = clock.system();
   entry.file = file;
-  entry.added = false;
-  const bool was_out = std::exchange(entry.out, false);
+  const bool was_out = over == Over::Reload && std::exchange(entry.out, false);
   const bool maintenance_changed =
       (admin_before == Admin::Disabled) != (admin(pool, entry) == Admin::Disabled);
   const bool no_longer_probed = old->config.probe.kind != "none" && pool.config.probe.kind == "none";
-  if (maintenance_changed) entry.recovering = true;
+  if (maintenance_changed) entry.standing.recovering = true;
   if (was_out || maintenance_changed || no_longer_probed) forget_health(pool, entry);
   return entry;
 }
 
-bool Registry::State::settle_override(const std::string& pool, const BackendConfig& file) {
-  const auto found = overrides.find({pool, file.name});
-  if (found == overrides.end()) return false;
-  const bool had_admin = found->second.admin.has_value();
-  found->second = settled(std::move(found->second), file);
-  const bool has_admin = found->second.admin.has_value();
-  if (!has_admin && !found->second.weight) overrides.erase(found);
-  return had_admin && !has_admin;
-}
-
-void Registry::State::drop_orphans(const Config& next) {
-  std::erase_if(overrides, [&](const auto& item) {
-    const auto* pool = next.find_pool(item.first.first);
-    return pool == nullptr || std::none_of(pool->backends.begin(), pool->backends.end(),
-                                           [&](auto& b) { return b.name == item.first.second; });
-  });
+void Registry::State::note_service(const PoolEntry& pool, const Serving& before, ApplyReport& report) {
+  const auto& name = pool.config.name;
+  std::string words_against;
+  bool awaited = false;  // somebody, of whom a verdict can come
+  for (const auto& entry : pool.entries) {
+    if (entry.out) continue;
+    const Admin said = admin(pool, entry);
+    if (said == Admin::Enabled && entry.standing.serves()) return;
+    awaited = awaited || entry.standing.no_address.empty();
+    words_against += fmt::format("{}{} is {}", words_against.empty() ? "" : ", ", entry.file.name,
+                                 said != Admin::Enabled ? to_string(said) : to_string(entry.standing.health));
+  }
+  const bool waits = awaited && wants_stand_ins(pool);
+  if (!pool.stand_ins.empty()) {
+    std::string names;
+    for (const auto& backend : stand_ins(pool))
+      names += (names.empty() ? "" : ", ") + format_key(backend.load->pool, backend.name);
+    report.notes.push_back(
+        fmt::format("pool {} has no eligible backend until first probes pass: {} stand in", name, names));
+    return;
+  }
+  if (config == nullptr && waits) return;  // a start, as any
+  const auto served = before.find(name);
+  const bool was_served = served != before.end() && !served->second.empty();
+  if (served != before.end() && !was_served) return;  // it had nobody before
+  if (waits) {
+    report.notes.push_back(
+        fmt::format("pool {} has no eligible backend until first probes pass, and nobody stands in", name));
+    return;
+  }
+  report.notes.push_back(fmt::format("pool {} has nobody: {}", name, words_against));
+  report.bereft.push_back(name);
 }
 
 }  // namespace weir

@@ -24,15 +24,6 @@ bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 128 && text.find_first_not_of(kAllowed) == std::string_view::npos;
 }
 
-/// A session to `backend` would come back through `listener`.
-bool leads_to(const Address& backend, const Address& listener) {
-  if (backend == listener) return true;
-  if (backend.is_unix() || backend.family() != listener.family() || backend.port() != listener.port())
-    return false;
-  const auto host = backend.host_to_string();
-  return listener.is_wildcard() && (host.starts_with("127.") || host == "::1" || backend.is_wildcard());
-}
-
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& known) {
   const std::vector<std::string_view> candidates(known.begin(), known.end());
   const auto near = nearest(name, candidates);
@@ -43,7 +34,7 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
 
 CommandError Registry::State::unknown_pool(std::string_view name) const {
   std::vector<std::string> known;
-  for (const auto& pool : pools) known.push_back(pool.config.name);
+  for (const auto& pool : members.pools) known.push_back(pool.config.name);
   return {Kind::Unknown, fmt::format("no pool {}{}", quoted(name), did_you_mean(name, known))};
 }
 
@@ -51,7 +42,7 @@ CommandError Registry::State::unknown_backend(std::string_view pool, std::string
   const auto key = format_key(pool, backend);
   if (is_glob(key)) return {Kind::Unknown, fmt::format("no backend matches {}", quoted(key))};
   std::vector<std::string> known;
-  for (const auto& candidate : pools) {
+  for (const auto& candidate : members.pools) {
     if (candidate.config.name != pool) continue;
     for (const auto& entry : candidate.entries)
       if (!entry.out) known.push_back(format_key(pool, entry.file.name));
@@ -66,7 +57,7 @@ CommandResult<std::vector<Registry::State::Target>> Registry::State::targets(std
   const auto pool_name = text.substr(0, slash), backend_name = text.substr(slash + 1);
   std::vector<Target> found;
   bool pool_found = false;
-  for (auto& pool : pools) {
+  for (auto& pool : members.pools) {
     if (!glob_matches(pool_name, pool.config.name)) continue;
     pool_found = true;
     for (auto& entry : pool.entries)
@@ -77,8 +68,10 @@ CommandResult<std::vector<Registry::State::Target>> Registry::State::targets(std
   return found;
 }
 
-Change Registry::State::change_of(const std::vector<Target>& targets, bool published) const {
+Change Registry::State::change_of(const std::vector<Target>& targets, bool published,
+                                  std::vector<Changed> more) const {
   Change change;
+  change.backends = std::move(more);
   change.generation = table->generation;
   change.published = published;
   for (const auto& [pool, entry] : targets)
@@ -88,20 +81,29 @@ Change Registry::State::change_of(const std::vector<Target>& targets, bool publi
 
 CommandResult<void> Registry::State::check_not_last(const std::vector<Target>& targets,
                                                     std::string_view verb) const {
-  for (const auto& pool : pools) {
-    std::size_t eligible = 0, left = 0;
+  for (const auto& pool : members.pools) {
+    std::size_t eligible = 0, left = 0, stand_ins = 0;
+    bool awaited = false;
     std::string last;
     for (const auto& backend : pool.built->backends()) {
       const bool named = std::any_of(targets.begin(), targets.end(),
                                      [&](const Target& t) { return t.entry->load == backend.load; });
+      if (backend.stand_in) {
+        stand_ins += named ? 0 : 1;
+        continue;
+      }
       // Under try_all the down ones take over when no other is left.
       const bool would_serve = backend.eligible() ||
                                (pool.built->settings().try_all_when_down && backend.admin == Admin::Enabled &&
                                 backend.health == Health::Down && !backend.addresses.empty());
       if (backend.eligible()) ++eligible;
       if (would_serve && !named) ++left;
-      if (named && backend.eligible()) last = backend.name;
+      if (named && (backend.eligible() || backend.undecided)) last = backend.name;
+      awaited = awaited || (backend.undecided && !named);
     }
+    // They go as soon as there is no verdict to wait for.
+    eligible += stand_ins;
+    if (awaited) left += stand_ins;
     if (eligible > 0 && left == 0 && !last.empty())
       return refuse(
           Kind::Refused,
@@ -111,55 +113,78 @@ CommandResult<void> Registry::State::check_not_last(const std::vector<Target>& t
   return {};
 }
 
-void Registry::State::store_override(const PoolEntry& pool, const Entry& entry, Override value) {
-  const std::pair key{pool.config.name, entry.file.name};
-  if (!value.admin && !value.weight) {
-    overrides.erase(key);
-    return;
+CommandResult<Registry::Drains> Registry::drains(std::string_view target) const {
+  auto& s = *state_;
+  const auto slash = target.find('/');
+  Drains out;
+  out.left.generation = s.table->generation;
+  for (const auto& [id, leaver] : s.leavers.all())
+    if (slash != std::string_view::npos && s.in_view(leaver) &&
+        glob_matches(target.substr(0, slash), leaver.pool()) &&
+        glob_matches(target.substr(slash + 1), leaver.last.name))
+      out.left.backends.push_back({leaver.last.load, Admin::Drained, leaver.last.weight, true});
+  const auto members = s.targets(target);
+  if (!members && out.left.backends.empty()) return tl::unexpected(members.error());
+  if (!members) return out;
+  for (const auto& [pool, entry] : *members) {
+    if (s.admin(*pool, *entry) == Admin::Enabled && !entry->out)
+      out.enabled.push_back(format_key(pool->config.name, entry->file.name));
+    else
+      out.left.backends.push_back({entry->load, s.admin(*pool, *entry), s.weight(*pool, *entry), entry->out});
   }
-  if (!value.admin) value.admin_since = {};
-  value.file_admin = entry.file.admin;
-  value.file_weight = entry.file.weight;
-  value.file_address = entry.file.endpoint.text;
-  overrides[key] = std::move(value);
+  return out;
 }
 
-CommandResult<Change> Registry::find(std::string_view target) const {
-  auto targets = state_->targets(target);
-  if (!targets) return tl::unexpected(targets.error());
-  return state_->change_of(*targets, false);
+CommandResult<std::vector<Registry::State::Target>> Registry::State::present(std::string_view text) {
+  auto found = targets(text);
+  if (!found) return found;
+  std::erase_if(*found, [](const Target& one) { return one.entry->out; });
+  if (!found->empty()) return found;
+  return refuse(Kind::Refused,
+                fmt::format("{} has been removed; weir add or a reload brings it back", quoted(text)));
+}
+
+CommandResult<Registry::State::Reach> Registry::State::reach(std::string_view target, std::string_view verb,
+                                                             bool force) {
+  auto named = present(target);
+  if (named && !force)
+    if (auto allowed = check_not_last(*named, verb); !allowed) return tl::unexpected(allowed.error());
+  auto dismissed = dismiss(target, verb, force);
+  if (!dismissed) return tl::unexpected(dismissed.error());
+  if (!named && dismissed->empty()) return tl::unexpected(named.error());
+  return Reach{named ? std::move(*named) : std::vector<Target>(), std::move(*dismissed)};
 }
 
 CommandResult<Change> Registry::set_admin(std::string_view target, Admin admin, bool force) {
   auto& s = *state_;
-  auto targets = s.targets(target);
-  if (!targets) return tl::unexpected(targets.error());
-  std::erase_if(*targets, [](auto& t) { return t.entry->out; });
-  if (targets->empty())
-    return refuse(Kind::Refused,
-                  fmt::format("{} has been removed; weir add or a reload brings it back", quoted(target)));
-  if (admin != Admin::Enabled && !force) {
-    const auto verb = admin == Admin::Drained ? "drain" : "disable";
-    if (auto allowed = s.check_not_last(*targets, verb); !allowed) return tl::unexpected(allowed.error());
+  State::Reach reach;
+  if (admin == Admin::Enabled) {
+    auto targets = s.present(target);
+    if (!targets) return tl::unexpected(targets.error());
+    reach.targets = std::move(*targets);
+  } else {
+    auto reached = s.reach(target, admin == Admin::Drained ? "drain" : "disable", force);
+    if (!reached) return tl::unexpected(reached.error());
+    reach = std::move(*reached);
   }
-  for (auto& [pool, entry] : *targets) {
+  for (auto& [pool, entry] : reach.targets) {
     const Admin before = s.admin(*pool, *entry);
-    const auto* said = s.override_of(*pool, *entry);
+    const auto* said = s.words.find(pool->config.name, entry->file.name);
     Override next = said != nullptr ? *said : Override{};
     next.admin = admin == entry->file.admin ? std::nullopt : std::optional(admin);
     if (before != admin) {
       entry->admin_since = s.clock.system();
       next.admin_since = std::chrono::floor<Millis>(entry->admin_since);
     }
-    s.store_override(*pool, *entry, std::move(next));
+    s.words.say(pool->config.name, entry->file, std::move(next));
     if (before == admin) continue;
     daemon_log().info("{} {} → {} by an operator", format_key(pool->config.name, entry->file.name),
                       to_string(before), to_string(admin));
     if ((before == Admin::Disabled) == (admin == Admin::Disabled)) continue;
-    entry->recovering = true;
+    entry->standing.recovering = true;
     s.forget_health(*pool, *entry);
   }
-  return s.change_of(*targets, s.refresh());
+  return s.change_of(reach.targets, s.refresh(), std::move(reach.dismissed));
 }
 
 CommandResult<Change> Registry::set_weight(std::string_view target, std::optional<std::uint32_t> weight) {
@@ -167,18 +192,14 @@ CommandResult<Change> Registry::set_weight(std::string_view target, std::optiona
   if (weight && (*weight < 1 || *weight > 256))
     return refuse(Kind::Usage,
                   fmt::format("weight {} is not 1 to 256; to take a backend out, drain it", *weight));
-  auto targets = s.targets(target);
+  auto targets = s.present(target);
   if (!targets) return tl::unexpected(targets.error());
-  std::erase_if(*targets, [](auto& t) { return t.entry->out; });
-  if (targets->empty())
-    return refuse(Kind::Refused,
-                  fmt::format("{} has been removed; weir add or a reload brings it back", quoted(target)));
   for (auto& [pool, entry] : *targets) {
     const auto before = s.weight(*pool, *entry);
-    const auto* said = s.override_of(*pool, *entry);
+    const auto* said = s.words.find(pool->config.name, entry->file.name);
     Override next = said != nullptr ? *said : Override{};
     next.weight = weight == entry->file.weight ? std::nullopt : weight;
-    s.store_override(*pool, *entry, std::move(next));
+    s.words.say(pool->config.name, entry->file, std::move(next));
     if (const auto after = s.weight(*pool, *entry); after != before)
       daemon_log().info("{} weight {} → {} by an operator", format_key(pool->config.name, entry->file.name),
                         before, after);
@@ -199,20 +220,19 @@ CommandResult<void> Registry::State::check_new_member(const PoolEntry& pool,
     if (entry.file.endpoint == backend.endpoint)
       return refuse(Kind::Refused, fmt::format("{} has the address {} already", key, backend.endpoint.text));
   }
-  if (!backend.endpoint.address) return {};
-  for (const auto& listener : config->listeners)
-    for (const auto& bound : listener.bind)
-      if (leads_to(*backend.endpoint.address, bound))
-        return refuse(Kind::Refused,
-                      fmt::format("{} is Weir's own listener {}: sessions would go round in a circle",
-                                  backend.endpoint.text, listener.name));
+  const OwnSockets own = own_listeners(*config);
+  for (const Address& address : known_addresses(backend.endpoint))
+    if (const auto listener = own.reached_by(address))
+      return refuse(Kind::Refused,
+                    fmt::format("{} is Weir's own listener {}: sessions would go round in circles",
+                                backend.endpoint.text, config->listeners[*listener].name));
   return {};
 }
 
 CommandResult<Change> Registry::add(std::string_view pool_name, std::string_view name,
                                     std::string_view address, std::uint32_t weight, bool backup) {
   auto& s = *state_;
-  auto* pool = s.find_pool(pool_name);
+  auto* pool = s.members.find_pool(pool_name);
   if (pool == nullptr) return tl::unexpected(s.unknown_pool(pool_name));
   if (!is_name(name))
     return refuse(Kind::Usage,
@@ -234,8 +254,9 @@ CommandResult<Change> Registry::add(std::string_view pool_name, std::string_view
   if (same_name != pool->entries.end()) {
     s.leave(*pool, *same_name);
     pool->entries.erase(same_name);
+    s.leavers.tidy(s.all_stand_ins(), s.clock.steady());
   }
-  pool->entries.push_back(s.make_entry(*pool, wanted));
+  pool->entries.push_back(s.make_entry(*pool, wanted, s.health_book()));
   pool->entries.back().added = true;
   daemon_log().info("{} added by an operator: {}, weight {}{}", format_key(pool_name, name),
                     wanted.endpoint.text, weight, backup ? ", a backup" : "");
@@ -246,17 +267,19 @@ CommandResult<Change> Registry::add(std::string_view pool_name, std::string_view
 CommandResult<Change> Registry::remove(std::string_view target, bool force) {
   auto& s = *state_;
   auto targets = s.targets(target);
-  if (!targets) return tl::unexpected(targets.error());
-  if (!force)
-    if (auto allowed = s.check_not_last(*targets, "remove"); !allowed) return tl::unexpected(allowed.error());
-  for (auto& [pool, entry] : *targets) {
-    if (std::exchange(entry->out, true)) continue;
-    s.overrides.erase({pool->config.name, entry->file.name});
-    entry->slow_start.reset();
+  // Removing twice is fine.
+  if (targets && std::ranges::all_of(*targets, [](const State::Target& one) { return one.entry->out; }))
+    return s.change_of(*targets, false);
+  auto reach = s.reach(target, "remove", force);
+  if (!reach) return tl::unexpected(reach.error());
+  for (auto& [pool, entry] : reach->targets) {
+    entry->out = true;
+    s.words.forget(pool->config.name, entry->file.name);
+    entry->standing.slow_start.reset();
     daemon_log().info("{} removed by an operator, {} sessions go on",
                       format_key(pool->config.name, entry->file.name), entry->load->active.load());
   }
-  return s.change_of(*targets, s.refresh());
+  return s.change_of(reach->targets, s.refresh(), std::move(reach->dismissed));
 }
 
 }  // namespace weir

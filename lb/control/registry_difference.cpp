@@ -72,6 +72,7 @@ std::string changed_values(const ListenerConfig& a, const ListenerConfig& b) {
   if (a.pool != b.pool) out += fmt::format(" pool {}→{}", a.pool, b.pool);
   if (a.max_connections != b.max_connections)
     out += fmt::format(" max_connections {}→{}", a.max_connections, b.max_connections);
+  if (a.ready != b.ready) out += fmt::format(" ready {}→{}", a.ready, b.ready);
   return out;
 }
 
@@ -110,38 +111,17 @@ void compare_globals(const Config& now, const Config& next, ApplyReport& report)
 
 }  // namespace
 
-Override settled(Override said, const BackendConfig& file) {
-  const bool moved = said.file_address != file.endpoint.text;
-  if (moved || said.file_admin != file.admin) {
-    said.admin.reset();
-    said.admin_since = {};
-  }
-  if (moved || said.file_weight != file.weight) said.weight.reset();
-  said.file_admin = file.admin;
-  said.file_weight = file.weight;
-  said.file_address = file.endpoint.text;
-  return said;
-}
-
-ApplyReport Registry::difference(const Config& next) const {
-  return state_->difference(next);
-}
-
-ApplyReport Registry::State::difference(const Config& next) const {
+ApplyReport Registry::State::compare(const Config& next, Over over) const {
   ApplyReport report;
   std::set<std::pair<std::string_view, std::string_view>> in_file;
   for (const auto& pool : next.pools)
     for (const auto& backend : pool.backends) in_file.emplace(pool.name, backend.name);
-  for (const auto& [key, said] : overrides)
+  for (const auto& [key, said] : words.all())
     if (!in_file.contains({key.first, key.second}))
       report.notes.push_back(format_key(key.first, key.second) +
                              ": what an operator said of it is dropped, it is no longer in the file");
-  for (const auto& pool : next.pools) {
-    const auto before =
-        std::find_if(pools.begin(), pools.end(), [&](auto& one) { return one.config.name == pool.name; });
-    compare_pool(before != pools.end() ? &*before : nullptr, pool, report);
-  }
-  for (const auto& pool : pools) {
+  for (const auto& pool : next.pools) compare_pool(members.find_pool(pool.name), pool, over, report);
+  for (const auto& pool : members.pools) {
     if (next.find_pool(pool.config.name) != nullptr) continue;
     report.changes.push_back(fmt::format("- pool {}", pool.config.name));
     for (const auto& entry : pool.entries) note_leaving(pool, entry, report);
@@ -155,7 +135,7 @@ ApplyReport Registry::State::difference(const Config& next) const {
   return report;
 }
 
-void Registry::State::compare_pool(const PoolEntry* before, const PoolConfig& next,
+void Registry::State::compare_pool(const PoolEntry* before, const PoolConfig& next, Over over,
                                    ApplyReport& report) const {
   std::unordered_map<std::string_view, const Entry*> entries;
   if (before == nullptr) {
@@ -168,7 +148,7 @@ void Registry::State::compare_pool(const PoolEntry* before, const PoolConfig& ne
   std::unordered_set<std::string_view> stay;
   for (const auto& backend : next.backends) {
     const auto found = entries.find(backend.name);
-    compare_backend(next.name, found != entries.end() ? found->second : nullptr, backend, report);
+    compare_backend(next.name, found != entries.end() ? found->second : nullptr, backend, over, report);
     stay.insert(backend.name);
   }
   if (before == nullptr) return;
@@ -177,10 +157,10 @@ void Registry::State::compare_pool(const PoolEntry* before, const PoolConfig& ne
 }
 
 void Registry::State::compare_backend(const std::string& pool, const Entry* before, const BackendConfig& file,
-                                      ApplyReport& report) const {
+                                      Over over, ApplyReport& report) const {
   const auto key = format_key(pool, file.name);
-  if (const auto found = overrides.find({pool, file.name}); found != overrides.end()) {
-    const Override& said = found->second;
+  if (const Override* const word = words.find(pool, file.name); word != nullptr) {
+    const Override& said = *word;
     const Override left = settled(said, file);
     const bool moved = said.file_address != file.endpoint.text;
     if (said.admin && !left.admin)
@@ -203,6 +183,7 @@ void Registry::State::compare_backend(const std::string& pool, const Entry* befo
   }
   if (const auto values = changed_values(before->file, file); !values.empty())
     report.changes.push_back(fmt::format("~ {}{}", key, values));
+  if (over == Over::Upgrade) return;
   if (before->out)
     report.notes.push_back(key + " is back: it was removed at run time, until this reload");
   else if (before->added)

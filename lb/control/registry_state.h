@@ -1,101 +1,139 @@
 #pragma once
 
 #include <map>
-#include <set>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
 
-#include "lb/control/rate_window.h"
+#include "lb/control/health_book.h"
+#include "lb/control/leavers.h"
+#include "lb/control/listener_loads.h"
+#include "lb/control/members.h"
+#include "lb/control/operator_words.h"
 #include "lb/control/registry.h"
-#include "lb/control/slow_start.h"
 
 namespace weir {
 
-/// One backend as the three parties see it. The parts have one writer each: the file, the operator, the
-/// checker.
-struct Entry {
-  BackendConfig file;  ///< of a run-time member: what `add` said
-  bool added = false;  ///< at run time
-  bool out = false;    ///< removed by an operator until the next reload
-  /// Since when the file's `admin` is in force: read, or an override taken away.
-  std::chrono::system_clock::time_point admin_since;
-
-  std::vector<Address> addresses;
-  Health health = Health::Unknown;
-  bool on_trial = false;
-  std::string reason;
-  std::chrono::system_clock::time_point since;
-  std::uint64_t life = 0;  ///< Backend::life
-
-  /// It was down or in maintenance: the next time it is up for good, its share grows slowly.
-  bool recovering = false;
-  std::optional<SlowStart> slow_start;
-
-  std::shared_ptr<BackendLoad> load;
-  RateWindow rate;  ///< of its sessions
-};
-
-struct PoolEntry {
-  PoolConfig config;
-  std::vector<Entry> entries;
-  std::shared_ptr<const Pool> built;
-};
-
-/// A backend in view for its last sessions only.
-struct Leaver {
-  Backend last;
-};
-
+/// What the Registry's parts are joined by: who is a member (Members), who was (Leavers), what operators said
+/// (OperatorWords), what sessions count on (ListenerLoads), and the Table that comes of it. A part has one
+/// owner's duty and knows no other; only here do they meet.
 struct Registry::State {
-  State(std::uint32_t worker_count, Publish on_publish, RegistryClock given_clock)
-      : workers(worker_count), publish(std::move(on_publish)), clock(std::move(given_clock)) {}
+  State(std::uint32_t worker_count, Publish on_publish, RegistryClock given_clock,
+        std::function<HostAddresses()> given_host)
+      : workers(worker_count),
+        publish(std::move(on_publish)),
+        clock(std::move(given_clock)),
+        host(std::move(given_host)),
+        listener_loads(worker_count) {}
 
   std::uint32_t workers;
-  Publish publish;
+  Publish publish;  ///< null: a rehearsal
   RegistryClock clock;
+  std::function<HostAddresses()> host;
 
   std::shared_ptr<const Config> config;
-  std::vector<PoolEntry> pools;
-  std::vector<Leaver> leavers;
-  Overrides overrides;
-  std::shared_ptr<const Table> table = std::make_shared<const Table>();
+  Members members;
+  Leavers leavers;
+  OperatorWords words;
+  /// The members are those of an older process, until the first configuration.
+  bool inherited = false;
+  /// What another process has taken over to count on from.
+  struct {
+    std::map<BackendId, Totals> backends;
+    std::map<std::pair<std::string, std::string>, std::uint64_t> listeners;  ///< by listener and pool
+  } handed_over;
   BackendId last_id = 0;
   std::uint64_t last_life = 0;
-  std::map<std::pair<std::string, std::string>, std::unique_ptr<ListenerLoad>, std::less<>> listener_loads;
+
+  ListenerLoads listener_loads;
+  std::shared_ptr<const Table> table = std::make_shared<const Table>();
+
+  /// Whoever an id names: a member, or a leaver that is probed on.
+  struct Subject {
+    Standing* standing;
+    PoolEntry* pool;      ///< null: a leaver
+    const Backend* left;  ///< null: a member
+    Entry* entry;         ///< null: a leaver
+    std::string_view pool_name() const { return pool != nullptr ? pool->config.name : left->load->pool; }
+    const std::string& name() const { return entry != nullptr ? entry->file.name : left->name; }
+    const Endpoint& endpoint() const { return entry != nullptr ? entry->file.endpoint : left->endpoint; }
+  };
 
   // registry.cpp
-  PoolEntry* find_pool(std::string_view name);
-  Entry* find_entry(BackendId id, PoolEntry** pool);
-  const Override* override_of(const PoolEntry& pool, const Entry& entry) const;
-  Admin admin(const PoolEntry& pool, const Entry& entry) const;
-  std::uint32_t weight(const PoolEntry& pool, const Entry& entry) const;
+  std::optional<Subject> find(BackendId id);
+  Admin admin(const Subject& subject) const;
+  Admin admin(const PoolEntry& pool, const Entry& entry) const {
+    return words.admin(pool.config.name, entry.file);
+  }
+  std::uint32_t weight(const PoolEntry& pool, const Entry& entry) const {
+    return words.weight(pool.config.name, entry.file);
+  }
   Backend backend(const PoolEntry& pool, const Entry& entry) const;
   /// Builds the pool anew when it differs from what is published. True when it did.
   bool rebuild(PoolEntry& pool);
+  /// Says how the pool stands now, when that has changed.
+  void judge(PoolEntry& pool);
   /// Rebuilds what differs; a new Table when something did, or when `always`. True when there is one.
   bool refresh(bool always = false);
-  bool refresh(PoolEntry& pool);
+  /// Of that pool, and of those for which others stand in.
+  bool refresh(PoolEntry* pool);
   void publish_table();
-  /// The pool that may have to be rebuilt for it; null when only a reason is new, or nothing.
-  PoolEntry* take_report(const HealthReport& report);
+  /// What is said of it is new, or may be: its pool is to be looked at.
+  bool take_report(const HealthReport& report, const Subject& subject);
   /// The health a backend has before anybody has looked.
-  void forget_health(const PoolEntry& pool, Entry& entry);
-  void change_health(const PoolEntry& pool, Entry& entry, Health health, std::string reason, bool on_trial);
+  void forget_health(PoolEntry& pool, Entry& entry);
+  void change_health(const Subject& subject, Health health, std::string reason, bool on_trial);
   void leave(const PoolEntry& pool, const Entry& entry);
-  std::shared_ptr<BackendLoad> identity(const std::string& pool, const BackendConfig& backend);
-  Entry make_entry(const PoolEntry& pool, const BackendConfig& backend);
+  /// Under its old name and address it is the same one; what is known of the place is carried over.
+  Entry make_entry(PoolEntry& pool, const BackendConfig& backend, const HealthBook& book);
+  HealthBook health_book() const;
+
+  // stand_ins.cpp
+  /// Who could stand in for whom, before a configuration changes the members: by pool, those who serve its
+  /// sessions.
+  using Serving = std::map<std::string, std::vector<BackendId>, std::less<>>;
+  Serving serving();
+  std::vector<BackendId> candidates(const PoolEntry& pool, const Serving& before, const Config* now,
+                                    const Config& next) const;
+  void choose_stand_ins(PoolEntry& pool, const Serving& before, const Config* now, const Config& next);
+  /// Nobody of its own is eligible, and of one at least nothing has been heard yet.
+  bool wants_stand_ins(const PoolEntry& pool) const;
+  /// Of these, those who are still there, eligible or not.
+  std::vector<Backend> backends(const std::vector<BackendId>& ids);
+  std::vector<Backend> stand_ins(const PoolEntry& pool);
+  /// Those that `text` (POOL/BACKEND, globs) names stand in no more; it is for the caller to publish. Unless
+  /// `force`, refuses to take from a pool all that it has.
+  CommandResult<std::vector<Changed>> dismiss(std::string_view text, std::string_view verb, bool force);
+  std::unordered_set<BackendId> all_stand_ins() const;
+
+  // registry_addresses.cpp
+  /// The listeners of `of`; tags are their places in it.
+  OwnSockets own_listeners(const Config& of) const;
+  /// Takes what its name resolves to, less what leads back to Weir.
+  void use_resolved(const Subject& subject, const OwnSockets& own);
+  /// After a change of listeners.
+  void recheck_resolved();
 
   // registry_difference.cpp
-  ApplyReport difference(const Config& next) const;
-  void compare_pool(const PoolEntry* before, const PoolConfig& next, ApplyReport& report) const;
-  void compare_backend(const std::string& pool, const Entry* before, const BackendConfig& file,
+  ApplyReport compare(const Config& next, Over over) const;
+  void compare_pool(const PoolEntry* before, const PoolConfig& next, Over over, ApplyReport& report) const;
+  void compare_backend(const std::string& pool, const Entry* before, const BackendConfig& file, Over over,
                        ApplyReport& report) const;
   void note_leaving(const PoolEntry& pool, const Entry& entry, ApplyReport& report) const;
 
   // registry_apply.cpp
-  void apply_pool(const PoolConfig& config, std::vector<PoolEntry>& old);
-  Entry apply_backend(PoolEntry& pool, PoolEntry* old, const BackendConfig& file);
-  /// True when the operator's word on `admin` is dropped.
-  bool settle_override(const std::string& pool, const BackendConfig& file);
-  void drop_orphans(const Config& next);
+  /// Members, words and leavers as `next` has them, and what is to be said of it. `before`: who has served
+  /// until now. Publishes nothing.
+  ApplyReport take(const Config& next, Over over, const Serving& before);
+  /// `next` with those who were added at run time, as far as it leaves them their names and addresses.
+  Config with_added(const Config& next) const;
+  /// The same parts, to try something on; publishes nothing.
+  State rehearsal() const;
+  void apply_pool(const PoolConfig& config, std::vector<PoolEntry>& old, const HealthBook& book, Over over);
+  Entry apply_backend(PoolEntry& pool, PoolEntry* old, const BackendConfig& file, const HealthBook& book,
+                      Over over);
+  /// Says who serves the pool's sessions when none of its own does.
+  void note_service(const PoolEntry& pool, const Serving& before, ApplyReport& report);
 
   // registry_commands.cpp
   struct Target {
@@ -103,22 +141,39 @@ struct Registry::State {
     Entry* entry;
   };
   CommandResult<std::vector<Target>> targets(std::string_view text);
-  Change change_of(const std::vector<Target>& targets, bool published) const;
+  /// Those of targets() that have not been removed; refused when that is none.
+  CommandResult<std::vector<Target>> present(std::string_view text);
+  /// Whom a word against them reaches: members, and those who stand in (who do not any more).
+  struct Reach {
+    std::vector<Target> targets;
+    std::vector<Changed> dismissed;
+  };
+  CommandResult<Reach> reach(std::string_view target, std::string_view verb, bool force);
+  Change change_of(const std::vector<Target>& targets, bool published, std::vector<Changed> more = {}) const;
   CommandResult<void> check_not_last(const std::vector<Target>& targets, std::string_view verb) const;
-  void store_override(const PoolEntry& pool, const Entry& entry, Override value);
   CommandError unknown_pool(std::string_view name) const;
   CommandError unknown_backend(std::string_view pool, std::string_view backend) const;
   CommandResult<void> check_new_member(const PoolEntry& pool, const BackendConfig& backend) const;
 
   // registry_status.cpp
-  BackendStatus entry_status(const PoolEntry& pool, const Entry& entry) const;
-  PoolStatus pool_status(const PoolEntry& pool, std::string_view backend_glob) const;
-  ListenerStatus listener_status(const ListenerConfig& listener) const;
+  /// Of every backend that stands in, the names of the pools it does so for.
+  using StandInPools = std::unordered_map<BackendId, std::vector<std::string_view>>;
+  StandInPools stand_in_pools() const;
+  bool in_view(const Leaver& leaver) const { return leaver.stands_in || leaver.last.load->active > 0; }
+  BackendStatus counted(const Backend& backend) const;
+  BackendStatus removed_status(const Backend& backend) const;
+  BackendStatus leaver_status(const Leaver& leaver) const;
+  /// `published`: what its pool's Table says of it, for only a whole pool knows whether try_all is in force;
+  /// null: nothing.
+  BackendStatus entry_status(const PoolEntry& pool, const Entry& entry, const Backend* published,
+                             const StandInPools& stand_in_pools) const;
+  /// Of those who are members.
+  PoolStatus pool_status(const PoolEntry& pool, std::string_view backend_glob,
+                         const StandInPools& stand_in_pools) const;
+  ListenerStatus listener_status(const ListenerConfig& listener, const ListenerLoads::Sum& sessions) const;
 };
 
-/// What is left of an operator's word once the file says this: an edit of the very value, or of the address,
-/// wins.
-Override settled(Override said, const BackendConfig& file);
+Totals totals_of(const BackendLoad& load);
 
 /// Sessions connected to that backend so far, over all workers.
 std::uint64_t total_sessions(const BackendLoad& load);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "lb/base/glob.h"
 #include "lb/base/log.h"
@@ -27,19 +28,11 @@ BackendStatus status_of(const Backend& backend) {
   out.reason = backend.reason;
   out.since = backend.since;
   out.active = backend.load->active.load(std::memory_order_relaxed);
-  for (const auto& worker : backend.load->per_worker) {
-    out.total += worker.sessions.load(std::memory_order_relaxed);
-    out.connect_failures += worker.connect_failures.load(std::memory_order_relaxed);
-    out.bytes_to_backend += worker.bytes_to_backend.load(std::memory_order_relaxed);
-    out.bytes_to_client += worker.bytes_to_client.load(std::memory_order_relaxed);
-  }
-  return out;
-}
-
-BackendStatus removed_status(const Backend& backend) {
-  auto out = status_of(backend);
-  out.removed = true;
-  out.reason = "removed; its last sessions go on";
+  const Totals totals = totals_of(*backend.load);
+  out.total = totals.sessions;
+  out.connect_failures = totals.connect_failures;
+  out.bytes_to_backend = totals.bytes_to_backend;
+  out.bytes_to_client = totals.bytes_to_client;
   return out;
 }
 
@@ -51,59 +44,110 @@ std::string exclusion(const BackendStatus& backend) {
   return fmt::format("{}: {}", to_string(backend.health), backend.reason);
 }
 
-std::uint64_t total_of(const ListenerLoad& load) {
-  std::uint64_t total = 0;
-  for (const auto& worker : load.accepted) total += worker.value.load(std::memory_order_relaxed);
-  return total;
+/// What the pool's Table says of each of its entries; null: nothing.
+std::vector<const Backend*> published_entries(const PoolEntry& pool) {
+  std::vector<const Backend*> out(pool.entries.size());
+  if (pool.built == nullptr) return out;
+  std::unordered_map<BackendId, const Backend*> by_id;
+  for (const Backend& backend : pool.built->backends()) by_id.emplace(backend.id(), &backend);
+  for (std::size_t i = 0; i < out.size(); ++i)
+    if (const auto found = by_id.find(pool.entries[i].load->id); found != by_id.end()) out[i] = found->second;
+  return out;
 }
 
 }  // namespace
 
 std::uint64_t total_sessions(const BackendLoad& load) {
-  std::uint64_t total = 0;
+  std::uint64_t total = load.elsewhere.sessions.load(std::memory_order_relaxed);
   for (const auto& worker : load.per_worker) total += worker.sessions.load(std::memory_order_relaxed);
   return total;
 }
 
 void Registry::sample_rates() {
   const auto now = state_->clock.steady();
-  for (auto& pool : state_->pools)
+  for (auto& pool : state_->members.pools)
     for (auto& entry : pool.entries) entry.rate.sample(now, total_sessions(*entry.load));
 }
 
-BackendStatus Registry::State::entry_status(const PoolEntry& pool, const Entry& entry) const {
-  auto out = status_of(backend(pool, entry));
-  const auto* said = override_of(pool, entry);
+BackendStatus Registry::State::counted(const Backend& backend) const {
+  auto out = status_of(backend);
+  const auto found = handed_over.backends.find(backend.id());
+  if (found == handed_over.backends.end()) return out;
+  out.total -= found->second.sessions;
+  out.connect_failures -= found->second.connect_failures;
+  out.bytes_to_backend -= found->second.bytes_to_backend;
+  out.bytes_to_client -= found->second.bytes_to_client;
+  return out;
+}
+
+BackendStatus Registry::State::removed_status(const Backend& backend) const {
+  auto out = counted(backend);
+  out.removed = true;
+  out.reason = "removed; its last sessions go on";
+  return out;
+}
+
+BackendStatus Registry::State::leaver_status(const Leaver& leaver) const {
+  auto out = removed_status(leaver.now(clock.steady()));
+  if (!leaver.stands_in) return out;
+  out.eligible = leaver.standing.serves();
+  out.reason = out.eligible ? "removed; stands in until a new backend has a verdict"
+                            : "removed; would stand in, but: " + leaver.standing.reason;
+  return out;
+}
+
+BackendStatus Registry::State::entry_status(const PoolEntry& pool, const Entry& entry,
+                                            const Backend* published,
+                                            const StandInPools& stand_in_pools) const {
+  auto out = counted(backend(pool, entry));
+  const auto* said = words.find(pool.config.name, entry.file.name);
   out.admin_by_operator = said != nullptr && said->admin.has_value();
   out.admin_since = out.admin_by_operator ? said->admin_since : entry.admin_since;
   out.configured_admin = entry.file.admin;
   out.added = entry.added;
   out.sessions_per_second = entry.rate.per_second(clock.steady(), out.total);
-  // What the published pool says, for only a whole pool knows whether try_all is in force.
-  const auto* published = pool.built ? pool.built->find(entry.load->id) : nullptr;
   if (published == nullptr) return out;
   out.eligible = published->eligible();
   if (published->used_although_down && out.eligible)
     out.reason += "; used although down, no backend of the pool is up (on_all_down = \"try_all\")";
-  if (published->on_trial && out.eligible) out.reason += "; on trial, one session at a time";
+  if (const auto pools = stand_in_pools.find(out.id); out.eligible && pools != stand_in_pools.end())
+    for (const auto other : pools->second)
+      out.reason += fmt::format("; stands in for pool {} until a backend of it has a verdict", other);
+  if (published->for_one_session() && out.eligible) out.reason += "; on trial, one session at a time";
+  if (published->last_resort && out.eligible)
+    out.reason += fmt::format("; used although {}, no backend of the pool is in rotation",
+                              published->on_trial ? "on trial" : "ejected");
   return out;
 }
 
-PoolStatus Registry::State::pool_status(const PoolEntry& pool, std::string_view backend_glob) const {
-  PoolStatus out{.name = pool.config.name, .balance = pool.config.balance, .removed = false, .backends = {}};
+Registry::State::StandInPools Registry::State::stand_in_pools() const {
+  StandInPools out;
+  for (const auto& pool : members.pools)
+    for (const BackendId id : pool.stand_ins) out[id].push_back(pool.config.name);
+  return out;
+}
+
+PoolStatus Registry::State::pool_status(const PoolEntry& pool, std::string_view backend_glob,
+                                        const StandInPools& stand_in_pools) const {
+  PoolStatus out{.name = pool.config.name,
+                 .balance = pool.config.balance,
+                 .removed = false,
+                 .verdict = pool.verdict,
+                 .verdict_since = pool.verdict_since,
+                 .up = pool.built ? count_of_up(*pool.built) : "",
+                 .backends = {}};
   const auto wanted = [&](const std::string& name) {
     return backend_glob.empty() || glob_matches(backend_glob, name);
   };
-  for (const auto& entry : pool.entries) {
+  const auto published = published_entries(pool);
+  for (std::size_t i = 0; i < pool.entries.size(); ++i) {
+    const Entry& entry = pool.entries[i];
     if (!wanted(entry.file.name)) continue;
     if (!entry.out)
-      out.backends.push_back(entry_status(pool, entry));
+      out.backends.push_back(entry_status(pool, entry, published[i], stand_in_pools));
     else if (entry.load->active > 0)
       out.backends.push_back(removed_status(backend(pool, entry)));
   }
-  for (const auto& leaver : leavers)
-    if (leaver.last.load->pool == out.name && leaver.last.load->active > 0 && wanted(leaver.last.name))
-      out.backends.push_back(removed_status(leaver.last));
   return out;
 }
 
@@ -111,45 +155,56 @@ CommandResult<Status> Registry::status(std::string_view pool_name, std::string_v
   const auto& s = *state_;
   Status out;
   out.generation = s.table->generation;
-  for (const auto& [key, load] : s.listener_loads) {
-    out.active += load->active.load(std::memory_order_relaxed);
-    out.total += total_of(*load);
-  }
+  const auto sessions = s.listener_loads.sum();
+  out.active = sessions.active;
+  out.total = sessions.total;
+  for (const auto& [key, total] : s.handed_over.listeners) out.total -= total;
   const auto wanted = [&](const std::string& name) {
     return pool_name.empty() || glob_matches(pool_name, name);
   };
   bool pool_found = false, backend_found = false;
-  for (const auto& pool : s.pools) {
+  const auto stand_in_pools = s.stand_in_pools();
+  std::unordered_map<std::string_view, std::size_t> place;  // in out.pools
+  for (const auto& pool : s.members.pools) {
     if (!wanted(pool.config.name)) continue;
     pool_found = true;
-    auto one = s.pool_status(pool, backend_glob);
-    backend_found = backend_found || !one.backends.empty();
-    if (backend_glob.empty() || !one.backends.empty()) out.pools.push_back(std::move(one));
+    place.emplace(pool.config.name, out.pools.size());
+    out.pools.push_back(s.pool_status(pool, backend_glob, stand_in_pools));
   }
-  for (const auto& leaver : s.leavers) {
+  for (const auto& [id, leaver] : s.leavers.all()) {
     const auto& load = *leaver.last.load;
-    const auto shown = [&](const PoolStatus& pool) { return pool.name == load.pool; };
-    if (load.active == 0 || !wanted(load.pool) ||
+    if (!s.in_view(leaver) || !wanted(load.pool) ||
         (!backend_glob.empty() && !glob_matches(backend_glob, load.name)))
       continue;
-    pool_found = backend_found = true;
-    if (std::any_of(s.pools.begin(), s.pools.end(), [&](auto& p) { return p.config.name == load.pool; }))
-      continue;
-    auto found = std::find_if(out.pools.begin(), out.pools.end(), shown);
-    if (found == out.pools.end())
-      found = out.pools.insert(out.pools.end(), PoolStatus{load.pool, "", true, {}});
-    found->backends.push_back(removed_status(leaver.last));
+    pool_found = true;
+    const auto [at, is_new] = place.emplace(load.pool, out.pools.size());
+    if (is_new) {
+      PoolStatus gone;
+      gone.name = load.pool;
+      gone.removed = true;
+      out.pools.push_back(std::move(gone));
+    }
+    out.pools[at->second].backends.push_back(s.leaver_status(leaver));
   }
+  if (!backend_glob.empty())
+    std::erase_if(out.pools, [](const PoolStatus& pool) { return pool.backends.empty(); });
+  backend_found = !out.pools.empty();
   if (!pool_found && !pool_name.empty()) return tl::unexpected(s.unknown_pool(pool_name));
   if (!backend_found && !backend_glob.empty())
     return tl::unexpected(s.unknown_backend(pool_name, backend_glob));
-  if (s.config != nullptr)
-    for (const auto& listener : s.config->listeners)
-      if (wanted(listener.pool)) out.listeners.push_back(s.listener_status(listener));
+  if (s.config == nullptr) return out;
+  const auto sums = s.listener_loads.sums();
+  for (const auto& listener : s.config->listeners) {
+    const auto found = sums.find(listener.name);
+    if (wanted(listener.pool))
+      out.listeners.push_back(
+          s.listener_status(listener, found != sums.end() ? found->second : ListenerLoads::Sum()));
+  }
   return out;
 }
 
-ListenerStatus Registry::State::listener_status(const ListenerConfig& listener) const {
+ListenerStatus Registry::State::listener_status(const ListenerConfig& listener,
+                                                const ListenerLoads::Sum& sessions) const {
   ListenerStatus out{.name = listener.name,
                      .bind = {},
                      .pool = listener.pool,
@@ -157,17 +212,35 @@ ListenerStatus Registry::State::listener_status(const ListenerConfig& listener) 
                      .active = 0,
                      .total = 0};
   for (const auto& address : listener.bind) out.bind.push_back(address.to_string());
-  for (const auto& [key, load] : listener_loads) {
-    if (key.first != listener.name) continue;
-    out.active += load->active.load(std::memory_order_relaxed);
-    out.total += total_of(*load);
-  }
+  out.active = sessions.active;
+  out.total = sessions.total;
+  for (auto handed = handed_over.listeners.lower_bound({listener.name, ""});
+       handed != handed_over.listeners.end() && handed->first.first == listener.name; ++handed)
+    out.total -= handed->second;
   return out;
+}
+
+CommandResult<std::vector<std::string>> Registry::unready(const std::vector<std::string>& listeners) const {
+  const auto& s = *state_;
+  std::set<std::string_view> unknown(listeners.begin(), listeners.end());
+  std::vector<std::string> out;
+  for (const auto& listener : s.config->listeners) {
+    const bool named = unknown.erase(listener.name) > 0;
+    if (listeners.empty() ? !listener.ready : !named) continue;
+    const auto* pool = s.members.find_pool(listener.pool);
+    if (pool != nullptr && pool->built != nullptr && pool->built->any_eligible()) continue;
+    out.push_back(fmt::format("listener {}: pool {} has no eligible backend ({})", listener.name,
+                              listener.pool,
+                              pool != nullptr && pool->built ? count_of_up(*pool->built) : "none"));
+  }
+  if (unknown.empty()) return out;
+  return tl::unexpected(CommandError{CommandError::Kind::Unknown,
+                                     fmt::format("there is no listener {}", quoted(*unknown.begin()))});
 }
 
 CommandResult<Explanation> Registry::explain(std::string_view pool_name, std::string_view client_ip) const {
   const auto& s = *state_;
-  const auto* pool = state_->find_pool(pool_name);
+  const auto* pool = state_->members.find_pool(pool_name);
   if (pool == nullptr) return tl::unexpected(s.unknown_pool(pool_name));
   const auto client = ClientAddress::parse_ip(client_ip);
   if (!client) return tl::unexpected(CommandError{CommandError::Kind::Usage, client.error().message});
@@ -178,10 +251,15 @@ CommandResult<Explanation> Registry::explain(std::string_view pool_name, std::st
                   .excluded = {}};
   const auto* picked = pool->built->explain({.client = *client, .tried = {}}, out.because);
   if (picked != nullptr) out.backend = picked->name;
+  if (picked != nullptr && picked->stand_in)
+    out.because.push_back(fmt::format("{} stands in: no backend of the pool has a verdict yet",
+                                      format_key(picked->load->pool, picked->name)));
   const bool by_backup = picked != nullptr && picked->backup;
-  for (const auto& entry : pool->entries) {
-    if (entry.out) continue;
-    const auto status = s.entry_status(*pool, entry);
+  const auto published = published_entries(*pool);
+  const auto stand_in_pools = s.stand_in_pools();
+  for (std::size_t i = 0; i < pool->entries.size(); ++i) {
+    if (pool->entries[i].out) continue;
+    const auto status = s.entry_status(*pool, pool->entries[i], published[i], stand_in_pools);
     if (!status.eligible)
       out.excluded.emplace_back(status.name, exclusion(status));
     else if (status.backup && !by_backup)

@@ -11,6 +11,9 @@ namespace weir {
 
 namespace {
 
+/// Texts that wait to be read, of 16 MiB perhaps.
+constexpr int kMostRehearsals = 4;
+
 /// What only a restart or an upgrade can change; "" when nothing of it has.
 std::string fixed_difference(const Config& now, const Config& next) {
   const auto refused = [](std::string_view key, const auto& from, const auto& to) {
@@ -23,6 +26,12 @@ std::string fixed_difference(const Config& now, const Config& next) {
   if (now.admin.mode != next.admin.mode)
     return refused("admin.mode", fmt::format("{:04o}", now.admin.mode),
                    fmt::format("{:04o}", next.admin.mode));
+  if (now.admin.read_only_socket != next.admin.read_only_socket)
+    return refused("admin.read_only_socket", quoted(now.admin.read_only_socket),
+                   quoted(next.admin.read_only_socket));
+  if (now.admin.read_only_mode != next.admin.read_only_mode)
+    return refused("admin.read_only_mode", fmt::format("{:04o}", now.admin.read_only_mode),
+                   fmt::format("{:04o}", next.admin.read_only_mode));
   return "";
 }
 
@@ -47,50 +56,105 @@ std::vector<std::string> open_questions(const Config& now, const Config& next) {
   return out;
 }
 
-}  // namespace
+/// Values of the environment are nobody's to see.
+void restore(const Written& written, ReloadReport& report) {
+  report.error = written.restore(report.error);
+  for (auto* faults : {&report.faults, &report.warnings})
+    for (Fault& fault : *faults) fault.message = written.restore(fault.message);
+  for (auto* lines : {&report.applied.changes, &report.applied.notes, &report.applied.bereft})
+    for (std::string& line : *lines) line = written.restore(line);
+}
 
-ReloadReport Reload::run() {
-  auto report = attempt();
+void log(const ReloadReport& report) {
   if (!report.done) {
     daemon_log().error("reload refused: {}", report.error);
     for (const auto& fault : report.faults) daemon_log().error("reload: {}", fault.to_string(report.file));
-    return report;
+    return;
   }
   daemon_log().info("reloaded: {} changes, generation {}", report.applied.changes.size(), report.generation);
   for (const auto& change : report.applied.changes) daemon_log().info("reload: {}", change);
   for (const auto& warning : report.warnings) daemon_log().warn("reload: {}", warning.to_string(report.file));
   for (const auto& note : report.applied.notes) daemon_log().warn("reload: {}", note);
-  return report;
 }
 
-ReloadReport Reload::rehearse(std::string_view text, const std::string& file) const {
-  const auto loaded = parse_(text, file);
-  auto report = examine(loaded, file);
-  if (!report.error.empty()) return report;
-  auto foreseen = registry_.difference(*loaded.config);
-  auto& notes = foreseen.notes;
-  notes.insert(notes.begin(), report.applied.notes.begin(), report.applied.notes.end());
-  for (auto& question : open_questions(*registry_.config(), *loaded.config))
-    notes.push_back(std::move(question));
-  report.applied = std::move(foreseen);
-  report.generation = registry_.table()->generation;
-  report.done = true;
-  return report;
+}  // namespace
+
+void Reload::run(Done done) {
+  ++reading_;
+  if (parts_.on_begin) parts_.on_begin();
+  parts_.background.run([this, load = parts_.load, done = std::move(done)] {
+    return [this, done, loaded = load()] {
+      --reading_;
+      const auto report = attempt(loaded);
+      if (parts_.on_end) parts_.on_end();
+      done(report);
+    };
+  });
 }
 
-ReloadReport Reload::examine(const LoadResult& loaded, const std::string& file) const {
+void Reload::rehearse(std::string text, std::string file, Done done) const {
+  if (rehearsing_ == kMostRehearsals) {
+    ReloadReport report;
+    report.busy = true;
+    report.error = "other configurations are being compared, ask again";
+    return done(report);
+  }
+  ++rehearsing_;
+  parts_.background.run(
+      [this, parse = parts_.parse, text = std::move(text), file = std::move(file), done = std::move(done)] {
+        return [this, file, done, loaded = parse(text, file)] {
+          --rehearsing_;
+          auto report = examine(loaded, file, Registry::Over::Reload);
+          if (!report.error.empty()) {
+            restore(loaded.written, report);
+            return done(report);
+          }
+          const Registry& registry = parts_.registry;
+          auto foreseen = registry.difference(*loaded.config);
+          auto& notes = foreseen.notes;
+          notes.insert(notes.begin(), report.applied.notes.begin(), report.applied.notes.end());
+          for (auto& question : open_questions(*registry.config(), *loaded.config))
+            notes.push_back(std::move(question));
+          report.applied = std::move(foreseen);
+          report.generation = registry.table()->generation;
+          report.done = true;
+          restore(loaded.written, report);
+          done(report);
+        };
+      });
+}
+
+void Reload::rehearse_upgrade(Done done) const {
+  parts_.background.run([this, load = parts_.load, done = std::move(done)] {
+    return [this, done, loaded = load()] {
+      auto report = examine(loaded, parts_.registry.config()->file, Registry::Over::Upgrade);
+      if (!report.error.empty()) {
+        restore(loaded.written, report);
+        return done(report);
+      }
+      auto foreseen = parts_.registry.difference(*loaded.config, Registry::Over::Upgrade);
+      foreseen.notes.insert(foreseen.notes.begin(), report.applied.notes.begin(), report.applied.notes.end());
+      report.applied = std::move(foreseen);
+      report.done = true;
+      restore(loaded.written, report);
+      done(report);
+    };
+  });
+}
+
+ReloadReport Reload::examine(const LoadResult& loaded, const std::string& file, Registry::Over over) const {
   ReloadReport report;
   report.file = file;
   report.faults = loaded.faults;
   report.warnings = loaded.warnings;
   if (loaded.config == nullptr) {
-    const auto count = report.faults.size();
+    const auto count = loaded.fault_count();
     report.error = fmt::format("{} has {} fault{}; nothing was changed", file, count, count == 1 ? "" : "s");
     return report;
   }
   const auto& next = *loaded.config;
-  report.error = fixed_difference(*registry_.config(), next);
-  if (!report.error.empty() || next.state_file == state_file_.path()) return report;
+  if (over == Registry::Over::Reload) report.error = fixed_difference(*parts_.registry.config(), next);
+  if (!report.error.empty() || next.state_file == parts_.state.path()) return report;
   const StateFile next_state(next.state_file);
   const auto refuse = [&](const Error& error) {
     report.error = fmt::format("state_file: {}; nothing was changed", error.message);
@@ -106,29 +170,34 @@ ReloadReport Reload::examine(const LoadResult& loaded, const std::string& file) 
   return report;
 }
 
-ReloadReport Reload::attempt() {
-  const auto loaded = load_();
-  auto report = examine(loaded, registry_.config()->file);
-  if (!report.error.empty()) return report;
-  const auto& next = *loaded.config;
-  if (const auto prepared = steps_.prepare(next); !prepared) {
-    report.error = fmt::format("{}; nothing was changed", prepared.error().message);
-    return report;
-  }
-  auto applied = registry_.apply(loaded.config);
-  steps_.commit(next);
-  if (next.state_file != state_file_.path()) {
-    state_file_ = StateFile(next.state_file);
-    static_cast<void>(state_file_.check_writable(!next.state_file_given));
-    // A damaged one is kept aside. What was said in it once does not count: what is said now does.
-    static_cast<void>(state_file_.load());
-  }
-  if (const auto saved = state_file_.save(registry_.overrides()); !saved)
-    applied.notes.push_back("overrides will not survive: " + saved.error().message);
-  report.applied = std::move(applied);
-  report.generation = registry_.table()->generation;
-  report.done = true;
+ReloadReport Reload::attempt(const LoadResult& loaded) {
+  auto report = examine(loaded, parts_.registry.config()->file, Registry::Over::Reload);
+  if (parts_.refusal)
+    if (const auto why = parts_.refusal(); !why.empty()) {
+      report.busy = true;
+      report.error = why;
+    }
+  if (report.error.empty()) apply(loaded, report);
+  restore(loaded.written, report);
+  log(report);
   return report;
+}
+
+void Reload::apply(const LoadResult& loaded, ReloadReport& report) {
+  const auto& next = *loaded.config;
+  const auto prepared = parts_.steps.prepare(loaded.config);
+  if (!prepared) {
+    report.error = fmt::format("{}; nothing was changed", prepared.error().message);
+    return;
+  }
+  auto applied = parts_.registry.apply(loaded.config);
+  std::move(**prepared).commit();
+  StateKeeper& state = parts_.state;
+  if (next.state_file != state.path()) state.move_to(next.state_file, !next.state_file_given);
+  state.save(parts_.registry.overrides());
+  report.applied = std::move(applied);
+  report.generation = parts_.registry.table()->generation;
+  report.done = true;
 }
 
 }  // namespace weir

@@ -2,31 +2,40 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lb/config/load.h"
 #include "lb/control/registry.h"
-#include "lb/control/state_file.h"
+#include "lb/control/state_keeper.h"
+#include "lb/net/background.h"
 
 namespace weir {
 
-/// What a reload changes beside the Table: listening sockets, logs, limits. Two steps, so that what cannot be
-/// had changes nothing. Implemented by the daemon's wiring; control thread.
+/// What a reload needs beside the Table and has got: listening sockets, a log. Committed, or else given back
+/// when it goes. Control thread.
+class PreparedReload {
+ public:
+  virtual ~PreparedReload() = default;
+  /// Puts it to use and gives up what is no longer wanted. The Registry knows the configuration already, and
+  /// the workers have been sent its Table. Cannot fail.
+  virtual void commit() && = 0;
+};
+
+/// What a reload changes beside the Table. Implemented by the daemon's wiring; control thread.
 class ReloadSteps {
  public:
   virtual ~ReloadSteps() = default;
   /// Gets what `next` needs and the present configuration does not have: binds new addresses, opens a new
   /// access log. Nothing takes effect. After an error nothing is kept.
-  virtual Result<void> prepare(const Config& next) = 0;
-  /// Puts it to use and gives up what is no longer wanted. The Registry knows `next` already, and the workers
-  /// have been sent its Table. Cannot fail.
-  virtual void commit(const Config& next) = 0;
+  virtual Result<std::unique_ptr<PreparedReload>> prepare(std::shared_ptr<const Config> next) = 0;
 };
 
 struct ReloadReport {
   bool done = false;          ///< of a rehearsal: it would be
+  bool busy = false;          ///< not done because an upgrade has begun meanwhile
   std::string error;          ///< why not: one sentence
   std::string file;           ///< whose the faults and warnings are
   std::vector<Fault> faults;  ///< of the file
@@ -35,36 +44,53 @@ struct ReloadReport {
   std::uint64_t generation = 0;
 };
 
-/// Re-reads the file: all of it takes effect or nothing. Control thread only.
+/// What a Reload works with; references are borrowed.
+struct ReloadParts {
+  Registry& registry;
+  ReloadSteps& steps;
+  StateKeeper& state;
+  Background& background;
+  /// Reads the file, or a text in its place. On the thread of `background`.
+  std::function<LoadResult()> load;
+  std::function<LoadResult(std::string_view text, const std::string& file)> parse;
+  /// Why nothing may change now; "" = it may. Null: it always may.
+  std::function<std::string()> refusal = nullptr;
+  /// A reload has begun to read, and has been done or refused. Null: nobody wants to know.
+  std::function<void()> on_begin = nullptr;
+  std::function<void()> on_end = nullptr;
+};
+
+/// Re-reads the file: all of it takes effect or nothing. The file is read and parsed on a thread of its own,
+/// so that neither a large one nor one that cannot be read now holds up anybody but who waits for it; what is
+/// asked for first is done first. Control thread only.
 class Reload {
  public:
-  using Load = std::function<LoadResult()>;
-  using Parse = std::function<LoadResult(std::string_view text, const std::string& file)>;
+  using Done = std::function<void(const ReloadReport&)>;
 
-  /// `load` reads the file, `parse` a text in its place. Everything is borrowed.
-  Reload(Registry& registry, ReloadSteps& steps, StateFile& state_file, Load load, Parse parse)
-      : registry_(registry),
-        steps_(steps),
-        state_file_(state_file),
-        load_(std::move(load)),
-        parse_(std::move(parse)) {}
+  explicit Reload(ReloadParts parts) : parts_(std::move(parts)) {}
 
-  /// Logs what came of it, too.
-  ReloadReport run();
+  /// Logs what came of it, too. Whether what operators said is on the disk is the StateKeeper's to tell.
+  void run(Done done);
   /// What a reload of a file with this text would report. Changes nothing, logs nothing. Whether an address
   /// can be bound or a log be opened is known only when it is tried: the notes say where that is open.
-  ReloadReport rehearse(std::string_view text, const std::string& file) const;
+  /// A few at a time; one more is reported as busy.
+  void rehearse(std::string text, std::string file, Done done) const;
+  /// What a process would find that follows this one with the file as it is: it may have other workers and
+  /// another admin socket, and members added at run time stay.
+  void rehearse_upgrade(Done done) const;
+
+  /// Whether a file is being read to be put to use.
+  bool reading() const { return reading_ > 0; }
 
  private:
-  ReloadReport attempt();
+  ReloadReport attempt(const LoadResult& loaded);
+  void apply(const LoadResult& loaded, ReloadReport& report);
   /// Refuses what can be refused without trying it.
-  ReloadReport examine(const LoadResult& loaded, const std::string& file) const;
+  ReloadReport examine(const LoadResult& loaded, const std::string& file, Registry::Over over) const;
 
-  Registry& registry_;
-  ReloadSteps& steps_;
-  StateFile& state_file_;
-  Load load_;
-  Parse parse_;
+  ReloadParts parts_;
+  int reading_ = 0;
+  mutable int rehearsing_ = 0;
 };
 
 }  // namespace weir

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -11,7 +12,9 @@
 #include <optional>
 
 #include "lb/base/fd.h"
+#include "lb/base/file.h"
 #include "lb/base/log.h"
+#include "lb/base/own_sockets.h"
 
 namespace weir {
 
@@ -21,6 +24,7 @@ using Json = nlohmann::ordered_json;
 
 /// First in the file, so that a damaged one is still known as ours.
 constexpr std::string_view kMark = "{\"weir_state\":";
+constexpr std::string_view kKey = "\"weir_state\"";
 constexpr int kVersion = 1;
 constexpr std::size_t kMostBytes = 16u << 20;
 /// Of the year 9999, the last that format_time can say.
@@ -31,6 +35,32 @@ std::string directory_of(const std::string& path) {
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
 }
+
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+constexpr std::string_view kOverrideKeys[] = {"pool", "backend", "admin", "admin_since_ms", "weight", "file"};
+
+/// What stays in the file though this version makes nothing of it.
+struct Unknown {
+  Json root = Json::object();      ///< members of the whole
+  Json fields = Json::object();    ///< "pool/backend" → members of an override that is understood
+  Json overrides = Json::array();  ///< those that are not
+
+  Unknown() = default;
+  explicit Unknown(const std::string& text) {
+    if (text.empty()) return;
+    const auto json = Json::parse(text);
+    root = json.at("root");
+    fields = json.at("fields");
+    overrides = json.at("overrides");
+  }
+  std::string to_text() const {
+    if (root.empty() && fields.empty() && overrides.empty()) return "";
+    return text_of(Json{{"root", root}, {"fields", fields}, {"overrides", overrides}});
+  }
+};
 
 std::optional<Admin> parse_admin(std::string_view text) {
   for (const auto admin : {Admin::Enabled, Admin::Drained, Admin::Disabled})
@@ -73,21 +103,13 @@ std::optional<Override> parse_override(const Json& item) {
 }
 
 Result<std::string> read_all(const std::string& path) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) return fail_errno(path, errno);
   struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) return fail_errno(path, errno);
-  if (!S_ISREG(info.st_mode)) return fail(fmt::format("{} is not a regular file", path));
-  std::string text;
-  char buffer[65536];
-  for (;;) {
-    const auto got = ::read(fd.get(), buffer, sizeof buffer);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail_errno(path, errno);
-    if (got == 0) return text;
-    text.append(buffer, static_cast<std::size_t>(got));
-    if (text.size() > kMostBytes) return fail(fmt::format("{} is over {} bytes", path, kMostBytes));
-  }
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    return fail(fmt::format("{} is not a regular file", path));
+  auto text = read_file(path, kMostBytes, Millis(0));
+  if (!text)
+    return tl::unexpected(Error{fmt::format("{} {}", path, text.error().message), text.error().code});
+  return text;
 }
 
 Result<void> write_synced(const std::string& path, std::string_view text) {
@@ -106,7 +128,52 @@ Result<void> write_synced(const std::string& path, std::string_view text) {
 
 }  // namespace
 
-std::string format_state(const Overrides& overrides) {
+Result<ParsedState> parse_state(std::string_view text) {
+  auto root = Json::parse(text, nullptr, false);
+  if (root.is_discarded() || !root.is_object()) return fail("it is not complete JSON");
+  const auto version = root.find("weir_state");
+  if (version == root.end() || !version->is_number_unsigned()) return fail("it has no version");
+  ParsedState out;
+  if (*version != kVersion)
+    out.complaints.push_back(fmt::format("it is of version {}, not {}: what is new there stays as it is",
+                                         version->dump(), kVersion));
+  auto list = root.value("overrides", Json::array());
+  if (!list.is_array()) return fail("\"overrides\" is no list");
+  Unknown unknown;
+  for (auto& item : list) {
+    const bool named = item.is_object() && item.contains("pool") && item["pool"].is_string() &&
+                       item.contains("backend") && item["backend"].is_string();
+    const std::string name =
+        named ? item["pool"].get<std::string>() + "/" + item["backend"].get<std::string>() : "";
+    const auto said = named ? parse_override(item) : std::nullopt;
+    if (!said) {
+      out.complaints.push_back(
+          named ? fmt::format("the override of {} makes no sense to this Weir and stays as it is",
+                              weir::quoted(name))
+                : "an override names no pool and backend, and stays as it is");
+      unknown.overrides.push_back(std::move(item));
+      continue;
+    }
+    out.overrides[{item["pool"].get<std::string>(), item["backend"].get<std::string>()}] = *said;
+    for (const auto key : kOverrideKeys) item.erase(key);
+    if (item.empty()) continue;
+    out.complaints.push_back(fmt::format("the override of {} has {}, which stays as it is",
+                                         weir::quoted(name), weir::quoted(item.begin().key())));
+    unknown.fields[name] = std::move(item);
+  }
+  root.erase("overrides");
+  if (*version == kVersion) root.erase("weir_state");
+  for (const auto& [key, value] : root.items())
+    if (key != "weir_state")
+      out.complaints.push_back(
+          fmt::format("{} means nothing to this Weir and stays as it is", weir::quoted(key)));
+  unknown.root = std::move(root);
+  out.unknown = unknown.to_text();
+  return out;
+}
+
+std::string format_state(const Overrides& overrides, const std::string& unknown_text) {
+  const Unknown unknown(unknown_text);
   Json list = Json::array();
   for (const auto& [key, said] : overrides) {
     Json item{{"pool", key.first}, {"backend", key.second}};
@@ -117,40 +184,33 @@ std::string format_state(const Overrides& overrides) {
     if (said.weight) item["weight"] = *said.weight;
     item["file"] = {
         {"admin", to_string(said.file_admin)}, {"weight", said.file_weight}, {"address", said.file_address}};
+    if (const auto more = unknown.fields.find(key.first + "/" + key.second); more != unknown.fields.end())
+      item.update(*more);
     list.push_back(std::move(item));
   }
-  const auto body = list.dump(2, ' ', false, Json::error_handler_t::replace);
-  return fmt::format("{}{},\"overrides\":{}}}\n", kMark, kVersion, body);
-}
-
-Result<Overrides> parse_state(std::string_view text) {
-  const auto root = Json::parse(text, nullptr, false);
-  if (root.is_discarded() || !root.is_object()) return fail("it is not complete JSON");
-  const auto version = root.find("weir_state");
-  if (version == root.end() || *version != kVersion)
-    return fail(fmt::format("its version is not {}", kVersion));
-  const auto list = root.find("overrides");
-  if (list == root.end() || !list->is_array()) return fail("it has no list \"overrides\"");
-  Overrides out;
-  for (const auto& item : *list) {
-    if (!item.is_object() || !item.contains("pool") || !item["pool"].is_string() ||
-        !item.contains("backend") || !item["backend"].is_string())
-      return fail("an override names no pool and backend");
-    const std::pair key{item["pool"].get<std::string>(), item["backend"].get<std::string>()};
-    const auto said = parse_override(item);
-    if (!said)
-      return fail(
-          fmt::format("the override of {} makes no sense", weir::quoted(key.first + "/" + key.second)));
-    out[key] = *said;
+  // What has been said since of the same backend stands in its place.
+  for (const auto& item : unknown.overrides) {
+    const bool named = item.is_object() && item.contains("pool") && item.contains("backend");
+    if (!named || !item["pool"].is_string() || !item["backend"].is_string() ||
+        !overrides.contains({item["pool"].get<std::string>(), item["backend"].get<std::string>()}))
+      list.push_back(item);
   }
-  return out;
+  Json rest = unknown.root;
+  const Json version = rest.value("weir_state", Json(kVersion));
+  rest.erase("weir_state");
+  std::string more;
+  for (const auto& [key, value] : rest.items())
+    more += fmt::format(",{}:{}", text_of(Json(key)), text_of(value));
+  return fmt::format("{}{}{},\"overrides\":{}}}\n", kMark, version.dump(), more,
+                     list.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
 Result<std::string> StateFile::read() const {
   if (off()) return "";
   auto text = read_all(path_);
   if (!text && text.error().code == ENOENT) return "";
-  if (text && !text->starts_with(kMark) && !kMark.starts_with(*text))
+  // Cut in the middle of the mark, or with the mark somewhere: ours, however it has been formatted since.
+  if (text && text->find(kKey) == std::string::npos && !kMark.starts_with(*text))
     return fail(
         fmt::format("{} is not a state file of Weir; it is left alone, name another as state_file", path_));
   return text;
@@ -166,28 +226,39 @@ Result<StateFile::Loaded> StateFile::load() {
   const auto text = read();
   if (!text) return tl::unexpected(text.error());
   if (text->empty()) return Loaded{};
-  auto overrides = parse_state(*text);
-  if (overrides) {
-    on_disk_ = *overrides;
-    return Loaded{std::move(*overrides), ""};
+  auto state = parse_state(*text);
+  if (state) {
+    on_disk_ = state->overrides;
+    unknown_ = std::move(state->unknown);
+    for (std::string& complaint : state->complaints) complaint = path_ + ": " + complaint;
+    return Loaded{std::move(state->overrides), std::move(state->complaints)};
   }
-  const auto aside = fmt::format("{}.bad-{}", path_, std::time(nullptr));
-  if (::rename(path_.c_str(), aside.c_str()) != 0) return fail_errno(path_, errno);
+  const auto path = real_path(path_);
+  const auto aside = fmt::format("{}.bad-{}", path, std::time(nullptr));
+  if (::rename(path.c_str(), aside.c_str()) != 0) return fail_errno(path, errno);
   return Loaded{{},
-                fmt::format("{} is damaged: {}; kept as {}, what operators said before is forgotten", path_,
-                            overrides.error().message, aside)};
+                {fmt::format("{} is damaged: {}; kept as {}, what operators said before is forgotten", path_,
+                             state.error().message, aside)}};
 }
 
-Result<void> StateFile::save(const Overrides& overrides) {
+Result<void> StateFile::save(const Overrides& overrides, const std::function<bool()>& wanted) {
   if (off() || on_disk_ == overrides) return {};
+  // Nothing to be remembered, and nothing there.
+  if (overrides.empty() && ::access(path_.c_str(), F_OK) != 0 && errno == ENOENT) return {};
   on_disk_.reset();
-  const auto temporary = path_ + ".tmp";
-  if (auto written = write_synced(temporary, format_state(overrides)); !written) {
+  const auto path = real_path(path_);
+  // Another process's is not ours to write into, nor to take away.
+  const auto temporary = fmt::format("{}.tmp-{}", path, ::getpid());
+  if (auto written = write_synced(temporary, format_state(overrides, unknown_)); !written) {
     ::unlink(temporary.c_str());
     return written;
   }
-  if (::rename(temporary.c_str(), path_.c_str()) != 0) return fail_errno(path_, errno);
-  const auto directory = directory_of(path_);
+  if (wanted != nullptr && !wanted()) {
+    ::unlink(temporary.c_str());
+    return {};
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return fail_errno(path, errno);
+  const auto directory = directory_of(path);
   const Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd || ::fsync(fd.get()) != 0) return fail_errno(directory, errno);
   on_disk_ = overrides;
@@ -196,7 +267,7 @@ Result<void> StateFile::save(const Overrides& overrides) {
 
 Result<void> StateFile::check_writable(bool create_directory) const {
   if (off()) return {};
-  const auto directory = directory_of(path_);
+  const auto directory = directory_of(real_path(path_));
   if (create_directory && ::mkdir(directory.c_str(), 0750) != 0 && errno != EEXIST)
     return fail_errno(directory, errno);
   if (::access(directory.c_str(), W_OK | X_OK) != 0) return fail_errno(directory, errno);

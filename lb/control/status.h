@@ -10,6 +10,7 @@
 #include "lb/balance/backend.h"
 #include "lb/base/duration.h"
 #include "lb/base/state.h"
+#include "lb/control/pool_verdict.h"
 
 namespace weir {
 
@@ -47,6 +48,9 @@ struct PoolStatus {
   std::string name;
   std::string balance;
   bool removed = false;
+  PoolVerdict verdict = PoolVerdict::Unknown;
+  std::chrono::system_clock::time_point verdict_since;
+  std::string up;  ///< "1 of 2 up, 1 drained"
   std::vector<BackendStatus> backends;
 };
 

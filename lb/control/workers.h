@@ -14,9 +14,14 @@ class Workers {
  public:
   virtual ~Workers() = default;
 
-  /// At most `limit` sessions, in no order; `found` counts those beyond it too.
+  /// At most `limit` sessions, those that come first by `order`; `found` counts those beyond it too.
   using Listed = std::function<void(std::vector<SessionInfo> sessions, std::uint64_t found)>;
-  virtual void list_sessions(const SessionFilter& filter, std::size_t limit, Listed done) = 0;
+  virtual void list_sessions(const SessionFilter& filter, SessionOrder order, std::size_t limit,
+                             Listed done) = 0;
+
+  /// Of every client address that has one, in no order.
+  using Counted = std::function<void(std::vector<ClientSessions> clients)>;
+  virtual void count_by_client(const SessionFilter& filter, Counted done) = 0;
 
   /// Ends at most `limit` sessions (over all workers) with End::Killed and says how many.
   using Killed = std::function<void(std::uint64_t killed)>;

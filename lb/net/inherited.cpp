@@ -52,8 +52,11 @@ Result<InheritedSocket> adopt_listening(int fd) {
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
   if (domain != AF_UNIX) {
+    // It may be on the way to its close in the process it comes from.
+    refuse_new_clients(fd, false);
     set_nodelay(fd);
     set_keepalive(fd);
+    refuse_new_clients(fd, false);  // which a process before this one may have done, to close it
   }
   InheritedSocket out;
   out.address = Address(reinterpret_cast<const sockaddr*>(&storage), size);

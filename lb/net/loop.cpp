@@ -158,6 +158,7 @@ void Loop::run() {
     const int count = epoll_wait(epoll_fd_, batch, kBatch, timeout);
     WEIR_CHECK(count >= 0 || errno == EINTR);
     refresh_now();
+    batch_was_full_ = count == kBatch || count < 0;  // interrupted: nobody knows
     // A due timer of libuv's does not make its descriptor readable; a timeout of 0 from it means that it has
     // work to flush.
     bool uv_due = count <= 0 || timeout == 0 || uv_->active_timers > 0;

@@ -80,6 +80,9 @@ class Loop {
   /// At most one; null for none. Not owned.
   void set_turn(LoopTurn* turn) { turn_ = turn; }
 
+  /// Whether more events may be waiting than the last batch had room for.
+  bool batch_was_full() const { return batch_was_full_; }
+
   /// The monotonic clock, read once for each wake-up: nanoseconds since an arbitrary start.
   std::chrono::nanoseconds now() const { return now_; }
   /// Reads the clock anew: for what must not be as old as the batch.
@@ -99,6 +102,7 @@ class Loop {
   int epoll_fd_ = -1;
   LoopTurn* turn_ = nullptr;
   Millis turn_sleep_{-1};
+  bool batch_was_full_ = false;
   std::chrono::nanoseconds now_{0};
   std::atomic<bool> stopping_{false};
 };

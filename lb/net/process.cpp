@@ -1,6 +1,7 @@
 #include "lb/net/process.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <csignal>
@@ -63,6 +64,11 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(Loop& loop, const Spaw
     handle->close();
     return fail_errno(fmt::format("cannot start {}", options.command[0]), -error);
   }
+  rlimit limit{};
+  if (options.descriptor_limit && ::prlimit(handle->process.pid, RLIMIT_NOFILE, nullptr, &limit) == 0) {
+    limit.rlim_cur = std::min<rlim_t>(*options.descriptor_limit, limit.rlim_max);
+    ::prlimit(handle->process.pid, RLIMIT_NOFILE, &limit, nullptr);
+  }
   return std::unique_ptr<ChildProcess>(new ChildProcess(handle));
 }
 
@@ -80,6 +86,11 @@ void close_orphan(uv_process_t* process) {
 
 int ChildProcess::pid() const {
   return handle_->process.pid;
+}
+
+void ChildProcess::kill_orphans() {
+  // The number is not anybody else's as long as the group has members; without any this does nothing.
+  if (handle_->exited && handle_->own_group) ::kill(-pid(), SIGKILL);
 }
 
 void ChildProcess::kill(int signal) {

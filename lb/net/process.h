@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,8 @@ struct SpawnOptions {
   /// /dev/null.
   std::vector<std::pair<int, int>> descriptors;
   bool own_process_group = false;  ///< so that kill() reaches what the child starts
+  /// The child's soft limit on open files, set a moment after its start; nothing = this process's.
+  std::optional<std::uint64_t> descriptor_limit = {};
 };
 
 /// A child process on a loop. Loop thread only. Destroying it does not kill the child; its exit is then
@@ -35,6 +38,8 @@ class ChildProcess {
 
   int pid() const;
   void kill(int signal);  ///< the process group when it has its own
+  /// Ends with SIGKILL what the child, which has exited, has left in its own process group.
+  void kill_orphans();
 
  private:
   friend void close_orphan(::uv_process_s* process);

@@ -1,6 +1,7 @@
 #include "lb/net/socket.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -38,8 +39,9 @@ tl::unexpected<Error> bind_failed(const Address& address, int code) {
 }
 
 /// Whether somebody accepts on this unix path.
-bool is_live(const Address& address) {
+Result<bool> is_live(const Address& address) {
   const Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe) return fail_errno(fmt::format("cannot bind {}", address.to_string()), errno);
   return connect(probe.get(), address.data(), address.size()) == 0 || errno == EAGAIN;
 }
 
@@ -52,7 +54,9 @@ Result<void> remove_stale(const Address& address) {
   }
   if (!S_ISSOCK(status.st_mode))
     return fail(fmt::format("cannot bind {}: the path exists and is not a socket", address.to_string()));
-  if (is_live(address)) return bind_failed(address, EADDRINUSE);
+  const auto live = is_live(address);
+  if (!live) return tl::unexpected(live.error());
+  if (*live) return bind_failed(address, EADDRINUSE);
   if (unlink(path.c_str()) != 0 && errno != ENOENT)
     return fail_errno(fmt::format("cannot replace the stale socket {}", path), errno);
   return {};
@@ -89,14 +93,111 @@ Result<Fd> listen_unix(const Address& address, std::uint32_t mode) {
   return fd;
 }
 
-Result<Connecting> start_connect(const Address& address) {
-  Connecting result{Fd(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), false};
+void refuse_new_clients(int listening, bool refuse) {
+  if (!refuse) {
+    const int unused = 0;
+    setsockopt(listening, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused);
+    return;
+  }
+  int domain = AF_UNSPEC;
+  socklen_t size = sizeof domain;
+  if (getsockopt(listening, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain == AF_UNIX) return;
+  // A filter on a TCP socket sees the segment from the TCP header on: byte 13 has the flags, of which a first
+  // SYN has SYN (2) without ACK (16). A classic filter needs no privilege.
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),          BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+  };
+  const sock_fprog program{static_cast<unsigned short>(std::size(code)), code};
+  setsockopt(listening, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+bool bind_source(int fd, const Address& from) {
+  set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+  return bind(fd, from.data(), from.size()) == 0;
+}
+
+Result<Connecting> start_connect(const Address& to, const Address* from) {
+  Connecting result{Fd(socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), false};
   if (!result.fd) return tl::unexpected(Error{"socket", errno});
-  if (connect(result.fd.get(), address.data(), address.size()) == 0)
+  if (from != nullptr && !bind_source(result.fd.get(), *from)) return tl::unexpected(Error{"bind", errno});
+  if (connect(result.fd.get(), to.data(), to.size()) == 0)
     result.connected = true;
   else if (errno != EINPROGRESS)
     return tl::unexpected(Error{"connect", errno});
   return result;
+}
+
+Result<Connecting> start_connect(const Address& to, std::span<const Address> sources, std::size_t turn) {
+  const auto fits = [&](const Address& source) { return source.family() == to.family(); };
+  const auto count = static_cast<std::size_t>(std::ranges::count_if(sources, fits));
+  if (count == 0) return start_connect(to);
+  std::size_t skip = turn % count;
+  std::size_t left = count;
+  for (std::size_t i = 0;; i = (i + 1) % sources.size()) {
+    if (!fits(sources[i]) || (skip > 0 && skip-- > 0)) continue;
+    auto connecting = start_connect(to, &sources[i]);
+    if (connecting || connecting.error().code != EADDRNOTAVAIL || --left == 0) return connecting;
+  }
+}
+
+ConnectFault classify_connect_error(int error, bool is_unix) {
+  if (is_shortage(error)) return ConnectFault::Shortage;
+  switch (error) {
+    case EAGAIN:
+      return is_unix ? ConnectFault::BacklogFull : ConnectFault::Shortage;
+    case EADDRNOTAVAIL:
+      return ConnectFault::NoSourcePort;
+    case EAFNOSUPPORT:
+    case EPROTONOSUPPORT:
+    case EINVAL:
+    case ENETUNREACH:
+    case ENETDOWN:
+    case ENODEV:
+      return ConnectFault::AddressUnusable;
+    default:
+      return ConnectFault::Backend;
+  }
+}
+
+ConnectFault classify_connect_error(int error, const Address& to) {
+  const ConnectFault fault = classify_connect_error(error, to.is_unix());
+  if (fault != ConnectFault::NoSourcePort) return fault;
+  // A datagram socket finds its source address in the same way, and has ports of its own.
+  const Fd look(socket(to.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const bool has_no_address =
+      look && connect(look.get(), to.data(), to.size()) != 0 && errno == EADDRNOTAVAIL;
+  return has_no_address ? ConnectFault::AddressUnusable : ConnectFault::NoSourcePort;
+}
+
+PortRange local_port_range() {
+  PortRange range;
+  std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> range.first >> range.last;
+  return range;
+}
+
+bool may_meet_itself(const Address& to) {
+  if (to.is_unix() || !local_port_range().contains(to.port())) return false;
+  Address own = to;
+  own.set_port(0);
+  const Fd look(socket(to.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return look && bind(look.get(), own.data(), own.size()) == 0;
+}
+
+bool is_self_connected(int fd) {
+  union Name {
+    sockaddr generic;
+    sockaddr_in v4;
+    sockaddr_in6 v6;
+  } own{}, other{};
+  socklen_t own_size = sizeof own, other_size = sizeof other;
+  if (getsockname(fd, &own.generic, &own_size) != 0 || getpeername(fd, &other.generic, &other_size) != 0)
+    return false;
+  if (own.generic.sa_family == AF_INET)
+    return own.v4.sin_port == other.v4.sin_port && own.v4.sin_addr.s_addr == other.v4.sin_addr.s_addr;
+  return own.generic.sa_family == AF_INET6 && own.v6.sin6_port == other.v6.sin6_port &&
+         IN6_ARE_ADDR_EQUAL(&own.v6.sin6_addr, &other.v6.sin6_addr);
 }
 
 void close_together(std::vector<Fd>& sockets) {

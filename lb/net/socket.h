@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "lb/base/address.h"
@@ -26,12 +27,55 @@ Result<Fd> listen_tcp(const Address& address, bool first);
 /// is not a socket, is refused. The file has `mode` from birth.
 Result<Fd> listen_unix(const Address& address, std::uint32_t mode);
 
+/// Whether clients who have not begun to connect yet stay out of a listening TCP socket's queue: their SYNs
+/// are ignored (they try again after a second, and find whoever listens then), while handshakes that are
+/// under way come to their end. No-op for unix sockets, which have no such means.
+void refuse_new_clients(int listening, bool refuse);
+
 /// A non-blocking, close-on-exec stream socket of the address's family, with a connect under way (or done).
 struct Connecting {
   Fd fd;
   bool connected = false;  ///< unix sockets connect at once
 };
-Result<Connecting> start_connect(const Address& address);
+/// From which local IP (port 0) a socket is to connect, before connect() chooses the port: one port serves
+/// connections to different places. False, with errno, when this host has no such address.
+bool bind_source(int fd, const Address& from);
+
+/// `from`: the local IP to connect from (port 0); null = the one that the kernel takes.
+Result<Connecting> start_connect(const Address& to, const Address* from = nullptr);
+/// From the `turn`-th, counted round, of those of `sources` that are of the address's family; when that one
+/// has no port left, or is not this host's, from the next. Of another family's there is no source to choose.
+Result<Connecting> start_connect(const Address& to, std::span<const Address> sources, std::size_t turn);
+
+/// Of whom a socket() or connect() that failed tells something.
+enum class ConnectFault : std::uint8_t {
+  Shortage,         ///< of us: no descriptor, no memory. Passes, and the next address would meet it too
+  NoSourcePort,     ///< of us: every source port for this address is in use. Passes
+  BacklogFull,      ///< of a unix backend: its queue has no room at this moment, which no event will tell
+  AddressUnusable,  ///< of the address: this host has no way to it (IPv6 is off, no route). Another may do
+  Backend           ///< of the backend: refused, unreachable, timed out
+};
+/// Pure. EADDRNOTAVAIL is taken for NoSourcePort.
+ConnectFault classify_connect_error(int error, bool is_unix);
+/// The same with `to` looked at: EADDRNOTAVAIL is what a host without any address of that family says, too.
+/// Costs system calls after EADDRNOTAVAIL only.
+ConnectFault classify_connect_error(int error, const Address& to);
+
+/// Whether a connection to `to` may meet itself: the kernel takes the very port that it connects to for its
+/// source port, and TCP opens from both sides at once. Only on an address of this host, and only with a port
+/// of ip_local_port_range. Some system calls: ask once for an address, not for each connection.
+bool may_meet_itself(const Address& to);
+/// The ports that the kernel takes for source ports (net.ipv4.ip_local_port_range).
+struct PortRange {
+  unsigned first = 1;
+  unsigned last = 65535;
+  bool contains(std::uint16_t port) const { return port >= first && port <= last; }
+};
+PortRange local_port_range();
+
+/// Both ends of the connection are this very socket: nobody listens there. Close it with a reset, since its
+/// TIME_WAIT would keep a server from binding the port. Two system calls.
+bool is_self_connected(int fd);
 
 /// Closes them all and leaves `sockets` empty: descriptors that follow one another by one close_range()
 /// instead of a close() each. Under churn numbers are handed out lowest first, so most do.

@@ -13,6 +13,7 @@
 #include <iterator>
 #include <optional>
 
+#include "lb/base/line_writer.h"
 #include "lb/base/log.h"
 
 namespace weir {
@@ -22,15 +23,6 @@ namespace {
 constexpr std::chrono::milliseconds kBatchPause{10};
 /// A reader of a pipe that takes nothing for this long loses lines.
 constexpr std::chrono::milliseconds kWritePatience{1000};
-/// Written at once: a pipe that poll() calls writable takes this much without blocking (POSIX: PIPE_BUF).
-constexpr std::size_t kPipeWriteBytes = 4096;
-
-/// Whole lines of one such write, which is atomic: two processes share the pipe while an upgrade goes on.
-std::string_view first_write(std::string_view lines) {
-  if (lines.size() <= kPipeWriteBytes) return lines;
-  const auto last = lines.rfind('\n', kPipeWriteBytes - 1);
-  return lines.substr(0, last == std::string_view::npos ? kPipeWriteBytes : last + 1);
-}
 constexpr std::size_t kDrainRecords = 256;
 
 void append_millis(std::string& out, std::int64_t micros) {
@@ -88,7 +80,9 @@ Result<AccessLog::Target> AccessLog::open(const std::string& name) {
   if (name == "stdout")
     target.file = Fd(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
   else
-    target.file = Fd(::open(name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+    target.file = Fd(::open(name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640));
+  if (!target.file && errno == ENXIO)
+    return fail(fmt::format("cannot open the access log {}: it is a pipe that nobody reads", name));
   if (!target.file) return fail_errno(fmt::format("cannot open the access log {}", name), errno);
   return target;
 }
@@ -112,9 +106,9 @@ void AccessLog::write(std::uint32_t worker, AccessRecord&& record) {
   if (asleep_.load(std::memory_order_relaxed)) wake();
 }
 
-void AccessLog::reopen() {
+void AccessLog::reopen(std::function<void()> done) {
   const std::lock_guard lock(orders_mutex_);
-  reopen_ = true;
+  reopen_.push_back(std::move(done));
   ordered_ = true;
   wake();
 }
@@ -186,7 +180,7 @@ void AccessLog::flush() {
       break;
     }
     const ssize_t wrote =
-        ::write(target_.file.get(), rest.data(), regular ? rest.size() : first_write(rest).size());
+        ::write(target_.file.get(), rest.data(), regular ? rest.size() : first_atomic_write(rest).size());
     if (wrote >= 0)
       rest.remove_prefix(static_cast<std::size_t>(wrote));
     else if (errno != EINTR && errno != EAGAIN)
@@ -208,18 +202,23 @@ void AccessLog::follow_orders() {
   // What is queued belongs to the old file.
   while (drain() > 0) {
   }
-  const std::lock_guard lock(orders_mutex_);
-  ordered_ = false;
-  if (redirect_) target_ = std::move(*redirect_);
-  const bool reopen = reopen_ && !redirect_ && target_.name != "stdout" && target_.name != "off";
-  redirect_.reset();
-  reopen_ = false;
-  if (!reopen) return;
-  auto again = open(target_.name);
-  if (again)
-    target_ = std::move(*again);
-  else
-    complain_(again.error().message + ": writing to the old file");
+  std::optional<Target> elsewhere;
+  std::vector<std::function<void()>> asked;
+  {
+    const std::lock_guard lock(orders_mutex_);
+    ordered_ = false;
+    elsewhere.swap(redirect_);
+    asked.swap(reopen_);
+  }
+  if (elsewhere) target_ = std::move(*elsewhere);
+  if (!asked.empty() && !elsewhere && target_.name != "stdout" && target_.name != "off") {
+    auto again = open(target_.name);
+    if (again)
+      target_ = std::move(*again);
+    else
+      complain_(again.error().message + ": writing to the old file");
+  }
+  for (const auto& done : asked) done();
 }
 
 void AccessLog::say_dropped() {

@@ -59,8 +59,9 @@ class AccessLog {
   bool enabled() const { return enabled_.load(std::memory_order_relaxed); }
   /// That worker's thread only.
   void write(std::uint32_t worker, AccessRecord&& record);
-  /// Closes and opens the path again, soon. Any thread but the workers'.
-  void reopen();
+  /// Closes and opens the path again, soon, and calls `done` then, on the log's thread. Any thread but the
+  /// workers'.
+  void reopen(std::function<void()> done);
   /// Writes elsewhere, soon. Any thread but the workers'.
   void redirect(Target target);
 
@@ -79,9 +80,9 @@ class AccessLog {
   std::atomic<bool> enabled_;
   Target target_;  // the log's thread only, from its start, like the next two
   std::string lines_;
-  std::uint64_t unwritten_ = 0;  // lines dropped because the file took none
-  std::mutex orders_mutex_;      // between the control and the log's thread; no worker takes it
-  bool reopen_ = false;
+  std::uint64_t unwritten_ = 0;                // lines dropped because the file took none
+  std::mutex orders_mutex_;                    // between the control and the log's thread; no worker takes it
+  std::vector<std::function<void()>> reopen_;  // called when it is done
   std::optional<Target> redirect_;
   std::atomic<bool> ordered_{false};
   std::atomic<std::uint32_t> wake_{0};

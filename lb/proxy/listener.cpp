@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "lb/net/socket.h"
 #include "lb/proxy/worker.h"
@@ -13,23 +14,27 @@ namespace {
 /// Accepts of one turn: enough to empty a burst quickly, few enough that existing sessions do not wait for
 /// it.
 constexpr std::uint32_t kAcceptsPerTurn = 32;
-/// Accepts of a close: twice Linux's longest queue by default (net.core.somaxconn), so that clients who never
-/// stop coming do not keep the socket open.
-constexpr std::uint32_t kAcceptsOfClose = 8192;
 
 /// The client has given up already, or its network has: accept(2) says to treat these like EAGAIN and try
-/// the next.
+/// the next. (Not EPERM, which accept(2) names too: a sandbox that forbids the call leaves the client where
+/// it is.)
 bool is_of_one_client(int error) {
-  return error == ECONNABORTED || error == ECONNRESET || error == ETIMEDOUT || error == EPERM ||
-         error == EPROTO || error == ENOPROTOOPT || error == EOPNOTSUPP || error == ENETDOWN ||
-         error == ENETUNREACH || error == EHOSTDOWN || error == EHOSTUNREACH || error == ENONET ||
-         error == EINTR;
+  return error == ECONNABORTED || error == ECONNRESET || error == ETIMEDOUT || error == EPROTO ||
+         error == ENOPROTOOPT || error == EOPNOTSUPP || error == ENETDOWN || error == ENETUNREACH ||
+         error == EHOSTDOWN || error == EHOSTUNREACH || error == ENONET || error == EINTR;
 }
 
 }  // namespace
 
-Listener::Listener(Worker& worker, std::uint32_t id, ListenerLoad& load, Fd fd, bool shared)
-    : worker_(worker), id_(id), load_(load), fd_(std::move(fd)), shared_(shared) {}
+Listener::Listener(Worker& worker, std::uint32_t id, ListenerLoad& load, Fd fd, bool shared,
+                   std::shared_ptr<const Pool> pool)
+    : worker_(worker), id_(id), load_(load), fd_(std::move(fd)), pool_(std::move(pool)), shared_(shared) {}
+
+bool Listener::set_pool(std::shared_ptr<const Pool> pool) {
+  if (pool_ == pool) return false;
+  pool_ = std::move(pool);
+  return true;
+}
 
 std::uint32_t Listener::interest() const {
   return events::kReadable | (shared_ ? events::kExclusive : 0);
@@ -49,28 +54,46 @@ void Listener::on_events(std::uint32_t) {
   // Level-triggered: while clients come one at a time, the accept that would only find the queue empty is
   // spared. Two wake-ups in a row, or a burst before, mean that they queue.
   const bool queueing = last_burst_ > 1 || worker_.turn() == last_turn_ + 1;
-  const std::uint32_t limit = queueing ? kAcceptsPerTurn : 1;
   last_turn_ = worker_.turn();
-  last_burst_ = 0;
-  while (last_burst_ < limit && accept_one() == Accepted::One) ++last_burst_;
+  last_burst_ = accept_some(queueing ? kAcceptsPerTurn : 1);
 }
 
-bool Listener::enter_gate() {
-  const Gate::Entry entry = worker_.shared().gate.enter(load_);
-  if (entry == Gate::Entry::GaveBack && worker_.shared().gate.take_waiting()) worker_.shared().wake_all();
-  return entry == Gate::Entry::Counted;
-}
-
-Listener::Accepted Listener::accept_one(Limits limits) {
-  Gate& gate = worker_.shared().gate;
-  if (limits == Limits::Passed) {
-    gate.enter_beyond_limits(load_);
-  } else if (!enter_gate()) {
-    gate.wait();
-    if (!enter_gate()) {
-      pause();
-      return Accepted::Blocked;
+std::uint32_t Listener::accept_some(std::uint32_t limit) {
+  std::uint32_t accepted = 0;
+  for (std::uint32_t tried = 0; tried < limit; ++tried) {
+    const Accepted one = accept_one();
+    if (one == Accepted::NoneWaiting) {
+      blocked_ = false;
+      if (closing_) end_close();
+      return accepted;
     }
+    if (one == Accepted::Blocked) {
+      blocked_ = true;
+      if (!closing_) pause();
+      return accepted;
+    }
+    if (one == Accepted::One) ++accepted;
+  }
+  return accepted;
+}
+
+tl::expected<Permit, Refusal> Listener::admit() {
+  Admission& admission = worker_.shared().admission;
+  return closing_ ? admission.admit_beyond_limits(load_) : admission.admit(load_);
+}
+
+Listener::Accepted Listener::accept_one() {
+  Admission& admission = worker_.shared().admission;
+  std::uint64_t waits = admission.waits();
+  auto permit = admit();
+  if (!permit) {
+    admission.wait();
+    waits = admission.waits();
+    permit = admit();
+  }
+  if (!permit) {
+    if (permit.error() == Refusal::Descriptors) worker_.on_descriptors_short();
+    return Accepted::Blocked;
   }
   union {
     sockaddr generic;
@@ -82,19 +105,16 @@ Listener::Accepted Listener::accept_one(Limits limits) {
   if (client) {
     auto& accepted = load_.accepted[worker_.index()].value;
     accepted.store(accepted.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    worker_.start_session(*this, std::move(client), ClientAddress(&address.generic));
+    worker_.start_session(*this, std::move(*permit), std::move(client), ClientAddress(&address.generic));
     return Accepted::One;
   }
   const int error = errno;
-  gate.leave(load_);
-  // The place was held in vain: somebody may have paused for it.
-  if (gate.take_waiting()) worker_.shared().wake_all();
+  permit->give_back_unused(waits);
   if (error == EAGAIN) return Accepted::NoneWaiting;
-  if (is_of_one_client(error)) return Accepted::One;
+  if (is_of_one_client(error)) return Accepted::Gone;
   worker_.on_trouble({"accept", error});
   worker_.retry_listeners_later();
-  pause();
-  return is_shortage(error) ? Accepted::Blocked : Accepted::Failed;
+  return Accepted::Blocked;
 }
 
 void Listener::pause() {
@@ -104,37 +124,52 @@ void Listener::pause() {
 }
 
 void Listener::resume() {
-  if (closing_)
-    close();
-  else if (paused_ && fd_)
-    open();
+  blocked_ = false;
+  if (paused_ && fd_ && !closing_) open();
 }
 
 Fd Listener::release() {
   if (!paused_) worker_.loop().unwatch(fd_.get());
+  refuse(false);
   paused_ = closing_ = false;
   return std::move(fd_);
 }
 
 void Listener::close() {
-  if (!fd_) return;
+  if (!fd_ || closing_) return;
   pause();
-  // The kernel's queue dies with the socket: nobody who is in it may be lost, not even at the limit.
-  Accepted last = Accepted::One;
-  for (; accepts_of_close_ < kAcceptsOfClose && last == Accepted::One; ++accepts_of_close_)
-    last = accept_one(Limits::Passed);
-  closing_ = last == Accepted::Blocked;
-  if (closing_) return;
+  closing_ = true;
+  blocked_ = false;  // the limits that it was blocked by concern it no more
+  // The kernel's queue dies with the socket: nobody who is in it may be lost, not even at the limit, and
+  // clients who never stop coming must not keep the socket open.
+  refuse(true);
+}
+
+void Listener::close_step() {
+  if (has_work()) accept_some(kAcceptsPerTurn);
+}
+
+void Listener::end_close() {
+  closing_ = false;
+  // Taken back, it waits for the word of what becomes of it.
+  if (!worker_.may_close(*this)) return;
+  // The service manager may hold the socket too, and serve by it later.
+  refuse(false);
   paused_ = false;
   fd_.reset();
+  worker_.on_listener_closed(id_);
+}
+
+void Listener::refuse(bool refuse) {
+  if (refuse != refusing_) refuse_new_clients(fd_.get(), refuse);
+  refusing_ = refuse;
 }
 
 void Listener::leave() {
   if (!fd_) return;
   // Closing is not enough: the socket lives on elsewhere, and would go on waking this loop.
-  if (!paused_) worker_.loop().unwatch(fd_.get());
-  paused_ = closing_ = false;
-  fd_.reset();
+  pause();
+  end_close();
 }
 
 }  // namespace weir

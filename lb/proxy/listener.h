@@ -1,35 +1,44 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "lb/balance/listener_load.h"
 #include "lb/balance/table.h"
 #include "lb/base/fd.h"
 #include "lb/net/loop.h"
+#include "lb/proxy/admission.h"
 
 namespace weir {
 
 class Worker;
 
 /// One worker's socket of one listener's address: accepts, a bounded number a turn, and starts sessions.
-/// Pauses at a limit or without descriptors: clients then wait in the kernel's queue. Lives on its worker's
+/// Pauses at a limit or without descriptors: clients then wait in the kernel's queue. Owns the version of its
+/// pool that its sessions are served by: no order of messages leaves it without one. Lives on its worker's
 /// thread until its last session has ended.
 class Listener final : private Watcher {
  public:
-  /// `shared`: other workers hold the same socket (unix paths); then the kernel wakes one of them.
-  Listener(Worker& worker, std::uint32_t id, ListenerLoad& load, Fd fd, bool shared);
+  /// `shared`: other workers hold the same socket (unix paths); then the kernel wakes one of them. `pool` may
+  /// be null: there is none of that name yet.
+  Listener(Worker& worker, std::uint32_t id, ListenerLoad& load, Fd fd, bool shared,
+           std::shared_ptr<const Pool> pool);
 
   /// Begins to accept; retried shortly where the kernel has no room for it.
   void open();
-  /// Accepts on, or goes on closing, after a pause.
+  /// Accepts on after a pause.
   void resume();
-  /// Serves whoever is in the kernel's queue, beyond the limits if need be, and closes the socket: now, or
-  /// when there are descriptors for them. Existing sessions go on.
+  /// From now on nobody new comes into the kernel's queue, as far as the kernel lets us say so; whoever is in
+  /// it is served, a bounded number a turn, beyond the limits if need be; then the Worker is asked whether
+  /// the socket may be closed (it may have been taken back). Existing sessions go on.
   void close();
+  /// A step of the close, while there is one to take.
+  void close_step();
+  bool has_work() const { return closing_ && !blocked_; }
   /// Closes the socket and leaves its queue to the process that holds it too. Existing sessions go on.
   void leave();
-
-  /// Gives the socket up to another Listener of this worker, without closing it.
+  /// Gives the socket up to another Listener of this worker, without closing it: a close that is under way is
+  /// off.
   [[nodiscard]] Fd release();
 
   std::uint32_t id() const { return id_; }
@@ -38,38 +47,41 @@ class Listener final : private Watcher {
   bool is_open() const { return static_cast<bool>(fd_); }
   bool is_closing() const { return closing_; }
   ListenerLoad& load() const { return load_; }
-  /// The pool it feeds, of the worker's current Table; null when there is none of that name.
-  const Pool* pool() const { return pool_; }
-  void set_pool(const Pool* pool) { pool_ = pool; }
+  const std::shared_ptr<const Pool>& pool() const { return pool_; }
+  /// False when it is the one that it has.
+  bool set_pool(std::shared_ptr<const Pool> pool);
 
   std::uint32_t sessions = 0;  ///< alive on this worker
 
  private:
   enum class Accepted : std::uint8_t {
     One,
+    Gone,  ///< a client that had given up already
     NoneWaiting,
-    Blocked,  ///< by a limit or a shortage, which pass
-    Failed
+    Blocked  ///< by a limit or a shortage, which pass, or by a fault that may
   };
-  enum class Limits : std::uint8_t { Kept, Passed };
 
   void on_events(std::uint32_t seen) override;
-  bool enter_gate();
-  Accepted accept_one(Limits limits = Limits::Kept);
+  tl::expected<Permit, Refusal> admit();
+  Accepted accept_one();
+  std::uint32_t accept_some(std::uint32_t limit);
   void pause();
+  void end_close();
+  void refuse(bool refuse);
   std::uint32_t interest() const;
 
   Worker& worker_;
   const std::uint32_t id_;  ///< of the socket; the same for every worker and through move_listener()
   ListenerLoad& load_;
   Fd fd_;
-  const Pool* pool_ = nullptr;
+  std::shared_ptr<const Pool> pool_;
   std::uint64_t last_turn_ = 0;   ///< the worker's turn of the last wake-up
   std::uint32_t last_burst_ = 0;  ///< accepts of it
   const bool shared_;
   bool paused_ = false;
   bool closing_ = false;
-  std::uint32_t accepts_of_close_ = 0;
+  bool refusing_ = false;  ///< new clients
+  bool blocked_ = false;   ///< closing: until it is resumed
 };
 
 }  // namespace weir

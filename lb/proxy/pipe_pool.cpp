@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <utility>
+
 namespace weir {
 namespace {
 
@@ -11,35 +13,79 @@ constexpr std::size_t kTakesAfterDenial = 1024;
 
 }  // namespace
 
+bool PipeAllowance::take(std::size_t bytes) {
+  std::size_t seen = bytes_.load(std::memory_order_relaxed);
+  do {
+    if (seen + bytes > kTotalBytes) return false;
+  } while (!bytes_.compare_exchange_weak(seen, seen + bytes));
+  if (descriptors_.take_for_pipe()) return true;
+  bytes_.fetch_sub(bytes);
+  return false;
+}
+
+void PipeAllowance::give(std::size_t bytes) {
+  descriptors_.give(Descriptors::kOfPipe);
+  bytes_.fetch_sub(bytes);
+}
+
 std::unique_ptr<Pipe> PipePool::take() {
-  if (!free_.empty()) {
-    auto pipe = std::move(free_.back());
-    free_.pop_back();
+  if (!idle_.empty()) {
+    auto pipe = std::move(idle_.back().pipe);
+    idle_.pop_back();
     return pipe;
   }
-  if (made_ >= limit_) return nullptr;
   if (denied_for_ > 0) {
     --denied_for_;
     return nullptr;
   }
-  denied_for_ = kTakesAfterDenial;
+  if (!allowance_.take(kPipeBytes)) return nullptr;
   int ends[2];
-  if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return nullptr;
-  auto pipe = std::make_unique<Pipe>(Pipe{Fd(ends[0]), Fd(ends[1]), 0});
-  // A pipe of the ordinary size, which is what is left once the user's allowance is spent, would be slower
-  // than copying.
-  if (fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(kPipeBytes)) < static_cast<int>(kPipeBytes))
-    return nullptr;
-  denied_for_ = 0;
-  ++made_;
-  return pipe;
+  if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0) {
+    auto pipe = std::make_unique<Pipe>(Pipe{Fd(ends[0]), Fd(ends[1]), 0});
+    // A pipe of the ordinary size, which is what is left once the user's allowance is spent, would be slower
+    // than copying.
+    if (fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(kPipeBytes)) >= static_cast<int>(kPipeBytes)) {
+      ++made_;
+      return pipe;
+    }
+  }
+  allowance_.give(kPipeBytes);
+  denied_for_ = kTakesAfterDenial;
+  return nullptr;
 }
 
 void PipePool::give(std::unique_ptr<Pipe> pipe) {
   if (pipe->bytes == 0)
-    free_.push_back(std::move(pipe));
+    idle_.push_back({std::move(pipe), now_ms_});
   else
-    --made_;
+    close(std::move(pipe));
+}
+
+void PipePool::close(std::unique_ptr<Pipe> pipe) {
+  pipe.reset();
+  --made_;
+  allowance_.give(kPipeBytes);
+}
+
+bool PipePool::tick(std::uint64_t now_ms) {
+  now_ms_ = now_ms;
+  const std::size_t before = idle_.size();
+  while (!idle_.empty() && now_ms >= idle_.front().since_ms + kIdleMs) {
+    auto pipe = std::move(idle_.front().pipe);
+    idle_.pop_front();
+    close(std::move(pipe));
+  }
+  return idle_.size() < before;
+}
+
+bool PipePool::release_idle() {
+  const bool any = !idle_.empty();
+  while (!idle_.empty()) {
+    auto pipe = std::move(idle_.back().pipe);
+    idle_.pop_back();
+    close(std::move(pipe));
+  }
+  return any;
 }
 
 }  // namespace weir

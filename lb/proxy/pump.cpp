@@ -4,7 +4,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "lb/net/socket.h"
@@ -31,6 +33,37 @@ constexpr int kBulkNotSentBytes = 512 * 1024;
 /// IPv4 hosts must take (RFC 9293, 3.7.1).
 constexpr std::size_t kFirstWriteBytes = 536;
 
+/// What may be read whether or not the sink takes it, and so has to be kept if it does not.
+constexpr std::size_t kSmallRead = 4 * 1024;
+
+/// What one that is not known to be bulk may read in a turn whose share is spent: small messages go past.
+constexpr std::size_t kReadOfSpentTurn = 16 * 1024;
+
+constexpr std::int64_t kBudget = Pump::kBudgetBytes;
+
+/// splice is not to be had here at all: seccomp filters and gVisor answer with these.
+bool is_refusal(int error) {
+  return error == EINVAL || error == EPERM || error == EACCES || error == ENOSYS || error == EOPNOTSUPP;
+}
+
+/// The kernel's memory is short: nobody's fault, and it passes.
+bool is_starvation(int error) {
+  return error == ENOMEM || error == ENOBUFS;
+}
+
+/// Takes bytes out of the source's queue that have been peeked at and delivered. TCP does not even copy them.
+int consume(int source, std::span<std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t got = recv(source, bytes.data(), bytes.size(), MSG_TRUNC);
+    if (got == 0) return 0;
+    if (got > 0)
+      bytes = bytes.subspan(static_cast<std::size_t>(got));
+    else if (errno != EINTR)
+      return errno;
+  }
+  return 0;
+}
+
 }  // namespace
 
 void Pump::on_source_events(std::uint32_t seen) {
@@ -42,6 +75,28 @@ void Pump::on_source_events(std::uint32_t seen) {
   if ((seen & events::kPeerClosed) != 0) fin_arrived_ = true;
 }
 
+void Pump::on_sink_events(std::uint32_t seen) {
+  if ((seen & (events::kWritable | events::kError | events::kHangUp)) != 0) writable_ = true;
+  // The kernel calls a socket writable when a third of its buffer is free.
+  if ((seen & events::kWritable) != 0) roomy_ = true;
+}
+
+void Pump::on_fresh_sink() {
+  writable_ = roomy_ = true;
+  sink_needs_nodelay_ = true;
+}
+
+void Pump::forget_sink() {
+  writable_ = roomy_ = slow_sink_ = paced_ = sink_needs_nodelay_ = false;
+  sink_error_ = 0;
+}
+
+void Pump::on_fresh_source(Source kind) {
+  source_kind_ = kind;
+  readable_ = read_to_end_ = urgent_ = fin_arrived_ = finished_ = false;
+  source_error_ = 0;
+}
+
 void Pump::discard(PipePool& pipes) {
   release(pipes);
   discarding_ = true;
@@ -51,12 +106,26 @@ void Pump::discard(PipePool& pipes) {
 }
 
 void Pump::release(PipePool& pipes) {
-  stash_.reset();
-  if (pipe_) pipes.give(std::move(pipe_));
+  held_.drop_stash();
+  give_pipe(pipes);
+}
+
+void Pump::give_pipe(PipePool& pipes) {
+  if (auto pipe = held_.take_pipe()) pipes.give(std::move(pipe));
 }
 
 Pump::Outcome Pump::run(int source, int sink, PumpContext& context) {
-  std::size_t budget = kBudgetBytes;
+  const std::uint64_t delivered_before = delivered_bytes_;
+  std::int64_t budget = kBudget;
+  starved_ = false;
+  const std::uint64_t moved_before = context.moved_bytes;
+  const Outcome outcome = move(source, sink, context, budget);
+  const auto read = static_cast<std::uint64_t>(kBudget - budget);
+  context.moved_bytes = moved_before + std::max(read, delivered_bytes_ - delivered_before);
+  return outcome;
+}
+
+Pump::Outcome Pump::move(int source, int sink, PumpContext& context, std::int64_t& budget) {
   while (true) {
     if (holds_bytes() && writable_ && sink_error_ == 0) flush(sink, context);
     if (sink_error_ != 0) return Outcome::SinkFailed;
@@ -65,22 +134,26 @@ Pump::Outcome Pump::run(int source, int sink, PumpContext& context) {
       release(context.pipes);
       return finished_ ? Outcome::Drained : Outcome::SourceFailed;
     }
-    if (!readable_ || !(writable_ || discarding_)) {
-      if (pipe_) context.pipes.give(std::move(pipe_));
+    if (!readable_ || !(writable_ || discarding_) || starved_) {
+      give_pipe(context.pipes);
       return Outcome::Waiting;
     }
-    if (budget == 0) return Outcome::OutOfBudget;
-    if (bulk_ && !urgent_)
+    if (budget <= 0) return Outcome::OutOfBudget;
+    // One read goes past even then: a small message ends with it.
+    if (budget < kBudget && context.turn_is_spent()) return Outcome::OutOfBudget;
+    const std::int64_t before = budget;
+    if (bulk_ && !urgent_ && !context.splice_refused)
       splice_in(source, sink, context, budget);
     else
       copy(source, sink, context, budget);
+    context.moved_bytes += static_cast<std::uint64_t>(before - budget);
   }
 }
 
 void Pump::on_read(std::size_t bytes, bool full) {
   if (bytes == 0) {
     finished_ = true;
-  } else if (!full && !read_to_end_) {
+  } else if (!full && !read_to_end_ && short_read_empties(source_kind_)) {
     readable_ = false;
     // The FIN had arrived before this read began, and the read emptied the queue: there is nothing behind it.
     if (fin_arrived_) finished_ = true;
@@ -91,46 +164,90 @@ void Pump::on_read_failure(int error) {
   if (error == EINTR) return;
   if (error == EAGAIN)
     readable_ = read_to_end_ = urgent_ = false;
+  else if (is_starvation(error))
+    starved_ = true;
   else
     source_error_ = static_cast<std::int16_t>(error);
 }
 
-void Pump::copy(int source, int sink, PumpContext& context, std::size_t& budget) {
-  const ssize_t got = recv(source, context.buffer.data(), context.buffer.size(), 0);
-  if (got < 0) return on_read_failure(errno);
-  const auto bytes = static_cast<std::size_t>(got);
-  const bool full = bytes == context.buffer.size();
-  on_read(bytes, full);
-  budget -= bytes < budget ? bytes : budget;
-  if (bytes == 0 || discarding_) return;
-  full_reads_ = full ? static_cast<std::uint8_t>(full_reads_ + 1) : 0;
-  if (full_reads_ >= kFullReadsToSplice) {
-    bulk_ = true;
-    full_reads_ = 0;
-    if (!paced_) {
-      setsockopt(sink, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kBulkNotSentBytes, sizeof kBulkNotSentBytes);
-      paced_ = true;
-    }
-  }
-  const std::span<const std::byte> filled = context.buffer.first(bytes);
-  const std::size_t written = write(sink, filled, context);
-  if (written == bytes || sink_error_ != 0) return;
-  stash_ = std::make_unique<Stash>();
-  stash_->bytes.assign(filled.begin() + static_cast<std::ptrdiff_t>(written), filled.end());
+void Pump::on_write_failure(int error) {
+  if (error == EAGAIN)
+    writable_ = false;
+  else if (is_starvation(error))
+    starved_ = true;
+  else
+    fail_sink(error);
 }
 
-void Pump::splice_in(int source, int sink, PumpContext& context, std::size_t& budget) {
-  if (!pipe_ && !(pipe_ = context.pipes.take())) return copy(source, sink, context, budget);
+void Pump::copy(int source, int sink, PumpContext& context, std::int64_t& budget) {
+  // What the sink has just called room for is read; of what it may not take only little, and when there is
+  // more than that it is left where it is until it has been written.
+  const bool trusted = discarding_ || urgent_ || (roomy_ && !slow_sink_);
+  const bool peek = !trusted && large_read_;
+  std::size_t most = context.turn_is_spent() ? kReadOfSpentTurn : context.buffer.size();
+  if (!trusted && !peek) most = kSmallRead;
+  const std::span<std::byte> room = context.buffer.first(std::min(most, context.buffer.size()));
+  const ssize_t got = recv(source, room.data(), room.size(), peek ? MSG_PEEK : 0);
+  if (got < 0) return on_read_failure(errno);
+  const std::span<std::byte> bytes = room.first(static_cast<std::size_t>(got));
+  const bool full = bytes.size() == room.size();
+  budget -= got;
+  if (!bytes.empty()) touched_ = true;
+  if (bytes.empty() || discarding_) return on_read(bytes.size(), full);
+  roomy_ = false;
+  large_read_ = full || bytes.size() > kSmallRead;
+  on_full_read(sink, bytes.size() == context.buffer.size());
+  if (peek) return deliver_peeked(source, sink, bytes, full);
+  on_read(bytes.size(), full);
+  deliver_read(sink, bytes, context);
+}
+
+void Pump::on_full_read(int sink, bool full) {
+  full_reads_ = full ? static_cast<std::uint8_t>(full_reads_ + 1) : 0;
+  if (full_reads_ < kFullReadsToSplice) return;
+  bulk_ = true;
+  full_reads_ = 0;
+  if (paced_) return;
+  setsockopt(sink, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kBulkNotSentBytes, sizeof kBulkNotSentBytes);
+  paced_ = true;
+}
+
+void Pump::deliver_read(int sink, std::span<const std::byte> bytes, PumpContext& context) {
+  const std::size_t written = write(sink, bytes);
+  slow_sink_ = written < bytes.size();
+  if (!slow_sink_ || sink_error_ != 0) return;
+  give_pipe(context.pipes);
+  auto stash = std::make_unique<Held::Stash>();
+  stash->bytes.assign(bytes.begin() + static_cast<std::ptrdiff_t>(written), bytes.end());
+  held_.hold(std::move(stash));
+}
+
+void Pump::deliver_peeked(int source, int sink, std::span<std::byte> bytes, bool full) {
+  const std::size_t written = write(sink, bytes);
+  slow_sink_ = written < bytes.size();
+  if (const int error = consume(source, bytes.first(written)); error != 0) return on_read_failure(error);
+  if (!slow_sink_) on_read(written, full);
+}
+
+void Pump::splice_in(int source, int sink, PumpContext& context, std::int64_t& budget) {
+  if (held_.pipe() == nullptr) held_.hold(context.pipes.take());
+  Pipe* const pipe = held_.pipe();
+  if (pipe == nullptr) return copy(source, sink, context, budget);
   // The pipe is empty here (run() flushes first). Otherwise EAGAIN could mean a full pipe as well as an empty
   // socket.
-  const ssize_t got = splice(source, nullptr, pipe_->write_end.get(), nullptr, kSpliceBytes,
+  const ssize_t got = splice(source, nullptr, pipe->write_end.get(), nullptr, kSpliceBytes,
                              SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  if (got < 0 && (is_refusal(errno) || is_starvation(errno))) {
+    if (is_refusal(errno)) context.splice_refused = true;
+    give_pipe(context.pipes);
+    return copy(source, sink, context, budget);
+  }
   if (got < 0) return on_read_failure(errno);
   const auto bytes = static_cast<std::size_t>(got);
   // The end, or out-of-band data that arrived a moment ago, at which splice stops for good as if at the end.
   if (bytes == 0) return copy(source, sink, context, budget);
-  pipe_->bytes = bytes;
-  budget -= bytes < budget ? bytes : budget;
+  pipe->bytes = bytes;
+  budget -= got;
   full_reads_ = bytes < kSmallSplice ? static_cast<std::uint8_t>(full_reads_ + 1) : 0;
   if (full_reads_ >= kSmallSplicesToCopy) {
     bulk_ = false;
@@ -139,33 +256,54 @@ void Pump::splice_in(int source, int sink, PumpContext& context, std::size_t& bu
 }
 
 void Pump::flush(int sink, PumpContext& context) {
-  if (stash_) {
-    const std::span<const std::byte> rest(stash_->bytes);
-    stash_->delivered += write(sink, rest.subspan(stash_->delivered), context);
-    if (stash_->delivered == rest.size()) stash_.reset();
-    return;
-  }
+  if (held_.pipe() != nullptr) flush_pipe(sink, context);
+  Held::Stash* const stash = held_.stash();
+  if (stash == nullptr || !writable_ || starved_ || sink_error_ != 0) return;
+  const std::span<const std::byte> rest(stash->bytes);
+  stash->delivered += write(sink, rest.subspan(stash->delivered));
+  if (stash->delivered == rest.size()) held_.drop_stash();
+}
+
+void Pump::flush_pipe(int sink, PumpContext& context) {
   if (sink_needs_nodelay_) {
     set_nodelay(sink);
     sink_needs_nodelay_ = false;
   }
-  while (pipe_->bytes > 0) {
-    const ssize_t sent = splice(pipe_->read_end.get(), nullptr, sink, nullptr, pipe_->bytes,
-                                SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  Pipe& pipe = *held_.pipe();
+  while (pipe.bytes > 0) {
+    const ssize_t sent = context.splice_refused ? -1
+                                                : splice(pipe.read_end.get(), nullptr, sink, nullptr,
+                                                         pipe.bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (sent < 0) {
-      if (errno == EINTR) continue;
-      if (errno == EAGAIN)
-        writable_ = false;
-      else
-        fail_sink(errno);
-      return;
+      const int error = context.splice_refused ? ENOSYS : errno;
+      if (error == EINTR) continue;
+      if (!is_refusal(error) && !is_starvation(error)) return on_write_failure(error);
+      if (is_refusal(error)) context.splice_refused = true;
+      return pipe_to_stash(context.pipes);
     }
-    pipe_->bytes -= static_cast<std::size_t>(sent);
-    delivered(static_cast<std::size_t>(sent), context);
+    pipe.bytes -= static_cast<std::size_t>(sent);
+    delivered_bytes_ += static_cast<std::uint64_t>(sent);
   }
 }
 
-std::size_t Pump::write(int sink, std::span<const std::byte> bytes, PumpContext& context) {
+/// What splice would not take out of the pipe is copied out of it.
+void Pump::pipe_to_stash(PipePool& pipes) {
+  Pipe& pipe = *held_.pipe();
+  auto stash = std::make_unique<Held::Stash>();
+  stash->bytes.resize(pipe.bytes);
+  for (std::span<std::byte> room(stash->bytes); !room.empty();) {
+    const ssize_t got = read(pipe.read_end.get(), room.data(), room.size());
+    if (got < 0 && errno == EINTR) continue;
+    // A pipe of ours that does not hold what was put into it: nothing can be saved.
+    if (got <= 0) return fail_sink(got < 0 ? errno : EIO);
+    room = room.subspan(static_cast<std::size_t>(got));
+    pipe.bytes -= static_cast<std::size_t>(got);
+  }
+  give_pipe(pipes);
+  held_.hold(std::move(stash));
+}
+
+std::size_t Pump::write(int sink, std::span<const std::byte> bytes) {
   if (sink_needs_nodelay_ && (delivered_bytes_ > 0 || bytes.size() > kFirstWriteBytes)) {
     set_nodelay(sink);
     sink_needs_nodelay_ = false;
@@ -175,21 +313,13 @@ std::size_t Pump::write(int sink, std::span<const std::byte> bytes, PumpContext&
     const ssize_t sent = send(sink, bytes.data() + written, bytes.size() - written, MSG_NOSIGNAL);
     if (sent < 0) {
       if (errno == EINTR) continue;
-      if (errno == EAGAIN)
-        writable_ = false;
-      else
-        fail_sink(errno);
+      on_write_failure(errno);
       break;
     }
     written += static_cast<std::size_t>(sent);
-    delivered(static_cast<std::size_t>(sent), context);
+    delivered_bytes_ += static_cast<std::uint64_t>(sent);
   }
   return written;
-}
-
-void Pump::delivered(std::size_t bytes, PumpContext& context) {
-  delivered_bytes_ += bytes;
-  context.moved_bytes += bytes;
 }
 
 }  // namespace weir

@@ -16,12 +16,15 @@ namespace {
 constexpr std::uint64_t kKeepaliveAfterMs = 20'000;
 static_assert(kKeepaliveAfterMs < kKeepaliveIdleSeconds * 1000);
 
-/// Looks at the target's queue while a reset waits for it to empty come after 1, 2, 4 … 64 ms: no event
-/// tells.
-constexpr std::uint8_t kMaxPollExponent = 6;
+/// Between two looks at whether a client that is heard out has taken the answer: no event tells.
+constexpr std::uint32_t kLookAgainMs = 20;
+
+/// A timeout is compared with the time since the last activity, of which 32 bits are kept: longer ones (49
+/// days) are cut to this, and a deadline may be looked at an hour late.
+constexpr std::int64_t kLongestTimeoutMs = UINT32_MAX - 3'600'000;
 
 std::uint32_t clamp_ms(Millis duration) {
-  return static_cast<std::uint32_t>(std::min<std::int64_t>(duration.count(), UINT32_MAX));
+  return static_cast<std::uint32_t>(std::min(std::int64_t{duration.count()}, kLongestTimeoutMs));
 }
 
 /// What an idle session costs in user memory, beside malloc's 8 bytes.
@@ -29,30 +32,36 @@ static_assert(sizeof(Session) <= 232);
 
 }  // namespace
 
-Session::Session(Worker& worker, Listener& listener, Fd client, const ClientAddress& address,
+Session::Session(Worker& worker, Listener& listener, Permit permit, Fd client, const ClientAddress& address,
                  std::uint64_t number)
     : worker_(worker),
       listener_(listener),
-      client_(std::move(client)),
+      permit_(std::move(permit)),
+      relay_(std::move(client), address.ip().empty() ? Source::Unix : Source::Tcp),
       number_(number),
       accepted_(worker.loop().now()),
-      last_activity_ms_(worker.now_ms()),
-      client_address_(address) {}
+      client_address_(address) {
+  touch();
+}
 
 Session::~Session() {
-  to_backend_.release(worker_.pump_context().pipes);
-  to_client_.release(worker_.pump_context().pipes);
+  relay_.release(worker_.pump_context().pipes);
 }
 
 void Session::start() {
-  if (const Pool* const pool = listener_.pool()) {
+  if (const Pool* const pool = listener_.pool().get()) {
     idle_timeout_ms_ = clamp_ms(pool->settings().idle_timeout);
     half_close_timeout_ms_ = clamp_ms(pool->settings().half_close_timeout);
   }
   // Registered before there is a backend, so that a client that leaves meanwhile is noticed.
-  if (!worker_.loop().watch(client_.get(), static_cast<ClientSide&>(*this), events::kStream))
+  if (const auto watched =
+          worker_.loop().watch(relay_.client_fd(), static_cast<ClientSide&>(*this), events::kStream);
+      !watched) {
+    worker_.on_trouble({"accept", watched.error().code});
     return end(End::NoBackend, true);
-  connect_next();
+  }
+  setup_ = std::make_unique<Setup>();
+  look_for_backend();
 }
 
 void ClientSide::on_events(std::uint32_t seen) {
@@ -63,24 +72,16 @@ void BackendSide::on_events(std::uint32_t seen) {
 }
 
 void Session::on_client_events(std::uint32_t seen) {
-  if (!client_ || over()) return;
-  to_backend_.on_source_events(seen);
-  to_client_.on_sink_events(seen);
-  if (connecting()) {
-    // Its FIN alone is a half-close; both directions are over only by a reset.
-    if ((seen & (events::kError | events::kHangUp)) != 0) end(End::ClientGone, true);
-    return;
-  }
-  if ((seen & events::kError) != 0) client_lost_ = true;
-  relay_in_turn();
+  if (!relay_.has_client() || over()) return;
+  relay_.hear_client(seen);
+  if (!connecting()) return relay_in_turn();
+  if (relay_.client_is_gone(seen)) end(End::ClientGone, true);
 }
 
 void Session::on_backend_events(std::uint32_t seen) {
-  if (!backend_ || over()) return;
-  to_client_.on_source_events(seen);
-  to_backend_.on_sink_events(seen);
+  if (!relay_.has_backend() || over()) return;
+  relay_.hear_backend(seen);
   if (connecting()) return on_connect_event(seen);
-  if ((seen & events::kError) != 0) backend_lost_ = true;
   relay_in_turn();
 }
 
@@ -89,155 +90,124 @@ void Session::resume() {
 }
 
 void Session::relay_in_turn() {
-  if ((to_backend_.bulk() || to_client_.bulk()) && worker_.bulk_waits()) return worker_.run_again(*this);
+  if (relay_.bulk() && worker_.bulk_waits()) return worker_.run_again(*this);
   relay();
 }
 
 void Session::relay() {
-  if (phase_ == Phase::Resetting) {
-    const bool to_backend = ending_ == End::ClientReset;
-    Pump& pump = to_backend ? to_backend_ : to_client_;
-    const std::uint64_t before = pump.delivered_bytes();
-    pump.run(-1, (to_backend ? backend_ : client_).get(), worker_.pump_context());
-    const std::uint64_t moved = pump.delivered_bytes() - before;
-    count_bytes(to_backend ? moved : 0, to_backend ? 0 : moved);
-    return poll_delivery();
+  Relay::Step step = relay_.run(worker_.pump_context());
+  if (step.refused) {
+    if (try_another()) return;
+    relay_.refuse_untouched(false);
+    step = relay_.run(worker_.pump_context());
   }
-  PumpContext& context = worker_.pump_context();
-  const std::uint64_t before = context.moved_bytes;
-  const Pump::Outcome to_backend = to_backend_.run(client_.get(), backend_.get(), context);
-  const std::uint64_t between = context.moved_bytes;
-  const Pump::Outcome to_client = to_client_.run(backend_.get(), client_.get(), context);
-  if (context.moved_bytes > before) {
-    last_activity_ms_ = worker_.now_ms();
-    count_bytes(between - before, context.moved_bytes - between);
-  }
-  if (to_backend == Pump::Outcome::OutOfBudget || to_client == Pump::Outcome::OutOfBudget)
-    worker_.run_again(*this);
-  settle(to_backend, to_client);
+  take(std::move(step));
 }
 
-void Session::count_bytes(std::uint64_t to_backend, std::uint64_t to_client) {
+void Session::take(Relay::Step step) {
   WorkerTotals& totals = lease_.get()->per_worker[worker_.index()];
-  if (to_backend > 0) WorkerTotals::add(totals.bytes_to_backend, to_backend);
-  if (to_client > 0) WorkerTotals::add(totals.bytes_to_client, to_client);
-}
-
-/// What has become of the session, now that both pumps stand still. Every condition here is lasting, so that
-/// one that cannot be acted upon yet (bytes still on their way) is found again after the next event.
-void Session::settle(Pump::Outcome to_backend, Pump::Outcome to_client) {
-  using Outcome = Pump::Outcome;
-  // The answer is complete when the backend's FIN came before any reset of its. A write that failed for a
-  // reset has taken the socket's error with it, and the read then ends as cleanly as after a FIN; EPIPE,
-  // though, is what a reset *after* a FIN gives (tcp_reset in the kernel).
-  if (to_client_.source_finished() && (to_backend_.sink_error() == 0 || to_backend_.sink_error() == EPIPE))
-    answer_complete_ = true;
-  if (to_backend == Outcome::SinkFailed && !backend_lost_) {
-    backend_lost_ = true;
-    to_client_.read_to_end();
-    return relay();
-  }
-  if (to_client == Outcome::SinkFailed && !client_lost_) {
-    client_lost_ = true;
-    to_backend_.read_to_end();
-    return relay();
-  }
-
-  if (to_backend_.source_error() != 0 || (client_lost_ && to_backend_.source_finished()))
-    return reset_after_delivery(End::ClientReset);
-  if (to_client_.source_error() != 0 || (backend_lost_ && to_client_.source_finished() && !answer_complete_))
-    return reset_after_delivery(End::BackendReset);
-  if (backend_lost_ && answer_complete_ && phase_ == Phase::Relaying) return finish_after_answer();
-
-  const bool both = to_backend == Outcome::Drained && to_client == Outcome::Drained;
-  if (both) return end(End::Done, false);
-  if (to_backend == Outcome::Drained && phase_ == Phase::Relaying && !fin_to_backend_) {
-    fin_to_backend_ = true;
-    shutdown(backend_.get(), SHUT_WR);
-  }
-  if (to_client == Outcome::Drained && !fin_to_client_) {
-    fin_to_client_ = true;
-    shutdown(client_.get(), SHUT_WR);
-  }
-  if (!short_timeout_ && (half_closed() || lost_one())) {
-    short_timeout_ = true;
-    last_activity_ms_ = worker_.now_ms();  // it counts from now, not from the last byte
+  if (step.bytes_to_backend > 0) WorkerTotals::add(totals.bytes_to_backend, step.bytes_to_backend);
+  if (step.bytes_to_client > 0) WorkerTotals::add(totals.bytes_to_client, step.bytes_to_client);
+  close(std::move(step.lost));
+  if (step.starved) worker_.on_trouble({"relay", ENOBUFS});
+  if (step.over) return end(step.over->how, step.over->reset);
+  if (step.again) worker_.run_again(*this);
+  const Relay::Patience patience = relay_.patience();
+  if (step.bytes_to_client > 0) withdraw_shown();
+  const bool bytes_passed = step.bytes_to_backend + step.bytes_to_client > 0;
+  if (bytes_passed && setup_) end_probation();
+  // A new timeout counts from now, not from the last byte; a reset waits for so long, whatever passes.
+  if (patience != patience_ || (bytes_passed && patience != Relay::Patience::Resetting)) touch();
+  if (patience != patience_) {
+    patience_ = patience;
     arm();
   }
+  if (hearing_out()) {
+    lease_.end_count();
+    if (worker_.winding_up()) return finish_hearing_out();
+  }
+  if (step.wake_ms > 0) wake_in(step.wake_ms);
 }
 
-void Session::reset_after_delivery(End how) {
-  ending_ = how;
-  const bool to_backend = how == End::ClientReset;
-  if (!(to_backend ? backend_ : client_) || (to_backend ? backend_lost_ : client_lost_))
-    return end(how, true);
-  phase_ = Phase::Resetting;
-  (to_backend ? to_client_ : to_backend_).release(worker_.pump_context().pipes);
-  (to_backend ? client_lost_ : backend_lost_) = true;
-  last_activity_ms_ = worker_.now_ms();
-  poll_delivery();
-  if (!over()) close_side(to_backend ? client_ : backend_);
+void Session::wake_in(std::uint32_t ms) {
+  wake_pending_ = true;
+  worker_.deadlines().set(*this, worker_.now_ms() + ms);
 }
 
-void Session::poll_delivery() {
-  const bool to_backend = ending_ == End::ClientReset;
-  const Pump& pump = to_backend ? to_backend_ : to_client_;
-  const int target = (to_backend ? backend_ : client_).get();
-  // A close with linger 0 destroys what the kernel has queued: not before the other end has acknowledged it.
-  // Once that end has reset itself, nothing is acknowledged any more.
-  const bool target_lost = to_backend ? backend_lost_ : client_lost_;
-  const bool delivered =
-      target_lost || pump.sink_error() != 0 || (!pump.holds_bytes() && unsent_bytes(target) == 0);
-  const std::uint64_t now_ms = worker_.now_ms();
-  if (delivered || now_ms >= last_activity_ms_ + half_close_timeout_ms_) return end(ending_, true);
-  worker_.deadlines().set(*this, now_ms + (std::uint64_t{1} << poll_exponent_));
-  if (poll_exponent_ < kMaxPollExponent) ++poll_exponent_;
+void Session::finish_hearing_out() {
+  if (!hearing_out()) return;
+  if (relay_.answer_taken()) return end(End::Done, false);
+  wake_in(kLookAgainMs);
 }
 
-void Session::finish_after_answer() {
-  phase_ = Phase::Finishing;
-  close_side(backend_);
-  to_backend_.discard(worker_.pump_context().pipes);
-  relay();
+void Session::withdraw_shown() {
+  if (shown_ && relay_.has_backend()) worker_.withdraw_shown(relay_.backend_fd());
+  shown_ = false;
+}
+
+void Session::touch() {
+  last_activity_ms_ = static_cast<std::uint32_t>(worker_.now_ms());
+}
+
+std::uint32_t Session::idle_ms() const {
+  return static_cast<std::uint32_t>(worker_.now_ms()) - last_activity_ms_;
+}
+
+Session::Times Session::times() const {
+  return {accepted_, worker_.now_ms() - idle_ms()};
+}
+
+std::uint32_t Session::timeout_ms() const {
+  return patience_ == Relay::Patience::Idle ? idle_timeout_ms_ : half_close_timeout_ms_;
 }
 
 void Session::arm() {
-  const std::uint64_t timeout = short_timeout_ ? half_close_timeout_ms_ : idle_timeout_ms_;
-  std::uint64_t due = last_activity_ms_ + timeout;
+  std::uint64_t due = worker_.now_ms() - idle_ms() + timeout_ms();
   if (!keepalive_set_) due = std::min(due, accepted_ms() + kKeepaliveAfterMs);
+  if (setup_) due = std::min(due, setup_->probation_over_ms);
   worker_.deadlines().set(*this, due);
 }
 
 void Session::on_deadline() {
-  if (phase_ == Phase::Connecting || phase_ == Phase::Waiting) return on_connect_deadline();
-  if (phase_ == Phase::Resetting) return relay();
+  if (connecting()) return on_connect_deadline();
   const std::uint64_t now_ms = worker_.now_ms();
+  if (setup_ && now_ms >= setup_->probation_over_ms) end_probation();
   if (!keepalive_set_ && now_ms >= accepted_ms() + kKeepaliveAfterMs) {
     keepalive_set_ = true;
-    if (backend_) set_keepalive(backend_.get());
+    if (relay_.has_backend()) set_keepalive(relay_.backend_fd());
   }
   // Activity only stores its time: whether the deadline still holds is seen now.
-  const std::uint64_t timeout = short_timeout_ ? half_close_timeout_ms_ : idle_timeout_ms_;
-  if (now_ms < last_activity_ms_ + timeout) return arm();
-  if (client_lost_) return end(End::ClientReset, true);
-  if (phase_ == Phase::Finishing)
-    return fin_to_client_ ? end(End::Done, false) : end(End::HalfCloseIdle, true);
-  if (backend_lost_) return end(End::BackendReset, true);
-  end(half_closed() ? End::HalfCloseIdle : End::Idle, true);
+  if (idle_ms() >= timeout_ms()) {
+    const Relay::Over over = relay_.on_timeout();
+    return end(over.how, over.reset);
+  }
+  arm();
+  const bool woken = wake_pending_;
+  wake_pending_ = false;
+  if (woken) relay();
 }
 
 void Session::abort(End how) {
   end(how, true);
 }
 
-void Session::close_side(Fd& fd) {
+Session::Leaving Session::leave_backend() {
+  if (over() || phase_ == Phase::Waiting || !lease_.counts() || relay_.answer_is_whole())
+    return Leaving::Stays;
+  if (phase_ == Phase::Connecting) {
+    on_address_failed();
+    return Leaving::TriesAnother;
+  }
+  end(End::Killed, true);
+  return Leaving::Ended;
+}
+
+void Session::close(Fd fd) {
   if (fd && worker_.children_expected()) worker_.loop().unwatch(fd.get());
-  fd.reset();
 }
 
 void Session::give_sockets(std::vector<Fd>& out) {
-  if (client_) out.push_back(std::move(client_));
-  if (backend_) out.push_back(std::move(backend_));
+  relay_.give_sockets(out);
 }
 
 std::uint64_t Session::accepted_ms() const {
@@ -246,15 +216,16 @@ std::uint64_t Session::accepted_ms() const {
 
 void Session::end(End how, bool reset) {
   if (over()) return;
+  if (connecting()) worker_.waiting_room().leave(*this);
+  if (setup_ && connected_) end_probation();
   phase_ = Phase::Over;
-  unlink();
+  withdraw_shown();
+  Deadline::unlink();
   give_up_trial();
-  if (reset) {
-    if (client_ && !client_lost_) set_reset_on_close(client_.get());
-    if (backend_ && !backend_lost_) set_reset_on_close(backend_.get());
-  }
-  attempt_.reset();
+  if (reset) relay_.prepare_reset();
+  setup_.reset();
   auto backend = lease_.release();
+  if (backend && backend->waiting.load(std::memory_order_relaxed) > 0) worker_.waiting_room().freed(*backend);
   if (AccessLog& log = worker_.shared().access_log; log.enabled()) {
     const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
     const auto duration = worker_.loop().now() - accepted_;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "lb/balance/table.h"
@@ -10,8 +11,11 @@
 #include "lb/base/fd.h"
 #include "lb/base/state.h"
 #include "lb/net/loop.h"
+#include "lb/proxy/admission.h"
+#include "lb/proxy/attempts.h"
 #include "lb/proxy/deadlines.h"
-#include "lb/proxy/pump.h"
+#include "lb/proxy/relay.h"
+#include "lb/proxy/session_list.h"
 
 namespace weir {
 
@@ -39,21 +43,21 @@ struct BackendSide : Watcher {
 /// log. Lives on its worker's thread, owned by that Worker, which disposes of it after the batch of events in
 /// which it ended.
 ///
-///   Connecting ⇄ Waiting (own trouble, or a full unix backlog: tried again shortly)
-///   Connecting → Relaying → Over
-///                Relaying → Resetting → Over   one side is lost: what came before goes to the other side,
-///                then a reset Relaying → Finishing → Over   the backend has answered in full and is lost:
-///                the client is heard out
+///   Waiting ⇄ Connecting → Relaying → Over    what happens while relaying is the Relay's affair
+///   Relaying → Connecting                     the backend has accepted and ended before anything had passed
+///
+/// Waiting: for a first verdict, or for something that is short (WaitingRoom).
 ///
 /// An idle session is this object and its two sockets: no buffer, no pipe, no timer of its own.
-class Session final : private Deadline, private ClientSide, private BackendSide {
+class Session final : private Deadline, private ListPlace, private ClientSide, private BackendSide {
  public:
   struct Times {
     std::chrono::nanoseconds accepted;  ///< by the monotonic clock
     std::uint64_t last_activity_ms;
   };
 
-  Session(Worker& worker, Listener& listener, Fd client, const ClientAddress& address, std::uint64_t number);
+  Session(Worker& worker, Listener& listener, Permit permit, Fd client, const ClientAddress& address,
+          std::uint64_t number);
   ~Session();
 
   /// Picks a backend and begins to connect. May end the session.
@@ -61,101 +65,118 @@ class Session final : private Deadline, private ClientSide, private BackendSide 
   /// Goes on with what ran out of its budget.
   void resume();
   void on_deadline();
+  /// What it has waited for may be there.
+  void on_summoned();
   /// Ends it now, both sides with a reset. No-op when it is over.
   void abort(End how);
+  /// Its backend has gone down, and its sessions are not to stay. One that it has not accepted yet tries the
+  /// next; one that it has served whole, or that waits for another, goes on; any other ends.
+  enum class Leaving : std::uint8_t { Stays, TriesAnother, Ended };
+  Leaving leave_backend();
 
   static Session& of(Deadline& deadline) { return static_cast<Session&>(deadline); }
+  static Session& of(ListPlace& place) { return static_cast<Session&>(place); }
+  ListPlace& place() { return *this; }
 
   /// Once it is over: its sockets, to be closed by the Worker together with those of others.
   void give_sockets(std::vector<Fd>& out);
 
   bool over() const { return phase_ == Phase::Over; }
   bool connecting() const { return phase_ == Phase::Connecting || phase_ == Phase::Waiting; }
-  bool closing() const { return phase_ == Phase::Resetting || phase_ == Phase::Finishing; }
+  /// One side is gone, and the other one is being brought to its end.
+  bool closing() const { return phase_ == Phase::Relaying && relay_.closing(); }
+  /// One side has finished, and the other one goes on.
+  bool half_closed() const {
+    return phase_ == Phase::Relaying && patience_ == Relay::Patience::HalfClosed && !closing();
+  }
+  /// The backend has answered in full and is gone; the client is heard out.
+  bool hearing_out() const { return phase_ == Phase::Relaying && relay_.hearing_out(); }
+  /// Ends one that is heard out, cleanly, now or as soon as the client has taken the answer: for a process
+  /// that ends.
+  void finish_hearing_out();
   std::uint64_t number() const { return number_; }
   const ClientAddress& client_address() const { return client_address_; }
   Listener& listener() const { return listener_; }
   const BackendLoad* backend() const { return lease_.get(); }
-  Times times() const { return {accepted_, last_activity_ms_}; }
-  std::uint64_t bytes_to_backend() const { return to_backend_.delivered_bytes(); }
-  std::uint64_t bytes_to_client() const { return to_client_.delivered_bytes(); }
+  Times times() const;
+  std::uint64_t bytes_to_backend() const { return relay_.bytes_to_backend(); }
+  std::uint64_t bytes_to_client() const { return relay_.bytes_to_client(); }
 
-  bool queued = false;  ///< in the worker's list of those to resume
+  /// Whether it is in the worker's list of those to resume.
+  bool queued() const { return queued_; }
+  void set_queued(bool queued) { queued_ = queued; }
 
  private:
   friend struct ClientSide;
   friend struct BackendSide;
-  enum class Phase : std::uint8_t { Connecting, Waiting, Relaying, Resetting, Finishing, Over };
+  enum class Phase : std::uint8_t { Connecting, Waiting, Relaying, Over };
 
-  /// What only a session that is looking for a backend needs.
-  struct Attempt {
-    std::vector<BackendId> tried;
-    std::uint32_t addresses_tried = 0;  ///< of the backend in lease_
-    bool backlog_full = false;          ///< Waiting: for a unix backend to accept, not for a resource of ours
-    std::uint64_t wait_ms = 0;          ///< Waiting: before the next try
-    std::uint64_t give_up_ms =
-        0;  ///< Waiting: when this backend has had its connect_timeout; 0 = not yet waited
+  /// What only a session needs that looks for a backend, or whose backend has yet to show that it means it.
+  struct Setup {
+    Attempts attempts;
+    std::uint64_t probation_over_ms = 0;
+    std::uint16_t port = 0;  ///< of the backend that is connected to; 0 for a unix path
   };
-  void close_side(Fd& fd);
+
   // session_connect.cpp
-  Attempt& attempt();
-  void connect_next();
-  const Backend* pick_untried(const Pool& pool);
-  /// False: this backend has failed, take the next.
-  bool connect_to(const Backend& backend, const PoolSettings& settings);
-  bool on_start_failed(int error, const PoolSettings& settings);
+  void look_for_backend();
+  void take_backend(const Backend& backend);
+  /// Leaves a backend on trial, of which nothing has been learnt, to the next session.
+  void give_up_trial();
+  /// Nothing: it is under way, or done.
+  std::optional<ConnectFault> try_connect(const Attempts::Try& one, const std::vector<Address>& sources);
+  void wait_for(const Attempts::Wait& wait, const Pool* pool);
+  void close_backend();
   void on_connect_event(std::uint32_t seen);
   void on_connect_deadline();
   void on_connected();
   void on_address_failed();
+  /// The backend has accepted and ended before anything had passed: looks for another one. False when it has
+  /// been there too long for that, or the client has spoken meanwhile.
+  bool try_another();
+  /// It has served, or has had its time to.
+  void end_probation();
   void count_failure();
-  /// Leaves a backend on trial, of which nothing has been learnt, to the next session.
-  void give_up_trial();
 
   // session.cpp
   void on_client_events(std::uint32_t seen);
   void on_backend_events(std::uint32_t seen);
   void relay_in_turn();
   void relay();
-  void count_bytes(std::uint64_t to_backend, std::uint64_t to_client);
-  void settle(Pump::Outcome to_backend, Pump::Outcome to_client);
-  void reset_after_delivery(End how);
-  void finish_after_answer();
-  void poll_delivery();
+  void take(Relay::Step step);
+  void close(Fd fd);
+  void wake_in(std::uint32_t ms);
+  void withdraw_shown();
+  void touch();
+  /// What has passed since the last activity. Exact up to 49 days: kLongestTimeoutMs.
+  std::uint32_t idle_ms() const;
+  std::uint32_t timeout_ms() const;
   void arm();
   void end(End how, bool reset);
   std::uint64_t accepted_ms() const;
-  bool half_closed() const { return to_backend_.source_finished() || to_client_.source_finished(); }
-  bool lost_one() const { return client_lost_ || backend_lost_; }
 
   Worker& worker_;
   Listener& listener_;
-  Fd client_;
-  Fd backend_;
-  Pump to_backend_;
-  Pump to_client_;
-  Lease lease_;
-  std::unique_ptr<Attempt> attempt_;
+  Permit permit_;
+  [[no_unique_address]] Relay relay_;   // what follows may use the room at its end
+  std::uint32_t last_activity_ms_ = 0;  ///< of the loop's clock, modulo 2^32
+  [[no_unique_address]] Lease lease_;
+  std::uint32_t connect_us_ = 0;
+  std::unique_ptr<Setup> setup_;
   std::uint64_t number_;
   std::chrono::nanoseconds accepted_;
-  std::uint64_t last_activity_ms_;
-  std::uint32_t connect_us_ = 0;
   std::uint32_t idle_timeout_ms_ = 0;
   std::uint32_t half_close_timeout_ms_ = 0;
   ClientAddress client_address_;
   std::uint16_t attempts_ = 0;
   Phase phase_ = Phase::Connecting;
-  End ending_ = End::Done;          ///< what a Resetting session will have ended with
-  std::uint8_t poll_exponent_ = 0;  ///< Resetting: the next look at the target's queue is in 2^n ms
+  Relay::Patience patience_ : 2 = Relay::Patience::Idle;
   bool connected_ : 1 = false;
   bool trial_ : 1 = false;  ///< holds BackendLoad::trial_taken
-  bool client_lost_ : 1 = false;
-  bool backend_lost_ : 1 = false;
-  bool answer_complete_ : 1 = false;  ///< the backend's FIN came, before any reset of its
-  bool fin_to_backend_ : 1 = false;
-  bool fin_to_client_ : 1 = false;
   bool keepalive_set_ : 1 = false;
-  bool short_timeout_ : 1 = false;  ///< half_close_timeout is in force, no longer idle_timeout
+  bool queued_ : 1 = false;
+  bool shown_ : 1 = false;         ///< its connect, to the LoopGuard
+  bool wake_pending_ : 1 = false;  ///< the deadline is one that the relay asked for
 };
 
 }  // namespace weir

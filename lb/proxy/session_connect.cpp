@@ -1,3 +1,4 @@
+// A session before its backend has accepted, and for as long as it may turn out not to have meant it.
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -10,109 +11,108 @@
 namespace weir {
 namespace {
 
-/// Own trouble is tried again after 10, 20, 40, 80, 100, 100 … ms.
-constexpr std::uint64_t kFirstWaitMs = 10;
-constexpr std::uint64_t kLongestWaitMs = 100;
+/// A backend that ends the session within this time of its accept, before any byte has passed, has failed
+/// like one that refuses (spec.md, "What a backend is told").
+constexpr std::uint64_t kProbationMs = 1'000;
 
 bool has_unread_bytes(int fd) {
   char byte;
   return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
+/// Nothing is there to be read, and the end has not come either.
+bool is_silent(int fd) {
+  char byte;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+/// Whose trouble is none of a backend's.
+bool is_own(ConnectFault fault) {
+  return fault == ConnectFault::Shortage || fault == ConnectFault::NoSourcePort ||
+         fault == ConnectFault::AddressUnusable;
+}
+
 }  // namespace
 
-Session::Attempt& Session::attempt() {
-  if (!attempt_) attempt_ = std::make_unique<Attempt>();
-  return *attempt_;
-}
-
-const Backend* Session::pick_untried(const Pool& pool) {
+void Session::look_for_backend() {
+  Attempts& attempts = setup_->attempts;
+  // Kept, since a pool may be replaced while it is used.
+  const std::shared_ptr<const Pool> pool = listener_.pool();
   while (true) {
-    const std::span<const BackendId> tried =
-        attempt_ ? std::span<const BackendId>(attempt_->tried) : std::span<const BackendId>();
-    const Backend* const backend = pool.pick({client_address_, tried});
-    if (backend == nullptr) return nullptr;
-    // Only one session may try a backend that is on trial; for the others it is out of rotation.
-    trial_ = backend->on_trial && !backend->load->trial_taken.exchange(true);
-    if (!backend->on_trial || trial_) return backend;
-    attempt().tried.push_back(backend->id());
+    const Attempts::Next next = attempts.next(pool.get(), client_address_, worker_.now_ms());
+    if (attempts.take_blame()) count_failure();
+    attempts_ = attempts.count();
+    if (const auto* const wait = std::get_if<Attempts::Wait>(&next)) return wait_for(*wait, pool.get());
+    if (const auto* const give_up = std::get_if<Attempts::GiveUp>(&next)) return end(give_up->how, true);
+    const auto& one = std::get<Attempts::Try>(next);
+    if (lease_.get() != one.backend->load.get() || !lease_.counts()) take_backend(*one.backend);
+    const std::optional<ConnectFault> fault = try_connect(one, pool->settings().source);
+    if (!fault) return;
+    attempts.failed(*fault);
   }
 }
 
-void Session::connect_next() {
-  const Pool* const pool = listener_.pool();
-  while (pool != nullptr && attempts_ < pool->settings().connect_attempts) {
-    const Backend* const backend = pick_untried(*pool);
-    if (backend == nullptr) break;
-    ++attempts_;
-    lease_ = Lease(backend->load);
-    if (attempt_) {
-      attempt_->addresses_tried = 0;
-      attempt_->give_up_ms = attempt_->wait_ms = 0;
-    }
-    if (connect_to(*backend, pool->settings())) return;
-    attempt().tried.push_back(backend->id());
-  }
-  end(attempts_ == 0 ? End::NoBackend : End::ConnectFailed, true);
+void Session::take_backend(const Backend& backend) {
+  give_up_trial();
+  lease_ = Lease(backend.load);
+  trial_ = backend.for_one_session();
 }
 
-bool Session::connect_to(const Backend& backend, const PoolSettings& settings) {
-  std::uint32_t at = attempt_ ? attempt_->addresses_tried : 0;
-  for (; at < backend.addresses.size(); ++at) {
-    auto connecting = start_connect(backend.addresses[at]);
-    if (!connecting) {
-      const int error = connecting.error().code;
-      if (is_shortage(error) || error == EAGAIN || error == EADDRNOTAVAIL)
-        return on_start_failed(error, settings);
-      attempt().addresses_tried = at + 1;
-      continue;
-    }
-    backend_ = std::move(connecting->fd);
-    phase_ = Phase::Connecting;
-    if (!worker_.loop().watch(backend_.get(), static_cast<BackendSide&>(*this), events::kStream))
-      return on_start_failed(ENOMEM, settings);
-    worker_.deadlines().set(*this,
-                            worker_.now_ms() + static_cast<std::uint64_t>(settings.connect_timeout.count()));
-    if (connecting->connected) on_connected();
-    return true;
-  }
-  count_failure();
-  return false;
+void Session::give_up_trial() {
+  if (trial_) lease_.get()->trial_taken.store(false);
+  trial_ = false;
 }
 
-/// Weir's own trouble, or a unix backend whose backlog is full: never held against the backend. A shortage
-/// passes, so this backend is tried again shortly, within its connect_timeout; without a source port left for
-/// it, another one is.
-bool Session::on_start_failed(int error, const PoolSettings& settings) {
-  close_side(backend_);
-  to_client_.on_fresh_source();
-  if (error != EAGAIN) worker_.on_trouble({"connect", error});
-  if (error == EADDRNOTAVAIL) {
-    give_up_trial();
-    return false;
+std::optional<ConnectFault> Session::try_connect(const Attempts::Try& one,
+                                                 const std::vector<Address>& sources) {
+  if (!worker_.waiting_room().may_try(*this, *one.backend->load))
+    return one.address->is_unix() ? ConnectFault::BacklogFull : ConnectFault::NoSourcePort;
+  auto connecting = start_connect(*one.address, sources, sources.empty() ? 0 : worker_.next_turn());
+  if (!connecting) {
+    const Error& error = connecting.error();
+    const ConnectFault fault = classify_connect_error(error.code, *one.address);
+    if (is_own(fault)) worker_.on_trouble({error.message == "bind" ? "bind" : "connect", error.code});
+    return fault;
   }
-  const std::uint64_t now_ms = worker_.now_ms();
-  Attempt& waiting = attempt();
-  if (waiting.give_up_ms == 0)
-    waiting.give_up_ms = now_ms + static_cast<std::uint64_t>(settings.connect_timeout.count());
-  waiting.wait_ms = std::clamp(waiting.wait_ms * 2, kFirstWaitMs, kLongestWaitMs);
-  waiting.backlog_full = error == EAGAIN;
+  shown_ = worker_.on_connecting(one.backend->id(), connecting->fd.get());
+  relay_.attach_backend(std::move(connecting->fd), one.address->is_unix() ? Source::Unix : Source::Tcp);
+  if (!worker_.loop().watch(relay_.backend_fd(), static_cast<BackendSide&>(*this), events::kStream)) {
+    close_backend();
+    worker_.on_trouble({"connect", ENOMEM});
+    return ConnectFault::Shortage;
+  }
+  if (phase_ == Phase::Waiting) worker_.waiting_room().leave(*this);
+  phase_ = Phase::Connecting;
+  setup_->port = one.address->port();
+  worker_.deadlines().set(*this, one.until_ms);
+  if (connecting->connected) on_connected();
+  return std::nullopt;
+}
+
+void Session::wait_for(const Attempts::Wait& wait, const Pool* pool) {
   phase_ = Phase::Waiting;
-  worker_.deadlines().set(*this, std::min(now_ms + waiting.wait_ms, waiting.give_up_ms));
-  return true;
+  if (wait.key.why == WaitFor::FirstVerdict || wait.key.why == WaitFor::SourcePort) {
+    give_up_trial();
+    if (lease_) lease_.end_count();
+  }
+  worker_.deadlines().set(*this, wait.until_ms);
+  const Backend* const backend = wait.key.backend != 0 ? pool->find(wait.key.backend) : nullptr;
+  worker_.waiting_room().enter(*this, wait.key, backend != nullptr ? backend->load : nullptr);
+}
+
+void Session::on_summoned() {
+  setup_->attempts.resume();
+  look_for_backend();
+}
+
+void Session::close_backend() {
+  withdraw_shown();
+  close(relay_.detach_backend());
 }
 
 void Session::on_connect_deadline() {
   if (phase_ == Phase::Connecting) return on_address_failed();
-  const Pool* const pool = listener_.pool();
-  const Backend* const backend = pool != nullptr ? pool->find(lease_.get()->id) : nullptr;
-  const bool in_time = worker_.now_ms() < attempt_->give_up_ms;
-  if (in_time && backend != nullptr && connect_to(*backend, pool->settings())) return;
-  // A backend that kept its backlog full all the while is at fault; our own shortage is not its affair.
-  if (!in_time && attempt_->backlog_full) count_failure();
-  give_up_trial();
-  attempt_->tried.push_back(lease_.get()->id);
-  connect_next();
+  look_for_backend();
 }
 
 void Session::on_connect_event(std::uint32_t seen) {
@@ -120,55 +120,63 @@ void Session::on_connect_event(std::uint32_t seen) {
     if ((seen & events::kWritable) != 0) on_connected();
     return;
   }
-  const int fd = backend_.get();
+  const int fd = relay_.backend_fd();
   const int error = take_socket_error(fd);
   // It had accepted, and answered or finished, before it reset: what it sent is an answer. EPIPE: the reset
   // came after a FIN.
   if (error == EPIPE || (error == ECONNRESET && has_unread_bytes(fd))) {
-    backend_lost_ = true;
-    to_backend_.fail_sink(error);
+    relay_.lose_backend(error);
     return on_connected();
   }
   on_address_failed();
 }
 
+void Session::on_address_failed() {
+  close_backend();
+  setup_->attempts.failed(ConnectFault::Backend);
+  look_for_backend();
+}
+
 void Session::on_connected() {
+  // Nobody listens there: the socket has met itself. Whoever wants to bind that port must not find a
+  // TIME_WAIT.
+  if (worker_.may_meet_itself(setup_->port) && is_self_connected(relay_.backend_fd())) {
+    set_reset_on_close(relay_.backend_fd());
+    return on_address_failed();
+  }
   connected_ = true;
   trial_ = false;
-  attempt_.reset();
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(worker_.loop().now() - accepted_);
   connect_us_ = static_cast<std::uint32_t>(took.count());
-  BackendLoad& load = *lease_.get();
-  WorkerTotals::add(load.per_worker[worker_.index()].sessions, 1);
-  if (load.failures_in_a_row.load(std::memory_order_relaxed) != 0) {
-    load.failures_in_a_row.store(0);
-    if (!load.report_pending.exchange(true)) worker_.shared().on_connects_changed(lease_.load());
-  }
-  to_backend_.on_fresh_sink();
+  WorkerTotals::add(lease_.get()->per_worker[worker_.index()].sessions, 1);
+  relay_.start();
+  relay_.refuse_untouched(true);
   phase_ = Phase::Relaying;
-  last_activity_ms_ = worker_.now_ms();
+  touch();
+  setup_->probation_over_ms = worker_.now_ms() + kProbationMs;
   arm();
   relay();
 }
 
-void Session::on_address_failed() {
-  close_side(backend_);
-  to_client_.on_fresh_source();
-  const Pool* const pool = listener_.pool();
-  const BackendId id = lease_.get()->id;
-  const Backend* const backend = pool != nullptr ? pool->find(id) : nullptr;
-  ++attempt().addresses_tried;
-  if (backend == nullptr)
-    count_failure();
-  else if (connect_to(*backend, pool->settings()))
-    return;
-  attempt_->tried.push_back(id);
-  connect_next();
+bool Session::try_another() {
+  if (setup_ == nullptr || worker_.now_ms() >= setup_->probation_over_ms) return false;
+  // The client's event may come later in the same batch as the backend's: the socket itself is asked.
+  if (!is_silent(relay_.client_fd())) return false;
+  close_backend();
+  connected_ = false;
+  setup_->attempts.ended_at_once();
+  phase_ = Phase::Connecting;
+  look_for_backend();
+  return true;
 }
 
-void Session::give_up_trial() {
-  if (trial_) lease_.get()->trial_taken.store(false);
-  trial_ = false;
+void Session::end_probation() {
+  setup_.reset();
+  relay_.refuse_untouched(false);
+  BackendLoad& load = *lease_.get();
+  if (load.failures_in_a_row.load(std::memory_order_relaxed) == 0) return;
+  load.failures_in_a_row.store(0);
+  if (!load.report_pending.exchange(true)) worker_.shared().on_connects_changed(lease_.load());
 }
 
 void Session::count_failure() {

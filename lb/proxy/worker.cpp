@@ -21,16 +21,20 @@ Worker::Worker(std::uint32_t index, WorkerShared& shared, std::unique_ptr<Loop> 
       shared_(shared),
       loop_(std::move(loop)),
       buffer_(std::make_unique<std::byte[]>(kReadBufferBytes)),
-      pipes_(shared.workers),
+      pipes_(shared.pipes),
       pump_context_{{buffer_.get(), kReadBufferBytes}, pipes_},
       deadlines_(now_ms()),
-      table_(std::make_shared<Table>()) {
+      table_(std::make_shared<const Table>()),
+      waiting_room_(index, shared.admission, shared.wait_list) {
+  if (shared_.loops != nullptr) loops_.emplace(*shared_.loops);
   loop_->set_turn(this);
 }
 
 Worker::~Worker() {
   stop();
-  deadlines_.for_each([](Deadline& deadline) { Session::of(deadline).abort(End::Shutdown); });
+  sweeper_.abandon();
+  for (ListPlace* place = sessions_.first(); place != nullptr; place = sessions_.after(*place))
+    Session::of(*place).abort(End::Shutdown);
   dispose_of_ended();
 }
 
@@ -51,7 +55,22 @@ std::uint64_t Worker::now_ms() const {
 
 void Worker::adopt(std::shared_ptr<const Table> table) {
   if (table->generation >= table_->generation) table_ = std::move(table);
-  for (auto& listener : listeners_) listener->set_pool(table_->find(listener->load().pool));
+  give_pools();
+}
+
+void Worker::give_pools() {
+  bool changed = false;
+  for (auto& listener : listeners_) {
+    auto pool = table_->find(listener->load().pool);
+    // Its socket has moved on, and its pool is no more: who still looks for a backend has the new one's.
+    if (pool == nullptr && !listener->is_open())
+      for (const Listener* const heir : find_listeners(listener->id()))
+        pool = table_->find(heir->load().pool);
+    if (pool != nullptr) changed = listener->set_pool(std::move(pool)) || changed;
+  }
+  if (!changed) return;
+  waiting_room_.pools_changed();
+  more_verdicts_ = true;
 }
 
 std::vector<Listener*> Worker::find_listeners(std::uint32_t id) const {
@@ -62,35 +81,75 @@ std::vector<Listener*> Worker::find_listeners(std::uint32_t id) const {
 }
 
 void Worker::add_listener(std::uint32_t id, ListenerLoad& load, Fd fd, bool shared) {
-  auto& listener =
-      listeners_.emplace_back(std::make_unique<Listener>(*this, id, load, std::move(fd), shared));
-  listener->set_pool(table_->find(load.pool));
+  auto& listener = listeners_.emplace_back(
+      std::make_unique<Listener>(*this, id, load, std::move(fd), shared, table_->find(load.pool)));
   listener->open();
 }
 
 void Worker::move_listener(std::uint32_t id, ListenerLoad& load) {
+  if (const auto close = find_close(id); close != closes_.end()) closes_.erase(close);
   for (Listener* const from : find_listeners(id)) {
     const bool shared = from->is_shared();
+    std::erase(closing_listeners_, from);
     add_listener(id, load, from->release(), shared);
   }
+  give_pools();
 }
 
-void Worker::close_listener(std::uint32_t id) {
-  for (Listener* const listener : find_listeners(id)) listener->close();
+std::vector<Worker::Close>::iterator Worker::find_close(std::uint32_t id) {
+  return std::find_if(closes_.begin(), closes_.end(), [&](const Close& close) { return close.id == id; });
+}
+
+void Worker::close_listener(std::uint32_t id, std::shared_ptr<CloseOrder> order) {
+  // One that is there has been taken back.
+  if (const auto close = find_close(id); close != closes_.end()) closes_.erase(close);
+  const auto listeners = find_listeners(id);
+  if (listeners.empty()) {
+    if (order->begin()) order->done();
+    return;
+  }
+  closes_.push_back({id, std::move(order)});
+  for (Listener* const listener : listeners) close(*listener);
+}
+
+void Worker::close(Listener& listener) {
+  if (!listener.is_closing()) closing_listeners_.push_back(&listener);
+  listener.close();
+}
+
+void Worker::close_all_listeners() {
+  for (auto& listener : listeners_)
+    if (listener->is_open()) close(*listener);
+}
+
+void Worker::step_closing_listeners() {
+  for (Listener* const listener : closing_listeners_) listener->close_step();
+  std::erase_if(closing_listeners_, [](const Listener* listener) { return !listener->is_closing(); });
+}
+
+bool Worker::may_close(const Listener& listener) {
+  const auto close = find_close(listener.id());
+  return close == closes_.end() || find_listeners(listener.id()).size() > 1 || close->order->begin();
+}
+
+void Worker::on_listener_closed(std::uint32_t id) {
+  const auto close = find_close(id);
+  if (close == closes_.end() || !find_listeners(id).empty()) return;
+  const auto order = std::move(close->order);
+  closes_.erase(close);
+  order->done();
 }
 
 void Worker::leave_listener(std::uint32_t id) {
-  for (Listener* const listener : find_listeners(id)) listener->leave();
+  for (Listener* const listener : find_listeners(id)) {
+    std::erase(closing_listeners_, listener);
+    listener->leave();
+  }
 }
 
 void Worker::duplicate_listeners(std::vector<Fd>& out) const {
   for (const auto& listener : listeners_)
-    if (listener->is_open() && !listener->is_closing())
-      out.emplace_back(fcntl(listener->fd(), F_DUPFD_CLOEXEC, 3));
-}
-
-void Worker::close_all_listeners() {
-  for (auto& listener : listeners_) listener->close();
+    if (listener->is_open()) out.emplace_back(fcntl(listener->fd(), F_DUPFD_CLOEXEC, 3));
 }
 
 void Worker::resume_listeners() {
@@ -98,33 +157,44 @@ void Worker::resume_listeners() {
   for (auto& listener : listeners_) listener->resume();
 }
 
-std::size_t Worker::abort_sessions(const std::function<bool(const Session&)>& which, End how) {
-  std::size_t aborted = 0;
-  deadlines_.for_each([&](Deadline& deadline) {
-    Session& session = Session::of(deadline);
-    if (!which(session)) return;
-    session.abort(how);
-    ++aborted;
-  });
-  // Whoever asked for it may look at the counts as soon as this is answered.
-  hand_on_places();
-  return aborted;
+void Worker::release_idle_pipes() {
+  if (pipes_.release_idle()) shared_.admission.wake_waiting();
 }
 
-void Worker::visit_sessions(const std::function<void(const Session&)>& visit) {
-  deadlines_.for_each([&](Deadline& deadline) { visit(Session::of(deadline)); });
+void Worker::on_descriptors_short() {
+  // The others only where it may help: their pipes are what is taken beyond the sessions' descriptors.
+  if (pipes_.release_idle()) return shared_.admission.wake_waiting();
+  if (shared_.pipes.bytes() > 0) shared_.reclaim();
 }
 
-void Worker::start_session(Listener& listener, Fd client, const ClientAddress& address) {
+void Worker::wind_up() {
+  winding_up_ = true;
+  sweep(
+      [](Session& session) {
+        if (!session.hearing_out()) return false;
+        session.finish_hearing_out();
+        return true;
+      },
+      [] {});
+}
+
+void Worker::sweep(Sweeper::Visit visit, Sweeper::Done done) {
+  sweeper_.begin(sessions_, next_session_, std::move(visit), std::move(done));
+}
+
+void Worker::start_session(Listener& listener, Permit permit, Fd client, const ClientAddress& address) {
   ++listener.sessions;
-  // Owned by its entry in the wheel until it is over: a session always has a deadline.
-  auto* const session = new Session(*this, listener, std::move(client), address, next_session_++);
+  auto* const session =
+      new Session(*this, listener, std::move(permit), std::move(client), address, next_session_++);
+  sessions_.append(session->place());
+  // A client that has come round through a backend that leads back to Weir.
+  if (loops_ && loops_->comes_back(address, now_ms())) return session->abort(End::NoBackend);
   session->start();
 }
 
 void Worker::run_again(Session& session) {
-  if (session.queued) return;
-  session.queued = true;
+  if (session.queued()) return;
+  session.set_queued(true);
   run_again_.push_back(&session);
 }
 
@@ -145,49 +215,70 @@ void Worker::dispose_of_ended() {
   if (children_expected())
     for (const Fd& fd : closing_) loop_->unwatch(fd.get());
   close_together(closing_);
-  // A place is free once the descriptors are.
-  for (const auto& session : ended_) {
-    --session->listener().sessions;
-    shared_.gate.leave(session->listener().load());
-  }
+  for (const auto& session : ended_) --session->listener().sessions;
+  // Their permits go with them: places are free once the descriptors are.
   ended_.clear();
+  std::erase_if(closing_listeners_, [](const Listener* listener) { return !listener->is_closing(); });
   std::erase_if(listeners_,
                 [](const auto& listener) { return !listener->is_open() && listener->sessions == 0; });
-}
-
-void Worker::hand_on_places() {
-  if (ended_.empty()) return;
-  dispose_of_ended();
-  if (shared_.gate.take_waiting()) shared_.wake_all();
   if (retry_listeners_ms_ != 0) resume_listeners();
+  if (shared_.admission.short_of_descriptors()) shared_.wait_list->wake({WaitFor::Descriptor, 0});
 }
 
 void Worker::resume_queued() {
   running_.swap(run_again_);
   auto next = running_.begin();
-  for (; next != running_.end() && pump_context_.moved_bytes < kBulkBytes; ++next) {
-    (*next)->queued = false;
+  for (; next != running_.end() && !pump_context_.turn_is_spent(); ++next) {
+    (*next)->set_queued(false);
     (*next)->resume();
   }
   run_again_.insert(run_again_.begin(), next, running_.end());
   running_.clear();
 }
 
+void Worker::expire_some() {
+  for (std::size_t n = 0; n < kExpiriesPerTurn; ++n) {
+    Deadline* const deadline = deadlines_.expire_one(now_ms());
+    if (deadline == nullptr) return;
+    Session::of(*deadline).on_deadline();
+  }
+}
+
+bool Worker::busy() const {
+  const bool closing = std::any_of(closing_listeners_.begin(), closing_listeners_.end(),
+                                   [](const Listener* listener) { return listener->has_work(); });
+  return closing || !run_again_.empty() || !ended_.empty() || sweeper_.busy() || more_verdicts_;
+}
+
+bool Worker::catching_up(std::uint64_t now) {
+  if (now >= last_turn_ms_ + kStallMs) catch_up_turns_ = kMostCatchUpTurns;
+  last_turn_ms_ = now;
+  if (!loop_->batch_was_full()) catch_up_turns_ = 0;
+  return catch_up_turns_ > 0 && catch_up_turns_-- > 0;
+}
+
 Millis Worker::on_turn_end() {
   ++turn_;
-  hand_on_places();
+  const std::uint64_t now = now_ms();
+  const bool may_expire = !catching_up(now);
+  if (pipes_.tick(now)) shared_.admission.wake_waiting();
+  dispose_of_ended();
   pump_context_.moved_bytes = 0;
   if (!run_again_.empty()) resume_queued();
   pump_context_.moved_bytes = 0;
-  while (Deadline* const deadline = deadlines_.expire_one(now_ms())) Session::of(*deadline).on_deadline();
-  hand_on_places();
-  if (retry_listeners_ms_ != 0 && now_ms() >= retry_listeners_ms_) resume_listeners();
-  // What a listener accepted just now may have ended at once.
-  if (!run_again_.empty() || !ended_.empty()) return Millis(0);
+  if (may_expire) expire_some();
+  if (!closing_listeners_.empty()) step_closing_listeners();
+  if (more_verdicts_) more_verdicts_ = waiting_room_.step();
+  if (sweeper_.busy()) sweeper_.step(sessions_);
+  dispose_of_ended();
+  sweeper_.say_done();
+  if (retry_listeners_ms_ != 0 && now >= retry_listeners_ms_) resume_listeners();
+  if (busy()) return Millis(0);
   auto next = deadlines_.next_ms();
+  if (const auto due = pipes_.due_ms()) next = std::min(next.value_or(*due), *due);
   if (retry_listeners_ms_ != 0) next = std::min(next.value_or(retry_listeners_ms_), retry_listeners_ms_);
   if (!next) return Millis(-1);
-  return Millis(*next > now_ms() ? *next - now_ms() : 0);
+  return Millis(*next > now ? *next - now : 0);
 }
 
 }  // namespace weir

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -12,25 +13,33 @@
 #include "lb/balance/table.h"
 #include "lb/base/error.h"
 #include "lb/net/loop.h"
+#include "lb/net/socket.h"
 #include "lb/proxy/access_log.h"
+#include "lb/proxy/admission.h"
+#include "lb/proxy/close_order.h"
 #include "lb/proxy/deadlines.h"
-#include "lb/proxy/gate.h"
 #include "lb/proxy/listener.h"
+#include "lb/proxy/loop_guard.h"
 #include "lb/proxy/pipe_pool.h"
 #include "lb/proxy/pump.h"
 #include "lb/proxy/session.h"
+#include "lb/proxy/session_list.h"
+#include "lb/proxy/sweep.h"
+#include "lb/proxy/wait_list.h"
+#include "lb/proxy/waiting_room.h"
 
 namespace weir {
 
 /// Weir's own trouble, never a backend's: no descriptors, no memory for sockets, no source port.
 struct Trouble {
-  const char* doing;  ///< "accept" or "connect"
+  const char* doing;  ///< "accept", "bind", "connect" or "relay"
   int error;
 };
 
 /// What all workers share. Made before them, outlives them.
 struct WorkerShared {
-  Gate& gate;
+  Admission& admission;
+  PipeAllowance& pipes;
   AccessLog& access_log;
   std::uint32_t workers;
   /// Called on a worker's thread; must not block. A backend's failures_in_a_row has changed in a way the
@@ -38,8 +47,12 @@ struct WorkerShared {
   std::function<void(const std::shared_ptr<BackendLoad>&)> on_connects_changed;
   /// Called on a worker's thread, at most once a second for each worker; must not block.
   std::function<void(std::uint32_t worker, Trouble)> on_trouble;
-  /// Wakes the listeners of every worker after a place has become free (Gate). Any worker's thread.
-  std::function<void()> wake_all;
+  /// Descriptors are short: every worker is to give back its idle pipes. Called on a worker's thread.
+  std::function<void()> reclaim;
+  /// Set once the workers are made, before they run.
+  WaitList* wait_list = nullptr;
+  /// Null: nobody looks for backends that lead back to Weir.
+  LoopGuard* loops = nullptr;
 };
 
 /// One event-loop thread: its listening sockets, its sessions, the buffers it lends them. Reads the Table it
@@ -59,28 +72,36 @@ class Worker final : private LoopTurn {
 
   // All that follows: on the worker's thread.
 
-  /// From now on sessions are served by this Table, unless a newer one is in use already.
+  /// From now on sessions are served by this Table, unless a newer one is in use already. A listener whose
+  /// pool is not in it keeps the version that it has.
   void adopt(std::shared_ptr<const Table> table);
   /// Accepts on `fd`. `shared`: other workers accept on the same socket.
   void add_listener(std::uint32_t id, ListenerLoad& load, Fd fd, bool shared);
-  /// The socket goes on under another name or for another pool; sessions that it has brought stay with the
-  /// old one.
+  /// The socket goes on under another name or for another pool, also when its close has been taken back;
+  /// sessions that it has brought stay with the old one.
   void move_listener(std::uint32_t id, ListenerLoad& load);
-  /// Serves whoever is in the kernel's queue, then closes the socket.
-  void close_listener(std::uint32_t id);
+  /// Serves whoever is in the kernel's queue, then closes the socket, unless the order is taken back.
+  void close_listener(std::uint32_t id, std::shared_ptr<CloseOrder> order);
   void close_all_listeners();
   /// Closes the socket, whose queue another process serves from now on.
   void leave_listener(std::uint32_t id);
-  /// A duplicate of every listening socket that is open and not being closed, for another process.
+  /// A duplicate of every listening socket that is open, for another process. One that is being closed too:
+  /// if the other wants its address, it is neither free nor a stranger's.
   void duplicate_listeners(std::vector<Fd>& out) const;
   /// Accepts on where a limit or a shortage had stopped it.
   void resume_listeners();
+  /// Gives back what others need more.
+  void release_idle_pipes();
+  WaitingRoom& waiting_room() { return waiting_room_; }
   /// From the next post on, or until it is taken back as often as it was said, this process starts children.
   /// Between its fork and its exec a child holds every session's sockets too: closing them is then not enough
   /// to take them out of the epoll set, and their events would come for sessions that are no more.
   void expect_children(bool expected) { children_expected_ += expected ? 1 : -1; }
-  std::size_t abort_sessions(const std::function<bool(const Session&)>& which, End how);
-  void visit_sessions(const std::function<void(const Session&)>& visit);
+  /// Visits each session that there is now (Sweeper). When `done` is called, those that were ended have been
+  /// disposed of: whoever asked for it may look at the counts.
+  void sweep(Sweeper::Visit visit, Sweeper::Done done);
+  /// The process ends: sessions that only hear their client out do not keep it.
+  void wind_up();
 
   // For this room.
 
@@ -90,41 +111,75 @@ class Worker final : private LoopTurn {
   Deadlines& deadlines() { return deadlines_; }
   /// Sockets leave the epoll set before they are closed: two system calls more for each session.
   bool children_expected() const { return children_expected_ > 0; }
+  bool winding_up() const { return winding_up_; }
   std::uint32_t index() const { return index_; }
+  /// A connection to that port may have met itself.
+  bool may_meet_itself(std::uint16_t port) const { return local_ports_.contains(port); }
+  /// Counts the connects that have sources to choose from.
+  std::size_t next_turn() { return connect_turns_++; }
   std::uint64_t now_ms() const;
   std::uint64_t turn() const { return turn_; }  ///< counts the batches of events
   const std::shared_ptr<const Table>& table() const { return table_; }
 
-  void start_session(Listener& listener, Fd client, const ClientAddress& address);
+  /// Asked by a listener whose queue has been served out.
+  bool may_close(const Listener& listener);
+  void on_listener_closed(std::uint32_t id);
+  void start_session(Listener& listener, Permit permit, Fd client, const ClientAddress& address);
   /// Resumes it at the end of this turn, or of a later one: in the order of the calls.
   void run_again(Session& session);
   /// A bulk session with an event has to queue (run_again): others do already, or the turn has had its bytes.
   /// Small messages go past.
-  bool bulk_waits() const { return !run_again_.empty() || pump_context_.moved_bytes >= kBulkBytes; }
+  bool bulk_waits() const { return !run_again_.empty() || pump_context_.turn_is_spent(); }
   /// The session is over: at the end of the turn its sockets are closed, its place is free, and it is gone.
   void on_session_over(Session& session);
   void on_trouble(Trouble trouble);
+  /// Somebody could not come in for want of descriptors: idle pipes are given back, everywhere.
+  void on_descriptors_short();
+  /// A connect to `backend` has been started on `fd`. True when it has been shown to the LoopGuard, as a few
+  /// are.
+  bool on_connecting(BackendId backend, int fd) {
+    return loops_ && loops_->connecting(backend, fd, now_ms());
+  }
+  /// What was shown is a real backend's: it has spoken, or its socket is about to be closed.
+  void withdraw_shown(int fd) { loops_->withdraw(fd); }
   /// A listener that ran out of descriptors is tried again after a while, or when a session ends.
   void retry_listeners_later() { retry_listeners_ms_ = now_ms() + kListenerRetryMs; }
 
  private:
   static constexpr std::uint64_t kListenerRetryMs = 100;
   static constexpr std::size_t kReadBufferBytes = 64 * 1024;
-  /// What bulk sessions may move in a turn as their events come, and again at its end. However many there
-  /// are, a message that comes in meanwhile waits for no more than that: 1 to 2 ms.
-  static constexpr std::uint64_t kBulkBytes = 2 * 1024 * 1024;
+  /// Deadlines that come due in one turn; each may end a session.
+  static constexpr std::size_t kExpiriesPerTurn = 32;
+  static constexpr std::uint64_t kStallMs = 100;
+  static constexpr std::uint32_t kMostCatchUpTurns = 4'096;  ///< a million events
+
+  struct Close {
+    std::uint32_t id;
+    std::shared_ptr<CloseOrder> order;
+  };
+  /// The order to close this id, or none.
+  std::vector<Close>::iterator find_close(std::uint32_t id);
 
   Worker(std::uint32_t index, WorkerShared& shared, std::unique_ptr<Loop> loop);
   Millis on_turn_end() override;
+  /// To every listener the newest version of its pool.
+  void give_pools();
   void resume_queued();
   void dispose_of_ended();
-  /// Disposes of the sessions that are over, and lets those in who wait for their places.
-  void hand_on_places();
+  void close(Listener& listener);
+  void step_closing_listeners();
+  void expire_some();
+  /// After a stall of the process, or of the machine, events wait in the kernel that are older than the
+  /// deadlines: these come after them. For a while at most, since a full machine has full batches always.
+  bool catching_up(std::uint64_t now);
+  bool busy() const;
   /// Usually one; several when this worker serves sockets of workers that are no more.
   std::vector<Listener*> find_listeners(std::uint32_t id) const;
 
   const std::uint32_t index_;
+  const PortRange local_ports_ = local_port_range();
   WorkerShared& shared_;
+  std::optional<LoopGuard::Watch> loops_;
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<std::byte[]> buffer_;
   PipePool pipes_;
@@ -132,12 +187,22 @@ class Worker final : private LoopTurn {
   Deadlines deadlines_;
   std::shared_ptr<const Table> table_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<Close> closes_;  // not done and, as far as is known here, not taken back
+  std::vector<Listener*> closing_listeners_;
+  SessionList sessions_;  // owned: each is deleted by dispose_of_ended(), or by the destructor
+  Sweeper sweeper_;
+  WaitingRoom waiting_room_;
   std::vector<Session*> run_again_;  // in the order of their turns
   std::vector<Session*> running_;    // empty but for its capacity, outside resume_queued()
   std::vector<std::unique_ptr<Session>> ended_;
   std::vector<Fd> closing_;  // empty but for its capacity, between disposals
   int children_expected_ = 0;
+  bool winding_up_ = false;
   std::uint64_t next_session_ = 1;
+  std::size_t connect_turns_ = 0;
+  std::uint64_t last_turn_ms_ = 0;
+  std::uint32_t catch_up_turns_ = 0;
+  bool more_verdicts_ = false;  ///< sessions have still to look at what has come
   std::uint64_t turn_ = 0;
   std::uint64_t retry_listeners_ms_ = 0;  ///< 0 = nobody waits for descriptors
   std::uint64_t trouble_said_ms_ = 0;

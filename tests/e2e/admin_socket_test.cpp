@@ -1,6 +1,7 @@
 // The admin socket under strangers, nonsense and crowds.
 #include <fmt/format.h>
 #include <grp.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -217,6 +218,72 @@ TEST_CASE("a thousand idle admin connections cost bounded memory and no traffic"
   CHECK(weir.status({"status"}) == 0);
 }
 
+TEST_CASE("callers who say nothing, drip or take no answers lock no operator out") {
+  raise_descriptor_limit();
+  Operated weir(lettered(1));
+  constexpr std::string_view kRequest = "GET /v1/status HTTP/1.1\r\nHost: weir\r\nX-Padding: ";
+  const std::string way = GENERATE("silent", "dripping", "taking no answers");
+  INFO(way);
+  std::vector<Stream> callers;
+  for (int i = 0; i < 100; ++i) {
+    callers.push_back(Stream::connect(unix_address(weir)));
+    if (way == "dripping") callers.back().send_all(kRequest);
+    if (way == "taking no answers")
+      for (int n = 0; n < 5; ++n) callers.back().send_some("GET /v1/status HTTP/1.1\r\nHost: weir\r\n\r\n");
+  }
+  std::atomic<bool> stop{false};
+  std::thread dripping([&] {
+    while (way == "dripping" && !stop) {
+      for (Stream& caller : callers) try {
+          caller.send_some("x");
+        } catch (const StreamError&) {
+        }
+      std::this_thread::sleep_for(200ms);
+    }
+  });
+  for (int i = 0; i < 5; ++i) CHECK(weir.status({"status"}) == 0);
+  stop = true;
+  dripping.join();
+  CHECK(weir.process().descriptors() < 200);
+}
+
+TEST_CASE("a request that does not come to its end within 10 s is given up") {
+  Operated weir(lettered(1));
+  Stream caller = Stream::connect(unix_address(weir));
+  caller.send_all("GET /v1/status HTTP/1.1\r\nHost: weir\r\nX-Padding: ");
+  const auto begin = Clock::now();
+  const bool ended = eventually(patient(20s), [&] {
+    try {
+      caller.send_all("x");
+    } catch (const StreamError&) {
+      return true;
+    }
+    std::this_thread::sleep_for(200ms);
+    return false;
+  });
+  CHECK(ended);
+  CHECK(since(begin) > 9s);
+}
+
+TEST_CASE("a limit on open files below those that are open leaves the admin socket answering and calm") {
+  raise_descriptor_limit();
+  Operated weir(lettered(1));
+  std::vector<Stream> clients;
+  for (std::size_t i = 0; i < 100; ++i) clients.push_back(weir.connect());
+  for (Stream& client : clients) REQUIRE(client.recv_exact(1) == "a");
+  const rlimit lowered{64, raise_descriptor_limit()};
+  REQUIRE(::prlimit(weir.process().pid(), RLIMIT_NOFILE, &lowered, nullptr) == 0);
+  for (int i = 0; i < 20; ++i) CHECK(weir.status({"status"}) == 0);
+  std::vector<Stream> callers;
+  for (int i = 0; i < 20; ++i) callers.push_back(Stream::connect(unix_address(weir)));
+  const double cpu = weir.process().cpu_seconds();
+  std::this_thread::sleep_for(1s);
+  CHECK(weir.process().cpu_seconds() - cpu < (kSanitized ? 0.5 : 0.2));
+  callers.clear();
+  CHECK(weir.status({"status"}) == 0);
+  for (Stream& client : clients) CHECK(client.echoes("not concerned"));
+}
+
 TEST_CASE("newlines and escapes of a command stay escaped in the log") {
   Operated weir(lettered(2));
   const std::string evil = "web/x\nforged line\x1b[31m\"\\";
@@ -288,4 +355,69 @@ TEST_CASE("fifty clients that toggle a backend under load break nothing and the 
   weir.restart();
   CHECK(weir.backend_status("b").at("admin") == "drained");
   CHECK(weir.backend_status("a").at("admin") == "enabled");
+}
+
+TEST_CASE("on the read-only socket everything can be seen and nothing be changed") {
+  SimpleConfig config;
+  const TempDir dir;
+  config.backends = {};
+  FakeBackend backend(lettered(1)[0]);
+  const FreePort port;
+  config = with_socket(port, backend, dir.file("weir.sock"));
+  config.admin += fmt::format("\nread_only_socket = \"{}\"", dir.file("look.sock"));
+  WeirDaemon weir(config);
+  CHECK((mode_of(dir.file("look.sock")) & 0777U) == 0666U);
+  const auto look = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), weir_binary());
+    arguments.insert(arguments.end(), {"--socket", dir.file("look.sock")});
+    return run_program(std::move(arguments));
+  };
+  CHECK(look({"status"}).status == 0);
+  CHECK(look({"sessions"}).status == 0);
+  CHECK(look({"explain", "web", "10.0.0.1"}).status == 0);
+  for (const std::vector<std::string>& change : {std::vector<std::string>{"drain", "web/a", "--force"},
+                                                 {"weight", "web/a", "5"},
+                                                 {"reload"},
+                                                 {"kill", "--pool", "web"},
+                                                 {"remove", "web/a", "--force"},
+                                                 {"add", "web", "b", "127.0.0.1:9"},
+                                                 {"upgrade"},
+                                                 {"check", "-c", weir.config_file(), "--diff"}}) {
+    const Finished finished = look(change);
+    INFO(change.front());
+    CHECK(finished.status == 1);
+    CHECK_THAT(finished.err, Contains("this socket is for looking only"));
+  }
+  CHECK(run_program({weir_binary(), "weight", "web/a", "5", "--socket", dir.file("weir.sock")}).status == 0);
+  CHECK(weir.stop() == 0);
+  CHECK_FALSE(std::filesystem::exists(dir.file("look.sock")));
+}
+
+TEST_CASE("somebody else who may use the admin socket may have no other program started") {
+  if (::geteuid() != 0) {
+    WARN("skipped: only root can become somebody else");
+    return;
+  }
+  const bool any = GENERATE(false, true);
+  FakeBackend backend(lettered(1)[0]);
+  const FreePort port;
+  const TempDir dir;
+  std::filesystem::permissions(dir.path(), std::filesystem::perms(0755));
+  SimpleConfig config = with_socket(port, backend, dir.file("weir.sock"));
+  config.admin += "\nmode = \"0666\"";
+  if (any) config.admin += "\nupgrade = \"any\"";
+  WeirDaemon weir(config);
+  // The program is one that ends at once: whether it was started is what matters.
+  const auto upgrade = [&](std::optional<uid_t> user) {
+    return run_program({"/usr/bin/curl", "-s", "--unix-socket", dir.file("weir.sock"), "-X", "POST", "-d",
+                        R"({"binary": "/bin/false"})", "http://weir/v1/upgrade"},
+                       {.user = user})
+        .out;
+  };
+  const std::string theirs = upgrade(kNobody);
+  if (any)
+    CHECK_THAT(theirs, Contains("exited with status"));
+  else
+    CHECK_THAT(theirs, Contains("admin.upgrade") && Contains("lets you start"));
+  CHECK_THAT(upgrade(std::nullopt), Contains("exited with status"));
 }

@@ -267,3 +267,23 @@ TEST_CASE("sessions side by side never mix their bytes") {
     CHECK(intact == count);
   }
 }
+
+TEST_CASE("where a sandbox refuses splice a bulk session is copied, whole and without an error") {
+  ProcessOptions options;
+  options.refuse_splice = GENERATE(EPERM, ENOSYS, EINVAL);
+  CAPTURE(options.refuse_splice);
+  Rig rig(echoing(), {}, {}, options);
+  for (int session = 0; session < 2; ++session) {
+    Stream client = rig.connect();
+    const std::string data = BytePattern(3).bytes(3'000'000);
+    std::thread sender([&] {
+      client.send_all(data);
+      client.half_close();
+    });
+    const Received echoed = client.recv_to_end();
+    sender.join();
+    CHECK(echoed.ending == Ending::Eof);
+    CHECK(echoed.data == data);
+  }
+  for (const AccessLine& line : rig.weir().wait_for_access(2)) CHECK(line["end"] == "done");
+}

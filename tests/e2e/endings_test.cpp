@@ -23,11 +23,14 @@ TEST_CASE("after the backend has finished the client goes on sending and its end
   std::atomic<bool> ended_well{false};
   {
     Rig rig({scripted([&](Stream& stream) {
+      stream.send_all("a");  // one that has said nothing would be taken for one that failed
       stream.half_close();
       ended_well = stream.recv_to_end(checker) == Ending::Eof;
     })});
     Stream client = rig.connect();
-    CHECK(client.recv_to_end().ending == Ending::Eof);
+    const Received received = client.recv_to_end();
+    CHECK(received.data == "a");
+    CHECK(received.ending == Ending::Eof);
     for (std::uint64_t i = 0; i < 3; ++i) {
       if (i > 0) std::this_thread::sleep_for(300ms);  // the pause is the case
       client.send_all(BytePattern(9).bytes(kMiB, i * kMiB));

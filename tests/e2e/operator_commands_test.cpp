@@ -4,14 +4,17 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <filesystem>
 #include <regex>
+#include <thread>
 
 #include "tests/support/operated.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
 using Catch::Contains;
+using Catch::StartsWith;
 using nlohmann::json;
 
 namespace {
@@ -360,4 +363,159 @@ TEST_CASE("every command answers in JSON when asked to") {
   CHECK(changed.at("admin") == "drained");
   const Finished version = run_program({weir_binary(), "version", "-o", "json"});
   CHECK(json::parse(version.out).contains("version"));
+}
+
+TEST_CASE("sessions are sorted by what matters, cut, and counted by client") {
+  SimpleConfig config;
+  config.workers = 2;
+  Operated weir(echoing(), config);
+  std::vector<Stream> sessions;
+  for (std::size_t i = 0; i < 6; ++i) {
+    ConnectOptions options;
+    options.source = client_source(i % 2);
+    sessions.push_back(weir.connect(options));
+    REQUIRE(sessions.back().echoes(std::string((i + 1) * 1000, 'x')));
+  }
+  const auto by_bytes = weir.answer({"sessions", "--sort", "bytes", "--limit", "3"});
+  REQUIRE(by_bytes.at("sessions").size() == 3);
+  CHECK(by_bytes.at("sessions").at(0).at("bytes_to_backend") == 6000);
+  CHECK(by_bytes.at("sessions").at(1).at("bytes_to_backend") == 5000);
+  CHECK(by_bytes.at("sessions").at(2).at("bytes_to_backend") == 4000);
+  CHECK(by_bytes.at("left_out") == 3);
+  const auto by_age = weir.answer({"sessions", "--sort", "age"});
+  REQUIRE(by_age.at("sessions").size() == 6);
+  CHECK(by_age.at("sessions").at(0).at("bytes_to_backend") == 1000);
+  sessions.erase(sessions.begin());
+  REQUIRE(eventually([&] { return weir.answer({"sessions"}).at("sessions").size() == 5; }));
+  const auto clients = weir.answer({"sessions", "--by", "client"}).at("clients");
+  REQUIRE(clients.size() == 2);
+  CHECK(clients.at(0).at("sessions") == 3);
+  CHECK(clients.at(0).at("bytes_to_backend") == 12'000);
+  CHECK(clients.at(1).at("sessions") == 2);
+  CHECK(weir.status({"sessions", "--by", "client"}) == 0);
+  CHECK(weir.status({"sessions", "--by", "age"}) == 2);
+  CHECK(weir.status({"sessions", "--sort", "name"}) == 2);
+}
+
+TEST_CASE("what is not known is answered with the nearest that is") {
+  const auto [arguments, answer] = GENERATE(table<std::vector<std::string>, std::string>({
+      {{"statu"}, "there is no command \"statu\"; did you mean status?"},
+      {{"frobnicate"}, "there is no command \"frobnicate\"; weir --help lists them"},
+      {{"status", "--watc"}, "weir status has no option --watc; did you mean --watch?"},
+      {{"drain", "web/a", "--timout=5m"}, "weir drain has no option --timout; did you mean --timeout?"},
+      {{"drain"}, "target is required"},
+      {std::vector<std::string>(), "a command is needed"},
+      {{"status", "a", "b"}, "status takes one POOL or POOL/BACKEND"},
+  }));
+  std::vector<std::string> command{weir_binary()};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  const Finished finished = run_program(command);
+  CHECK(finished.status == 2);
+  CHECK_THAT(finished.err, Contains(answer));
+}
+
+TEST_CASE("the version is said in the ways that people ask for it") {
+  const std::string how = GENERATE("--version", "-V");
+  const Finished finished = run_program({weir_binary(), how});
+  CHECK(finished.status == 0);
+  CHECK_THAT(finished.out, StartsWith("weir "));
+}
+
+TEST_CASE("check takes the file without an option, too") {
+  const TempDir dir;
+  write_file(dir.file("bad.toml"), "workers = -1\n");
+  const Finished finished = run_program({weir_binary(), "check", dir.file("bad.toml")});
+  CHECK(finished.status == 1);
+  CHECK_THAT(finished.err, Contains("bad.toml:1:11: "));
+}
+
+TEST_CASE("stop lets sessions finish, ends the daemon, and returns when it has ended") {
+  Operated weir(echoing());
+  std::optional<Stream> session(weir.connect());
+  REQUIRE(session->echoes("before"));
+  weir.weir().expect_exit();
+  Process stop({weir_binary(), "stop", "--socket", weir.socket()});
+  REQUIRE(stop.wait_for_err("stopping; 1 session has 30"));
+  CHECK(session->echoes("still served"));
+  CHECK_FALSE(connect_failure(weir.address()).empty());
+  CHECK(stop.running());
+  session.reset();
+  CHECK(stop.wait() == 0);
+  CHECK(stop.out() == "stopped\n");
+  CHECK(weir.process().wait() == 0);
+}
+
+TEST_CASE("stop with a grace cuts what is left then, and a second one changes the time") {
+  Operated weir(echoing());
+  Stream session = weir.connect();
+  REQUIRE(session.echoes("before"));
+  weir.weir().expect_exit();
+  Process stop({weir_binary(), "stop", "--grace", "10m", "--socket", weir.socket()});
+  REQUIRE(stop.wait_for_err("stopping; 1 session has 10 m"));
+  CHECK(session.echoes("still served"));
+  CHECK(weir.status({"stop", "--grace", "100ms"}) == 0);
+  CHECK(stop.wait() == 0);
+  CHECK(session.recv_to_end().ending == Ending::Reset);
+  CHECK(weir.process().wait() == 0);
+}
+
+TEST_CASE("status and version say which process answers") {
+  Operated weir(lettered(1));
+  CHECK(weir.answer({"status"}).at("pid") == weir.process().pid());
+}
+
+TEST_CASE("Ctrl-C while a drain is waited for says that it stays, and what ends it") {
+  Operated weir(lettered(2));
+  const HeldSession held = hold_session(weir);
+  const std::string target = std::string("web/") + "*";
+  Process drain({weir_binary(), "drain", target, "--force", "--wait", "--socket", weir.socket()});
+  REQUIRE(eventually([&] { return weir.backend_status("a").at("admin") == "drained"; }));
+  std::this_thread::sleep_for(200ms);
+  drain.signal(SIGINT);
+  CHECK(drain.wait() == 128 + SIGINT);
+  CHECK_THAT(drain.err(), Contains("the drain stays in force; \"weir enable web/*\" ends it"));
+  CHECK(weir.backend_status("a").at("admin") == "drained");
+}
+
+TEST_CASE("what a diff says of a file never holds what the environment does") {
+  ProcessOptions options;
+  options.environment = {{"WEIR_SECRET", "hunter2"}, {"WEIR_PORT", "9"}};
+  Operated weir(lettered(1), {}, options);
+  const std::string text = read_file(weir.weir().config_file());
+  const std::string file = weir.dir().file("asked.toml");
+  write_file(file, text +
+                       "\n[[pool]]\nname = \"${WEIR_SECRET}\"\n[[pool.backend]]\n"
+                       "address = \"127.0.0.1:${WEIR_PORT}\"\n");
+  const Finished valid = weir.cli({"check", "-c", file, "--diff"});
+  CHECK(valid.status == 0);
+  CHECK_THAT(valid.out + valid.err, !Contains("hunter2") && Contains("pool ${WEIR_SECRET}"));
+  write_file(file, text + "\n[[pool]]\nname = \"web of ${WEIR_SECRET}\"\n");
+  const Finished faulty = weir.cli({"check", "-c", file, "--diff", "-o", "json"});
+  CHECK(faulty.status == 1);
+  CHECK_THAT(faulty.out + faulty.err, !Contains("hunter2") && Contains("${WEIR_SECRET}"));
+}
+
+TEST_CASE("a drain that is waited for counts sessions though a reload takes the backend out of the file") {
+  Operated weir(lettered(2));
+  std::optional<HeldSession> held;
+  for (std::size_t i = 0; !held || held->letter != 'a'; ++i) held = hold_session(weir, i);
+  Process drain({weir_binary(), "drain", "web/a", "--wait", "--socket", weir.socket()});
+  REQUIRE(eventually([&] { return weir.backend_status("a").at("admin") == "drained"; }));
+  std::erase_if(weir.config.backends, [](const BackendText& backend) { return backend.name == "a"; });
+  REQUIRE(weir.reload().status == 0);
+  std::this_thread::sleep_for(300ms);
+  CHECK(drain.running());
+  held.reset();
+  CHECK(drain.wait() == 0);
+}
+
+TEST_CASE("a drain that somebody calls off while it is waited for is exit 1") {
+  Operated weir(lettered(2));
+  std::optional<HeldSession> held;
+  for (std::size_t i = 0; !held || held->letter != 'a'; ++i) held = hold_session(weir, i);
+  Process drain({weir_binary(), "drain", "web/a", "--wait", "--socket", weir.socket()});
+  REQUIRE(eventually([&] { return weir.backend_status("a").at("admin") == "drained"; }));
+  REQUIRE(weir.status({"enable", "web/a"}) == 0);
+  CHECK(drain.wait() == 1);
+  CHECK_THAT(drain.err(), Contains("web/a has been enabled meanwhile"));
 }

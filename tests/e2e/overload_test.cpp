@@ -201,7 +201,9 @@ TEST_CASE("running out of descriptors spins nothing and drops nothing and heals"
   lower_descriptor_limit(rig.process(), 1000);
   std::size_t served = 0;
   for (Stream& client : clients) served += greeted(client) ? 1U : 0U;
-  CHECK(served >= 90);  // what had been accepted without a descriptor left for its backend may have failed
+  // At each worker one that had been accepted when the limit sank may have waited for its second descriptor
+  // in vain.
+  CHECK(served + static_cast<std::size_t>(workers) >= clients.size());
   CAPTURE(rig.process().out(), rig.process().err());
   CHECK(early.echoes("still alive"));
 }
@@ -243,10 +245,32 @@ TEST_CASE("stalled readers cost bounded memory each", "[long][alone]") {
   std::this_thread::sleep_for(2s);
   const std::size_t grown = rig.process().resident_bytes() - std::min(before, rig.process().resident_bytes());
   CAPTURE(grown / count);
-  CHECK(grown / count < 80 * 1024);  // one stash of a buffer's size and the session itself
+  CHECK(grown / count < 6 * 1024);  // the session itself, and what little was read and could not be written
   const double cpu_before = rig.process().cpu_seconds();
   std::this_thread::sleep_for(1s);
   CHECK(rig.process().cpu_seconds() - cpu_before < 0.3);
+}
+
+TEST_CASE("a thousand readers that have stalled in a bulk answer cost less than 4 KiB of memory each",
+          "[release]") {
+  const std::size_t count = affordable(1000);
+  FakeBackendOptions options;
+  options.then = Then::Flood;
+  options.send_buffer = 32 * 1024;
+  Rig rig({options}, with_limits("", "", 2));
+  const std::size_t before = rig.process().resident_bytes();
+  ConnectOptions small;
+  small.receive_buffer = 4096;
+  const std::vector<Stream> clients = begin_many(rig, count, small);
+  REQUIRE(eventually(60s, [&] { return rig.backend().accepted() == count; }));
+  // All have stalled when the process does nothing for a second: until then the kernel's buffers fill.
+  for (double last = -1, used = 0; used > last + 0.01; std::this_thread::sleep_for(1s)) {
+    last = used;
+    used = rig.process().cpu_seconds();
+  }
+  const std::size_t now = rig.process().resident_bytes();
+  CAPTURE(before, now, count);
+  CHECK(now < before + count * 4096);
 }
 
 TEST_CASE("sessions cut in the middle of bulk leave no pipe beyond the pool's bound") {

@@ -147,12 +147,14 @@ TEST_CASE("a state file that is somebody else's is refused and left alone") {
 TEST_CASE("an override that cannot be kept is said to its operator and holds all the same") {
   Operated weir(lettered(2));
   // A directory in the place of the temporary file: nothing can be written there, even by root.
-  std::filesystem::create_directories(weir.state_file() + ".tmp/full");
+  const auto temporary = fmt::format("{}.tmp-{}", weir.state_file(), weir.process().pid());
+  std::filesystem::create_directories(temporary + "/full");
   const Finished drained = weir.cli({"drain", "web/a"});
   CHECK(drained.status == 0);
   CHECK_THAT(drained.err, Contains("will not survive a restart"));
   CHECK(weir.letters(2) == "bb");
-  std::filesystem::remove_all(weir.state_file() + ".tmp");
+  CHECK(weir.answer({"status"}).at("overrides_saved") == false);
+  std::filesystem::remove_all(temporary);
   CHECK(weir.cli({"drain", "web/a"}).err.empty());
   weir.restart();
   CHECK(weir.backend_status("a").at("admin") == "drained");

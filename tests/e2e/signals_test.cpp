@@ -235,3 +235,24 @@ TEST_CASE("an access log on a closed pipe does not end Weir") {
   CHECK(rig.letters(5) == "aaaaa");
   CHECK(rig.weir().stop() == 0);
 }
+
+TEST_CASE("SIGTERM does not wait for a client that is only heard out") {
+  SimpleConfig config;
+  config.global = "shutdown_grace = \"30s\"";
+  Rig rig({scripted([](Stream& stream) {
+            stream.send_all("answer");
+            stream.half_close();
+            stream.recv_some();
+            stream.reset();
+          })},
+          config);
+  Stream client = rig.connect();
+  REQUIRE(client.recv_exact(6) == "answer");
+  client.send_all("x");
+  REQUIRE(eventually([&] { return rig.backend().open() == 0; }));
+  const auto start = Clock::now();
+  CHECK(rig.weir().stop() == 0);
+  CHECK(since(start) < patient(milliseconds(5'000)));
+  CHECK(client.recv_to_end().ending == Ending::Eof);
+  CHECK(rig.weir().access_log().at(0)["end"] == "done");
+}

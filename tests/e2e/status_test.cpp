@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <sstream>
 
 #include "tests/support/operated.h"
@@ -102,4 +103,45 @@ TEST_CASE("status --watch overwrites a terminal in place and follows what change
   CHECK(out.find("\x1b[H", 1) != std::string::npos);
   weir.weir().stop();
   CHECK(watch.wait() == 5);
+}
+
+TEST_CASE("whether Weir is ready is an exit status, and a line that says why it is not") {
+  SimpleConfig config;
+  config.health = "probe = \"tcp\"\ninterval = \"100ms\"\nfall = 1\nrise = 1";
+  Operated weir(lettered(2), config);
+  REQUIRE(eventually([&] { return weir.backend_status("b").at("health") == "up"; }));
+  const Finished ready = weir.cli({"status", "--ready"});
+  CHECK(ready.status == 0);
+  CHECK(ready.out == "ready\n");
+  const std::string listener = weir.answer({"status"}).at("listeners").at(0).at("name");
+  CHECK(weir.status({"status", "--ready", listener}) == 0);
+  CHECK(weir.status({"status", "--ready", "nobody"}) == 3);
+  weir.backend(0).stop_listening();
+  REQUIRE(eventually([&] { return weir.backend_status("a").at("health") == "down"; }));
+  CHECK(weir.status({"status", "--ready"}) == 0);  // degraded is ready
+  weir.backend(1).stop_listening();
+  REQUIRE(eventually([&] { return weir.backend_status("b").at("health") == "down"; }));
+  const Finished unready = weir.cli({"status", "--ready"});
+  CHECK(unready.status == 1);
+  CHECK_THAT(unready.out, Contains("not ready: listener") && Contains("no eligible backend (0 of 2 up)"));
+  weir.process().signal(SIGSTOP);
+  const auto begin = Clock::now();
+  CHECK(weir.status({"status", "--ready"}) == 5);
+  CHECK(since(begin) < patient(2s));
+  weir.process().signal(SIGCONT);
+}
+
+TEST_CASE("how a pool stands is in the status and in the log when it changes") {
+  SimpleConfig config;
+  config.health = "probe = \"tcp\"\ninterval = \"100ms\"\nfall = 1\nrise = 1";
+  Operated weir(lettered(2), config);
+  REQUIRE(eventually([&] { return weir.answer({"status"}).at("pools").at(0).at("verdict") == "ok"; }));
+  weir.backend(0).stop_listening();
+  CHECK(weir.says("pool web ok → degraded: 1 of 2 up"));
+  weir.backend(1).stop_listening();
+  CHECK(weir.says("pool web degraded → down: 0 of 2 up"));
+  const auto pool = weir.answer({"status"}).at("pools").at(0);
+  CHECK(pool.at("verdict") == "down");
+  CHECK(pool.at("up") == "0 of 2 up");
+  CHECK_THAT(weir.cli({"status"}).out, Contains("pool web, round_robin, 0 of 2 up, DOWN"));
 }

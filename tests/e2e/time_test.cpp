@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <catch2/catch.hpp>
+#include <map>
 #include <thread>
 
 #include "tests/support/private_network.h"
@@ -16,6 +17,13 @@ SimpleConfig with_pool(std::string lines, int workers = 1) {
   config.workers = workers;
   config.pool = std::move(lines);
   return config;
+}
+
+/// The `n`-th client, which brings its own port and leaves the kernel's range to Weir.
+Stream client_at(const Rig& rig, std::size_t n) {
+  ConnectOptions options;
+  options.source = to_address(fmt::format("127.0.0.1:{}", 50'000 + n));
+  return rig.connect(options);
 }
 
 /// 1.1 × `timeout`, and what a loaded machine may add to it.
@@ -110,6 +118,7 @@ TEST_CASE("a backend that finishes before a silent client is no longer waited fo
 
 TEST_CASE("a half-closed session goes on as long as bytes come") {
   FakeBackendOptions options;
+  options.greeting = "a";
   options.then = Then::Finish;
   Rig rig({options}, with_pool("half_close_timeout = \"500ms\""));
   Stream client = rig.connect();
@@ -170,6 +179,30 @@ TEST_CASE("backend connections cut by a packet filter are freed by the idle time
   CHECK(eventually([&] { return rig.process().descriptors("socket:") == baseline; }));
 }
 
+TEST_CASE("sessions come from the sources of their pool in turn, whose ports add up") {
+  if (!PrivateNetwork::possible()) {
+    WARN("skipped: no right to make a network namespace, or no ip and nft");
+    return;
+  }
+  const PrivateNetwork network;
+  const auto says_its_client = scripted([](Stream& stream) {
+    stream.send_all(stream.peer_address().substr(0, 9));
+    stream.recv_to_end();
+  });
+  Rig rig({says_its_client}, with_pool(R"(source = ["127.0.0.7", "::9", "127.0.0.8", "192.0.2.1"])"));
+  network.limit_source_ports("40000 40019");
+  std::vector<Stream> held;
+  std::map<std::string, int> from;
+  for (std::size_t i = 0; i < 38; ++i) {
+    held.push_back(client_at(rig, i));
+    ++from[held.back().recv_exact(9)];
+  }
+  // 192.0.2.1 is not this host's: whoever would have had it gets the next one.
+  CHECK(from.size() == 2);
+  CHECK(from["127.0.0.7"] >= 18);
+  CHECK(from["127.0.0.8"] >= 18);
+}
+
 TEST_CASE("when no source port is left sessions fail as Weir's own trouble and the next ones are served") {
   if (!PrivateNetwork::possible()) {
     WARN("skipped: no right to make a network namespace, or no ip and nft");
@@ -177,20 +210,14 @@ TEST_CASE("when no source port is left sessions fail as Weir's own trouble and t
   }
   const PrivateNetwork network;
   Rig rig(lettered(1));
-  // Clients that bring their own port leave the range to Weir.
-  const auto client_at = [&rig](std::size_t n) {
-    ConnectOptions options;
-    options.source = to_address(fmt::format("127.0.0.1:{}", 50'000 + n));
-    return rig.connect(options);
-  };
   network.limit_source_ports("40000 40019");
   std::vector<Stream> held;
-  for (std::size_t i = 0; i < 20; ++i) held.push_back(client_at(i));
+  for (std::size_t i = 0; i < 20; ++i) held.push_back(client_at(rig, i));
   std::size_t served = 0;
   for (Stream& client : held) served += client.recv_to_end(100ms).data == "a" ? 1U : 0U;
   CHECK(served >= 19);
-  for (std::size_t i = 0; i < 5; ++i) CHECK(client_at(100 + i).recv_to_end().ending == Ending::Reset);
+  for (std::size_t i = 0; i < 5; ++i) CHECK(client_at(rig, 100 + i).recv_to_end().ending == Ending::Reset);
   network.limit_source_ports("40000 40999");
   // Had the failures been held against the backend, it would now be out of rotation.
-  CHECK(client_at(200).recv_exact(1) == "a");
+  CHECK(client_at(rig, 200).recv_exact(1) == "a");
 }

@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <thread>
@@ -18,6 +21,24 @@ FakeBackendOptions at(const std::string& address, Then then = Then::Echo) {
   options.address = address;
   options.then = then;
   return options;
+}
+
+/// Sends `text` and a descriptor with it, so that a read of the other end stops behind it.
+void send_with_descriptor(int fd, std::string_view text) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  iovec piece{const_cast<char*>(text.data()), text.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  std::copy_n(reinterpret_cast<const char*>(&fd), sizeof fd, reinterpret_cast<char*>(CMSG_DATA(header)));
+  if (::sendmsg(fd, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(text.size()))
+    throw StreamError("sendmsg with a descriptor");
 }
 
 SimpleConfig between(const std::string& bind, const std::string& backend) {
@@ -122,6 +143,61 @@ TEST_CASE("a unix listener's file goes with a clean end and one left by a crash 
   CHECK_FALSE(std::filesystem::exists(path));
 }
 
+TEST_CASE("socket files that somebody has removed are there again after a reload") {
+  const TempDir dir;
+  FakeBackend backend(at("127.0.0.1:0"));
+  SimpleConfig config = between("unix:" + dir.file("front"), backend.address());
+  config.admin = fmt::format("socket = \"{}\"", dir.file("weir.sock"));
+  WeirDaemon weir(config);
+  Stream before = Stream::connect("unix:" + dir.file("front"));
+  REQUIRE(before.recv_exact(1) == "a");
+  const auto status = [&] {
+    return run_program({weir_binary(), "status", "--socket", dir.file("weir.sock")}).status;
+  };
+  REQUIRE(status() == 0);
+  for (int round = 0; round < 2; ++round) {
+    std::filesystem::remove(dir.file("front"));
+    std::filesystem::remove(dir.file("weir.sock"));
+    REQUIRE(status() == 5);
+    weir.process().signal(SIGHUP);
+    CHECK(eventually([&] { return status() == 0; }));
+    Stream after = Stream::connect("unix:" + dir.file("front"));
+    CHECK(after.recv_exact(1) == "a");
+    CHECK(after.echoes("served"));
+  }
+  CHECK(before.echoes("not concerned"));
+  before.close();
+  // A reload that finds them in place changes nothing.
+  const auto identity = [&] {
+    struct stat info {};
+    ::stat(dir.file("front").c_str(), &info);
+    return std::pair(info.st_ino, info.st_ctim.tv_nsec);
+  };
+  const auto there = identity();
+  CHECK(run_program({weir_binary(), "reload", "--socket", dir.file("weir.sock")}).status == 0);
+  CHECK(identity() == there);
+  CHECK(weir.stop() == 0);
+  CHECK_FALSE(std::filesystem::exists(dir.file("front")));
+  CHECK_FALSE(std::filesystem::exists(dir.file("weir.sock")));
+}
+
+TEST_CASE("what another has put in the place of a socket file is neither replaced nor removed") {
+  const TempDir dir;
+  FakeBackend backend(at("127.0.0.1:0"));
+  SimpleConfig config = between("unix:" + dir.file("front"), backend.address());
+  config.admin = fmt::format("socket = \"{}\"", dir.file("weir.sock"));
+  WeirDaemon weir(config);
+  for (const auto* name : {"front", "weir.sock"}) {
+    std::filesystem::remove(dir.file(name));
+    write_file(dir.file(name), "another's");
+  }
+  weir.process().signal(SIGHUP);
+  CHECK(weir.process().wait_for_err("reload refused"));
+  CHECK(weir.stop() == 0);
+  CHECK(read_file(dir.file("front")) == "another's");
+  CHECK(read_file(dir.file("weir.sock")) == "another's");
+}
+
 TEST_CASE("a second Weir on a unix path in use is refused and leaves it alone") {
   const TempDir dir;
   const std::string address = "unix:" + dir.file("front");
@@ -172,4 +248,67 @@ TEST_CASE("a unix backend with a full backlog is retried until it has room") {
   }
   Stream backend(weir::Fd(::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC)));
   CHECK(backend.recv_exact(5) == "hello");
+}
+
+TEST_CASE("a unix client that sends and closes at once loses no byte") {
+  const TempDir dir;
+  const std::string address = "unix:" + dir.file("front");
+  const bool unix_backend = GENERATE(false, true);
+  FakeBackendOptions options;
+  options.then = Then::Discard;
+  if (unix_backend) options.address = "unix:" + dir.file("back");
+  FakeBackend backend(options);
+  WeirDaemon weir(between(address, backend.address()));
+  for (int i = 0; i < 100; ++i) {
+    Stream client = Stream::connect(address);
+    client.send_all("request");
+  }
+  CHECK(weir.wait_for_access(100).size() == 100);
+  CHECK(eventually([&] { return backend.bytes_received() == 700; }));
+}
+
+TEST_CASE("a unix client that closes and has sent nothing, before a backend is connected, is gone") {
+  const TempDir dir;
+  const std::string address = "unix:" + dir.file("front");
+  const BlackHole backend;
+  SimpleConfig config = between(address, backend.address());
+  config.pool = "connect_timeout = \"30s\"";
+  WeirDaemon weir(config);
+  Stream client = Stream::connect(address);
+  client.close();
+  CHECK(weir.wait_for_access(1)[0]["end"] == "client_gone");
+}
+
+TEST_CASE("a unix side that passes descriptors along with its bytes has every byte delivered") {
+  const TempDir dir;
+  const bool from_client = GENERATE(true, false);
+  CAPTURE(from_client);
+  const auto say = [](Stream& stream) {
+    for (int i = 0; i < 3; ++i) send_with_descriptor(stream.fd(), "a piece with a descriptor;");
+    stream.send_all("the last one");
+    stream.half_close();
+  };
+  std::string heard;
+  const std::string address = "unix:" + dir.file("front");
+  {
+    FakeBackendOptions options;
+    options.address = "unix:" + dir.file("back");
+    options.script = [&](Stream& stream) {
+      if (!from_client) say(stream);
+      const Received received = stream.recv_to_end();
+      if (from_client) heard = received.data;
+    };
+    FakeBackend backend(options);
+    WeirDaemon weir(between(address, backend.address()));
+    const std::size_t before = weir.process().descriptors();
+    Stream client = Stream::connect(address);
+    if (from_client) say(client);
+    const Received received = client.recv_to_end();
+    if (!from_client) heard = received.data;
+    client.close();
+    CHECK(weir.wait_for_access(1)[0]["end"] == "done");
+    CHECK(eventually([&] { return weir.process().descriptors() <= before; }));
+  }
+  CHECK(heard ==
+        "a piece with a descriptor;a piece with a descriptor;a piece with a descriptor;the last one");
 }

@@ -153,7 +153,7 @@ TEST_CASE("after a reopen lines go to the new file of that name") {
   log->write(0, record(listener, 1));
   REQUIRE(eventually([&] { return !read_file(directory.file("log")).empty(); }));
   std::filesystem::rename(directory.file("log"), directory.file("log.1"));
-  log->reopen();
+  log->reopen([] {});
   REQUIRE(eventually([&] { return std::filesystem::exists(directory.file("log")); }));
   log->write(0, record(listener, 2));
   REQUIRE(eventually([&] { return !read_file(directory.file("log")).empty(); }));

@@ -31,7 +31,14 @@ class FakeWorkers final : public Workers {
   std::vector<SessionInfo> infos;
   std::vector<Lease> leases;
 
-  void list_sessions(const SessionFilter& filter, std::size_t limit, Listed done) override {
+  void count_by_client(const SessionFilter& filter, Counted done) override {
+    std::vector<ClientSessions> out;
+    for (std::size_t i = 0; i < infos.size(); ++i)
+      if (leases[i] && filter.matches(infos[i].id, infos[i].pool, leases[i].get(), infos[i].client))
+        out.push_back({infos[i].client.ip_to_string(), i + 1, 10, 20});
+    done(out);
+  }
+  void list_sessions(const SessionFilter& filter, SessionOrder, std::size_t limit, Listed done) override {
     std::vector<SessionInfo> out;
     for (std::size_t i = 0; i < infos.size(); ++i)
       if (leases[i] && filter.matches(infos[i].id, infos[i].pool, leases[i].get(), infos[i].client))
@@ -56,11 +63,20 @@ class FakeSteps final : public ReloadSteps {
  public:
   bool refuse = false;
   int commits = 0;
-  Result<void> prepare(const Config&) override {
+  Result<std::unique_ptr<PreparedReload>> prepare(std::shared_ptr<const Config>) override {
     if (refuse) return fail("listener front: 0.0.0.0:80: Address already in use");
-    return {};
+    return std::make_unique<Prepared>(commits);
   }
-  void commit(const Config&) override { ++commits; }
+
+ private:
+  class Prepared final : public PreparedReload {
+   public:
+    explicit Prepared(int& commits) : commits_(commits) {}
+    void commit() && override { ++commits_; }
+
+   private:
+    int& commits_;
+  };
 };
 
 struct HttpReply {
@@ -75,7 +91,7 @@ class Api {
   Api() {
     daemon_log().set_level(spdlog::level::off);
     const auto first = Fixture::three();
-    first->state_file = state_file.path();
+    first->state_file = state.path();
     registry.apply(first);
     for (const auto* name : {"web1", "web2", "web3"})
       registry.set_health(
@@ -158,35 +174,55 @@ class Api {
                       if (adopt_at_once) adoption.adopted(0, table->generation);
                     }};
   FakeWorkers workers;
-  StateFile state_file{dir.file("state.json")};
+  StateKeeper state{*loop, dir.file("state.json")};
   FakeSteps steps;
   std::shared_ptr<Config> next;
   std::vector<Fault> faults;
-  Reload reload{registry, steps, state_file,
-                [this] {
-                  if (!faults.empty()) return LoadResult{.config = nullptr, .faults = faults, .warnings = {}};
-                  next->state_file = state_file.path();
-                  return LoadResult{.config = next, .faults = {}, .warnings = {}};
-                },
-                [this](std::string_view text, const std::string&) {
-                  if (text.starts_with("bad"))
-                    return LoadResult{.config = nullptr, .faults = {{3, 7, "weight is 0"}}, .warnings = {}};
-                  next->state_file = state_file.path();
-                  return LoadResult{.config = next, .faults = {}, .warnings = {}};
-                }};
+  Background background{*loop};
+  LoadResult loaded() const {
+    auto config = std::make_shared<Config>(*next);
+    config->state_file = dir.file("state.json");
+    return {.config = std::move(config), .faults = {}, .warnings = {}};
+  }
+  Reload reload{
+      {.registry = registry,
+       .steps = steps,
+       .state = state,
+       .background = background,
+       .load =
+           [this] {
+             if (!faults.empty()) return LoadResult{.config = nullptr, .faults = faults, .warnings = {}};
+             return loaded();
+           },
+       .parse =
+           [this](std::string_view text, const std::string&) {
+             if (text.starts_with("bad"))
+               return LoadResult{.config = nullptr, .faults = {{3, 7, "weight is 0"}}, .warnings = {}};
+             return loaded();
+           }}};
   std::atomic<int> logs_reopened{0};
   std::unique_ptr<AdminApi> api =
       std::make_unique<AdminApi>(AdminParts{.loop = *loop,
                                             .registry = registry,
                                             .workers = workers,
                                             .adoption = adoption,
-                                            .state_file = state_file,
+                                            .state = state,
                                             .reload = reload,
                                             .facts =
-                                                [] {
-                                                  return ProcessFacts{"0.1.0", {"splice"}, 1, 8000};
+                                                [this] {
+                                                  ProcessFacts facts;
+                                                  facts.version = "0.1.0";
+                                                  facts.features = {"splice"};
+                                                  facts.workers = 1;
+                                                  facts.max_sessions = 8000;
+                                                  facts.unsaved = state.problem();
+                                                  return facts;
                                                 },
-                                            .reopen_logs = [this] { ++logs_reopened; },
+                                            .reopen_logs =
+                                                [this](const std::function<void()>& done) {
+                                                  ++logs_reopened;
+                                                  done();
+                                                },
                                             .patience = Millis(200)});
   std::thread thread;
 
@@ -244,14 +280,14 @@ TEST_CASE("an override is in the state file before it is answered for") {
   Api api;
   CHECK(api.ask("POST", "/v1/backends/web/web1/weight", R"({"weight": 9})").json["changed"][0]["weight"] ==
         9);
-  CHECK(StateFile(api.state_file.path()).load()->overrides.at({"web", "web1"}).weight == 9);
+  CHECK(StateFile(api.state.path()).load()->overrides.at({"web", "web1"}).weight == 9);
   CHECK(api.ask("POST", "/v1/backends/web/web1/weight?weight=default").status == 200);
-  CHECK(StateFile(api.state_file.path()).load()->overrides.empty());
+  CHECK(StateFile(api.state.path()).load()->overrides.empty());
 }
 
 TEST_CASE("an override that cannot be saved says that it will not survive") {
   Api api;
-  api.on_loop([&] { api.state_file = StateFile(api.dir.file("missing/state.json")); });
+  api.on_loop([&] { api.state.move_to(api.dir.file("missing/state.json"), false); });
   const auto reply = api.ask("POST", "/v1/backends/web/web1/drain");
   CHECK(reply.status == 200);
   CHECK(reply.json["warnings"].size() == 1);
@@ -279,6 +315,26 @@ TEST_CASE("what is wrong with a request is named") {
   CHECK(code("GET", "/v2/status") == "404 no_such_request");
   CHECK(code("DELETE", "/v1/status") == "404 no_such_request");
   CHECK(code("POST", "/v1/upgrade") == "409 refused");  // these parts have no upgrade
+}
+
+TEST_CASE("what is given and empty means nobody or is refused, and never everybody") {
+  Api api;
+  const auto kill = [&](const std::string& body) { return api.ask("POST", "/v1/sessions/kill", body); };
+  CHECK(kill(R"({"ids": []})").json["killed"] == 0);
+  CHECK(kill(R"({"ids": [], "pool": "web"})").json["killed"] == 0);
+  CHECK(kill(R"({"ids": "", "pool": "web"})").json["killed"] == 0);
+  CHECK(api.ask("GET", "/v1/sessions?ids=").json["sessions"].empty());
+  for (const std::string_view body :
+       {R"({"pool": ""})", R"({"pool": "", "client": "10.0.0.0/8"})", R"({"pool": "web", "client": ""})",
+        R"({"pool": "web", "backend": ""})", R"({"backend": "web/"})", R"({"backend": "/web1"})",
+        R"({"ids": [""], "pool": "web"})"}) {
+    INFO(body);
+    CHECK(kill(std::string(body)).status == 400);
+  }
+  CHECK(api.ask("POST", "/v1/backends/web/web1/weight", R"({"weight": ""})").status == 400);
+  CHECK(api.ask("POST", "/v1/backends/web/web1/drain", R"({"then": "close", "timeout_ms": ""})").status ==
+        400);
+  CHECK(api.ask("GET", "/v1/sessions").json["sessions"].size() == 2);
 }
 
 TEST_CASE("sessions are listed and killed by any part of what is known of them") {

@@ -72,6 +72,23 @@ TEST_CASE("the probe's own port is probed instead of the backend's") {
   CHECK(bench.wait_for(1, Health::Up));
 }
 
+TEST_CASE("a new target begins with what is known of it, and its count goes on") {
+  const RefusingPort refusing;
+  FakeBackend backend;
+  HealthBench bench;
+  auto doubted = HealthBench::target(1, refusing.address(), HealthBench::probe("tcp"));
+  doubted.health = Health::Up;
+  doubted.against = 1;
+  auto well = HealthBench::target(2, backend.address(), HealthBench::probe("tcp"));
+  well.health = Health::Up;
+  bench.checker().set_targets({doubted, well});
+  // The first probe is the second of three: it takes nobody down.
+  CHECK(bench.wait_for_reason(1, "2 of 3 probes failed"));
+  REQUIRE(bench.wait_for(1, Health::Down));
+  CHECK(bench.transitions(1).size() == 1);
+  CHECK(bench.transitions(2).empty());
+}
+
 TEST_CASE("a disabled backend is forgotten, and unknown until a probe has passed after it is enabled") {
   FakeBackend backend;
   HealthBench bench;
@@ -186,7 +203,7 @@ TEST_CASE("an unprobed backend is up at once, out after three failed connects, a
   bench.checker().connects_changed(target.load);
   const auto down = bench.wait_for(1, Health::Down);
   REQUIRE(down);
-  CHECK(down->reason == "connect failed 3 times in a row: out of rotation for 1s");
+  CHECK(down->reason == "connect failed 3 times in a row: ejected for 1s");
   const auto trial = bench.wait_for(1, Health::Up);
   REQUIRE(trial);
   CHECK(trial->on_trial);

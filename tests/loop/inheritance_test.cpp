@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -30,18 +31,29 @@ TEST_CASE("a bequest names every descriptor once, and is read back with the kern
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
   given.channel = Fd(pair[0]);
   const Fd other_end(pair[1]);
+  given.standard_error = Fd(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3));
+  given.first_descriptor_limit = 1'024;
   given.predecessors = {{41, "/run/weir/weir.sock.41"}};
   given.overrides = "{}";
-  const Bequest bequest = bequeath(given);
-  REQUIRE(bequest.descriptors.size() == 2);
-  CHECK(bequest.descriptors[0].first == 3);
-  CHECK(bequest.descriptors[1].first == 4);
-  CHECK(bequest.variable.starts_with("WEIR_INHERIT={"));
+  given.legacy = Legacy{"weir.toml", std::string(1'000'000, '#'), {}, {}};
+  const auto bequest = bequeath(given);
+  REQUIRE(bequest);
+  REQUIRE(bequest->descriptors.size() == 4);
+  for (int i = 0; i < 4; ++i) CHECK(bequest->descriptors[static_cast<std::size_t>(i)].first == 3 + i);
+  CHECK(bequest->variable.starts_with("WEIR_INHERIT={"));
+  CHECK(bequest->variable.size() < 1'000);
 
   // In the child the numbers are those of the bequest; here they have to be put in.
-  const auto text = fmt::format(
-      R"({{"version":1,"sockets":[{{"fd":{},"held_outside":true}}],"channel":{},"predecessors":[{{"pid":41,"socket":"/x"}}],"overrides":"{{}}"}})",
-      duplicate(given.sockets[0].fd), duplicate(given.channel));
+  const int version = GENERATE(1, 2, 3);
+  const auto text =
+      version == 1
+          ? fmt::format(
+                R"({{"version":1,"sockets":[{{"fd":{},"held_outside":true}}],"channel":{},"predecessors":[{{"pid":41,"socket":"/x"}}],"overrides":"{{}}"}})",
+                duplicate(given.sockets[0].fd), duplicate(given.channel))
+          : fmt::format(
+                R"({{"version":{},"sockets":[{{"fd":{},"held_outside":true}}],"channel":{},"predecessors":[{{"pid":41,"socket":"/x"}}],"known":{},"standard_error":{}}})",
+                version, duplicate(given.sockets[0].fd), duplicate(given.channel), duplicate(bequest->known),
+                duplicate(given.standard_error));
   ::setenv(kInheritVariable, text.c_str(), 1);
   auto taken = take_inheritance();
   CHECK(std::getenv(kInheritVariable) == nullptr);
@@ -57,6 +69,10 @@ TEST_CASE("a bequest names every descriptor once, and is read back with the kern
   CHECK((::fcntl(got.channel.get(), F_GETFD) & FD_CLOEXEC) != 0);
   CHECK(got.predecessors.at(0).pid == 41);
   CHECK(got.overrides == "{}");
+  CHECK(got.legacy.has_value() == (version > 1));
+  CHECK(got.first_descriptor_limit == (version > 1 ? 1'024U : 0U));
+  CHECK(static_cast<bool>(got.standard_error) == (version == 3));
+  if (got.legacy) CHECK(got.legacy->text == given.legacy->text);
 }
 
 TEST_CASE("a bequest that is not so is refused with the reason") {
@@ -71,7 +87,7 @@ TEST_CASE("a bequest that is not so is refused with the reason") {
   CHECK_THAT(reason(with(not_listening.get())), Contains("not a listening stream socket"));
   CHECK_THAT(reason(with(987)), Contains("descriptor 987"));
   CHECK_THAT(reason("junk"), Contains("not a JSON object"));
-  CHECK_THAT(reason(R"({"version":2})"), Contains("version 2"));
+  CHECK_THAT(reason(R"({"version":4})"), Contains("version 4, this Weir knows 1 to 3"));
   CHECK_THAT(reason(R"({"version":1})"), Contains("sockets"));
   CHECK_THAT(reason(R"({"version":1,"sockets":[{"fd":"x"}],"channel":0,"predecessors":[]})"),
              Contains("type"));

@@ -17,6 +17,7 @@ namespace weir::test {
 struct Pair {
   Stream far;
   Fd near;
+  Source kind = Source::Tcp;
 };
 
 /// Both of TCP over loopback, since sockets of a socketpair know neither resets nor urgent data.
@@ -43,20 +44,20 @@ inline Pair tcp_pair(int near_send_buffer = 0, int far_receive_buffer = 0) {
 inline Pair unix_pair() {
   int ends[2];
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
-  return {Stream(Fd(ends[0])), Fd(ends[1])};
+  return {Stream(Fd(ends[0])), Fd(ends[1]), Source::Unix};
 }
 
 /// One pump between two pairs, told of their events as a Worker does it, step by step.
 class PumpRig {
  public:
-  PumpRig(Pair from, Pair to, std::size_t pool_workers = 1)
+  PumpRig(Pair from, Pair to)
       : source(std::move(from)),
         sink(std::move(to)),
-        pipes(pool_workers),
         buffer_(64 * 1024),
         context{{buffer_.data(), buffer_.size()}, pipes},
         epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     ignore_sigpipe();
+    pump.on_fresh_source(source.kind);
     watch(source.near.get(), 0);
     watch(sink.near.get(), 1);
   }
@@ -64,7 +65,11 @@ class PumpRig {
   PumpRig(const PumpRig&) = delete;
   PumpRig& operator=(const PumpRig&) = delete;
 
-  Pump::Outcome run() { return pump.run(source.near.get(), sink.near.get(), context); }
+  /// In a turn of its own.
+  Pump::Outcome run() {
+    context.moved_bytes = 0;
+    return pump.run(source.near.get(), sink.near.get(), context);
+  }
 
   /// Waits for events (`timeout_ms` at most, not at all while there is more to do) and runs the pump once.
   Pump::Outcome step(int timeout_ms) {
@@ -103,7 +108,9 @@ class PumpRig {
 
   Pair source;
   Pair sink;
-  PipePool pipes;
+  Descriptors descriptors;
+  PipeAllowance allowance{descriptors};
+  PipePool pipes{allowance};
 
  private:
   std::vector<std::byte> buffer_;

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 
 #include <catch2/catch.hpp>
 #include <random>
@@ -9,6 +10,7 @@
 
 #include "lb/net/socket.h"
 #include "tests/loop/pump_rig.h"
+#include "tests/support/seccomp.h"
 
 using namespace weir;
 using namespace weir::test;
@@ -118,7 +120,8 @@ TEST_CASE("a stop-and-go source that turns from bulk to trickle and back loses n
 }
 
 TEST_CASE("without pipes a bulk flow is copied, whole") {
-  PumpRig rig(tcp_pair(), tcp_pair(kTinyBuffer, kTinyBuffer), 100'000);
+  PumpRig rig(tcp_pair(), tcp_pair(kTinyBuffer, kTinyBuffer));
+  rig.descriptors.set(0, 0);
   REQUIRE(carries(rig, scaled(4 * kMiB), 4, {kMiB, 1'000'000}, {100'000, 20}));
 }
 
@@ -298,4 +301,141 @@ TEST_CASE("an out-of-band byte within a bulk transfer costs no in-band byte") {
     REQUIRE(checker.intact());
     REQUIRE(checker.received() == before + after);
   }
+}
+
+namespace {
+
+/// Sends `text` and a descriptor with it, so that a read of the other end stops behind it.
+void send_with_descriptor(int fd, std::string_view text) {
+  const Fd passed(::dup(fd));
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  iovec piece{const_cast<char*>(text.data()), text.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  const int number = passed.get();
+  std::copy_n(reinterpret_cast<const char*>(&number), sizeof number,
+              reinterpret_cast<char*>(CMSG_DATA(header)));
+  REQUIRE(::sendmsg(fd, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+}
+
+/// Runs `action` on a thread in which a system call is refused.
+template <class Action>
+void where_refused(int number, int error, int argument, int fd, Action action) {
+  bool installed = false;
+  std::thread confined([&] {
+    installed = refuse_system_call(number, error, argument, fd);
+    if (installed) action();
+  });
+  confined.join();
+  REQUIRE(installed);
+}
+
+}  // namespace
+
+TEST_CASE(
+    "bytes behind a descriptor that a unix source has passed arrive, and the descriptor does not stay") {
+  PumpRig rig(unix_pair(), GENERATE(false, true) ? unix_pair() : tcp_pair());
+  for (int i = 0; i < 3; ++i) send_with_descriptor(rig.source.far.fd(), "with a descriptor, ");
+  rig.source.far.send_all("and the end");
+  rig.source.far.close();
+  const int next_free = Fd(::dup(0)).get();
+  REQUIRE(rig.run_to_end() == Outcome::Drained);
+  REQUIRE(Fd(::dup(0)).get() == next_free);
+  const std::string expected = "with a descriptor, with a descriptor, with a descriptor, and the end";
+  REQUIRE(rig.sink.far.recv_exact(expected.size()) == expected);
+}
+
+TEST_CASE("where splice is refused a bulk flow is copied whole, and it is not tried again") {
+  const int error = GENERATE(EPERM, ENOSYS, EINVAL);
+  const bool out_of_the_pipe = GENERATE(false, true);
+  CAPTURE(error, out_of_the_pipe);
+  bool refused = false;
+  // On a busy machine the bytes may come in drops, and a flow of drops is not spliced.
+  for (int flow = 0; flow < 10 && !refused; ++flow) {
+    PumpRig rig(tcp_pair(), tcp_pair());
+    const int refused_fd = out_of_the_pipe ? rig.sink.near.get() : rig.source.near.get();
+    bool whole = false;
+    where_refused(SYS_splice, error, out_of_the_pipe ? 2 : 0, refused_fd, [&] {
+      whole = carries(rig, 4 * kMiB, 11, {kMiB, 1'000'000}, {kMiB, 1'000'000});
+    });
+    REQUIRE(whole);
+    refused = rig.context.splice_refused;
+    CHECK(rig.pipes.in_use() == 0);
+  }
+  CHECK(refused);
+}
+
+TEST_CASE("a splice that finds no memory is a copy, and splice is tried again") {
+  const bool out_of_the_pipe = GENERATE(false, true);
+  PumpRig rig(tcp_pair(), tcp_pair());
+  const int refused_fd = out_of_the_pipe ? rig.sink.near.get() : rig.source.near.get();
+  bool whole = false;
+  where_refused(SYS_splice, ENOMEM, out_of_the_pipe ? 2 : 0, refused_fd, [&] {
+    whole = carries(rig, scaled(4 * kMiB), 12, {kMiB, 1'000'000}, {kMiB, 1'000'000});
+  });
+  CHECK(whole);
+  CHECK_FALSE(rig.context.splice_refused);
+}
+
+TEST_CASE("a read or write that finds no memory is no end: it is tried again") {
+  const bool writing = GENERATE(false, true);
+  const int error = GENERATE(ENOMEM, ENOBUFS);
+  CAPTURE(writing, error);
+  PumpRig rig(tcp_pair(), tcp_pair());
+  REQUIRE(rig.run_until_quiet() == Outcome::Waiting);
+  rig.source.far.send_all("patience");
+  REQUIRE(eventually([&] { return unsent_bytes(rig.source.far.fd()) == 0; }));
+  const int fd = writing ? rig.sink.near.get() : rig.source.near.get();
+  Outcome starving = Outcome::Drained;
+  where_refused(writing ? SYS_sendto : SYS_recvfrom, error, 0, fd, [&] { starving = rig.step(100); });
+  CHECK(starving == Outcome::Waiting);
+  CHECK(rig.pump.starved());
+  REQUIRE(rig.run() == Outcome::Waiting);
+  CHECK_FALSE(rig.pump.starved());
+  REQUIRE(rig.sink.far.recv_exact(8) == "patience");
+}
+
+TEST_CASE("a reader that has stalled costs no more than a small read of memory") {
+  const std::size_t message = GENERATE(1'000U, 10'000U, 1'000'000U);
+  CAPTURE(message);
+  PumpRig rig(tcp_pair(), tcp_pair());
+  rig.descriptors.set(0, 0);  // and there are no pipes
+  const std::string text(message, 'x');
+  std::size_t most = 0;
+  for (auto last = Clock::now(); Clock::now() - last < milliseconds(200);) {
+    for (std::size_t sent = 0, now = 1; sent < message && now > 0; sent += now)
+      if ((now = rig.source.far.send_some(std::string_view(text).substr(sent))) > 0) last = Clock::now();
+    rig.step(1);
+    most = std::max(most, rig.pump.stashed_bytes());
+  }
+  CHECK(most <= 4'096);
+}
+
+TEST_CASE(
+    "bytes that are dropped count for the turn, and a spent turn is not stretched by a flow that turns "
+    "bulk") {
+  PumpRig rig(tcp_pair(), tcp_pair());
+  const bool dropped = GENERATE(false, true);
+  if (dropped) rig.pump.discard(rig.pipes);
+  rig.source.far.send_some(std::string(kMiB, 'x'));
+  REQUIRE(eventually([&] {
+    int queued = 0;
+    ::ioctl(rig.source.near.get(), FIONREAD, &queued);
+    return queued >= 40'000;
+  }));
+  rig.pump.on_source_events(events::kReadable);
+  rig.pump.on_sink_events(events::kWritable);
+  rig.context.moved_bytes = PumpContext::kTurnBytes;
+  const Outcome outcome = rig.pump.run(rig.source.near.get(), rig.sink.near.get(), rig.context);
+  CHECK(outcome == Outcome::OutOfBudget);
+  const std::uint64_t moved = rig.context.moved_bytes - PumpContext::kTurnBytes;
+  CHECK(moved > 0);
+  CHECK(moved <= 16 * 1024);
 }

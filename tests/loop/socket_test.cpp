@@ -17,6 +17,7 @@
 
 #include "tests/loop/pump_rig.h"
 #include "tests/support/port.h"
+#include "tests/support/private_network.h"
 #include "tests/support/temp_dir.h"
 
 using namespace weir;
@@ -145,4 +146,73 @@ TEST_CASE("bytes that nobody has acknowledged are unsent, and a reset would dest
   pair.near.reset();
   REQUIRE(pair.far.recv_to_end().ending == Ending::Reset);
   REQUIRE(unsent_bytes(unix_pair().near.get()) == 0);
+}
+
+TEST_CASE("a failed connect tells of us, of the address or of the backend") {
+  for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM})
+    CHECK(classify_connect_error(error, GENERATE(false, true)) == ConnectFault::Shortage);
+  CHECK(classify_connect_error(EAGAIN, true) == ConnectFault::BacklogFull);
+  CHECK(classify_connect_error(EAGAIN, false) == ConnectFault::Shortage);
+  CHECK(classify_connect_error(EADDRNOTAVAIL, false) == ConnectFault::NoSourcePort);
+  for (const int error : {EAFNOSUPPORT, ENETUNREACH})
+    CHECK(classify_connect_error(error, false) == ConnectFault::AddressUnusable);
+  for (const int error : {ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ECONNRESET, ENOENT, EACCES})
+    CHECK(classify_connect_error(error, GENERATE(false, true)) == ConnectFault::Backend);
+}
+
+TEST_CASE("a host without IPv6 is told apart from one whose source ports are used up") {
+  if (!PrivateNetwork::possible()) return;
+  const PrivateNetwork network;
+  std::ofstream("/proc/sys/net/ipv6/conf/all/disable_ipv6") << 1;
+  const Address v6 = to_address("[::1]:80");
+  const auto to_v6 = start_connect(v6);
+  REQUIRE_FALSE(to_v6);
+  CHECK(classify_connect_error(to_v6.error().code, v6) == ConnectFault::AddressUnusable);
+
+  const auto listening = listen_tcp(to_address("127.0.0.1:80"), true);
+  REQUIRE(listening);
+  network.limit_source_ports("40000 40001");
+  const Address v4 = to_address("127.0.0.1:80");
+  std::vector<Fd> taken;
+  auto connecting = start_connect(v4);
+  for (; connecting && taken.size() < 10; connecting = start_connect(v4))
+    taken.push_back(std::move(connecting->fd));
+  REQUIRE_FALSE(connecting);
+  CHECK(classify_connect_error(connecting.error().code, v4) == ConnectFault::NoSourcePort);
+}
+
+TEST_CASE("a connection that has met itself is known by its two names") {
+  const std::string host = GENERATE("127.0.0.1", "[::1]");
+  const Fd alone(::socket(host == "[::1]" ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Address any = to_address(host + ":0");
+  REQUIRE(::bind(alone.get(), any.data(), any.size()) == 0);
+  const Address own = address_of(alone.get());
+  REQUIRE(::connect(alone.get(), own.data(), own.size()) == 0);
+  CHECK(is_self_connected(alone.get()));
+  set_reset_on_close(alone.get());
+
+  const auto listening = listen_tcp(any, true);
+  REQUIRE(listening);
+  const auto connecting = start_connect(address_of(listening->get()));
+  REQUIRE(connecting);
+  CHECK_FALSE(is_self_connected(connecting->fd.get()));
+  int pair[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+  const Fd one(pair[0]), other(pair[1]);
+  CHECK_FALSE(is_self_connected(one.get()));
+}
+
+TEST_CASE("only an address of this host with a port that is given to connections may meet itself") {
+  unsigned first = 0, last = 0;
+  std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> first >> last;
+  REQUIRE(first > 1);
+  const auto at = [](const std::string& host, unsigned port) {
+    return to_address(host + ":" + std::to_string(port));
+  };
+  CHECK(may_meet_itself(at("127.0.0.1", first)));
+  CHECK(may_meet_itself(at("127.0.0.77", last)));
+  CHECK(may_meet_itself(at("[::1]", first)));
+  CHECK_FALSE(may_meet_itself(at("127.0.0.1", first - 1)));
+  CHECK_FALSE(may_meet_itself(at("203.0.113.1", first)));
+  CHECK_FALSE(may_meet_itself(to_address("unix:/run/s")));
 }

@@ -115,7 +115,7 @@ TEST_CASE("a unix backend with a full queue is waited for") {
   rig.serve({backend.address});
   Stream client = Stream::connect(rig.address);
   client.send_all("hello");
-  REQUIRE(eventually([&] { return rig.gate.active() == 1; }));
+  REQUIRE(eventually([&] { return rig.admission.active() == 1; }));
   CHECK(rig.troubles == 0);
   for (std::size_t i = 0; i < backend.fillers(); ++i) REQUIRE(backend.accept().open());
   Stream accepted = backend.accept();
@@ -154,7 +154,7 @@ TEST_CASE("while a backend is on trial one session alone tries it") {
   rig.listen();
   std::vector<Stream> clients;
   for (int i = 0; i < 10; ++i) clients.push_back(Stream::connect(rig.address));
-  REQUIRE(eventually([&] { return rig.gate.active() == 10 && rig.loads[1]->active == 9; }));
+  REQUIRE(eventually([&] { return rig.admission.active() == 10 && rig.loads[1]->active == 9; }));
   CHECK(rig.loads[0]->active == 1);
   CHECK(rig.loads[0]->trial_taken);
   // The trial's client goes before there is a verdict: the next session is to try it.

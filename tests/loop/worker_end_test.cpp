@@ -270,7 +270,7 @@ TEST_CASE("killed sessions reset both sides, at whatever stage they are") {
   REQUIRE(relaying.echoes("x"));
   Stream half_closed = Stream::connect(rig.address);
   REQUIRE(half_closed.echoes("x"));
-  REQUIRE(rig.gate.active() == 2);
+  REQUIRE(rig.admission.active() == 2);
   rig.abort_all(End::Killed);
   REQUIRE(rig.settles());
   REQUIRE(relaying.recv_to_end().ending == Ending::Reset);
@@ -286,7 +286,7 @@ TEST_CASE("the end of a worker ends its sessions as shutdown, with a reset") {
   rig.serve({backend.address(), hole.address()});
   std::vector<Stream> clients;
   for (int i = 0; i < 10; ++i) clients.push_back(Stream::connect(rig.address));
-  REQUIRE(eventually([&] { return rig.gate.active() == 10; }));
+  REQUIRE(eventually([&] { return rig.admission.active() == 10; }));
   rig.end();
   for (Stream& client : clients) REQUIRE(client.recv_to_end().ending == Ending::Reset);
   REQUIRE(rig.settles());
@@ -338,4 +338,88 @@ TEST_CASE("out-of-band data neither harms the session nor makes it spin") {
   client.half_close();
   REQUIRE(client.recv_to_end().ending == Ending::Eof);
   REQUIRE(only_end(rig) == "done");
+}
+
+namespace {
+
+/// A backend that has answered and is gone while the client stays.
+FakeBackendOptions answering_and_gone() {
+  return answering("answer", [](Stream& stream) {
+    stream.half_close();
+    stream.recv_some();
+    stream.reset();
+  });
+}
+
+/// A client whose session only hears it out.
+Stream heard_out_client(WorkerRig& rig) {
+  Stream client = Stream::connect(rig.address);
+  REQUIRE(client.recv_exact(6) == "answer");
+  client.send_all("x");
+  REQUIRE(eventually([&] { return rig.loads[0]->active == 0; }));
+  return client;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a session that only hears the client out is no load of the backend's, and still names it in the log") {
+  FakeBackend backend(answering_and_gone());
+  WorkerRig rig;
+  rig.serve({backend.address()});
+  Stream client = heard_out_client(rig);
+  REQUIRE(rig.admission.active() == 1);
+  bool closing = false;
+  bool named = false;
+  rig.visit([&](Session& session) {
+    closing = session.closing();
+    named = session.backend() != nullptr;
+  });
+  CHECK(closing);
+  CHECK(named);
+  client.half_close();
+  REQUIRE(client.recv_to_end().ending == Ending::Eof);
+  REQUIRE(only_end(rig) == "done");
+  CHECK(rig.lines(1)[0]["backend"] == "b1");
+  CHECK(rig.loads[0]->active == 0);
+}
+
+TEST_CASE("a process that ends does not wait for clients that are only heard out") {
+  FakeBackend backend(answering_and_gone());
+  WorkerRig rig;
+  rig.serve({backend.address()});
+  Stream client = heard_out_client(rig);
+  rig.on_each_worker([](Worker& worker) { worker.wind_up(); });
+  REQUIRE(eventually([&] { return rig.admission.active() == 0; }));
+  CHECK(client.recv_to_end().ending == Ending::Eof);
+  CHECK(only_end(rig) == "done");
+}
+
+TEST_CASE("one side that has finished makes a session half-closed") {
+  FakeBackend backend(FakeBackendOptions{.then = Then::Stall});
+  WorkerRig rig;
+  rig.serve({backend.address()});
+  Stream client = Stream::connect(rig.address);
+  REQUIRE(eventually([&] { return rig.loads[0]->per_worker[0].sessions == 1; }));
+  const auto half_closed = [&] {
+    bool is = false;
+    rig.visit([&](Session& session) { is = session.half_closed(); });
+    return is;
+  };
+  CHECK_FALSE(half_closed());
+  client.half_close();
+  CHECK(eventually(half_closed));
+}
+
+TEST_CASE("a sweep that is under way when the worker goes harms nobody") {
+  FakeBackend backend;
+  WorkerRig rig;
+  rig.serve({backend.address()});
+  std::vector<Stream> clients;
+  for (int i = 0; i < 200; ++i) clients.push_back(Stream::connect(rig.address));
+  REQUIRE(eventually([&] { return rig.admission.active() == 200; }));
+  Worker& worker = *rig.workers[0];
+  worker.post([&worker] { worker.sweep([](Session&) { return true; }, [] {}); });
+  rig.end();
+  CHECK(rig.lines(200).size() == 200);
 }

@@ -29,13 +29,17 @@ struct WorkerRigOptions {
 class WorkerRig {
  public:
   explicit WorkerRig(WorkerRigOptions options = {})
-      : options_(std::move(options)), gate(options_.max_sessions), listener("web", "pool", options_.workers) {
+      : options_(std::move(options)),
+        admission(options_.max_sessions, descriptors),
+        pipes(descriptors),
+        listener("web", "pool", options_.workers) {
     ignore_sigpipe();
     listener.max_connections = options_.listener_max;
     auto log = AccessLog::open(log_path());
     REQUIRE(log);
     access_log_ = std::make_unique<AccessLog>(std::move(*log), options_.workers, [](const std::string&) {});
-    shared_.emplace(WorkerShared{.gate = gate,
+    shared_.emplace(WorkerShared{.admission = admission,
+                                 .pipes = pipes,
                                  .access_log = *access_log_,
                                  .workers = options_.workers,
                                  .on_connects_changed =
@@ -48,17 +52,25 @@ class WorkerRig {
                                        ++troubles;
                                        last_trouble = trouble.error;
                                      },
-                                 .wake_all =
+                                 .reclaim =
                                      [this] {
-                                       ++wakes;
                                        for (auto& worker : workers)
-                                         worker->post([&woken = *worker] { woken.resume_listeners(); });
+                                         worker->post([&woken = *worker] { woken.release_idle_pipes(); });
                                      }});
+    admission.wake_by([this] {
+      ++wakes;
+      for (auto& worker : workers) worker->post([&woken = *worker] { woken.resume_listeners(); });
+    });
     for (std::uint32_t i = 0; i < options_.workers; ++i) {
       auto worker = Worker::create(i, *shared_);
       REQUIRE(worker);
       workers.push_back(std::move(*worker));
     }
+    wait_list_ = std::make_unique<WaitList>(workers[0]->loop(), [this](const WaitQueue::Call& call) {
+      Worker& worker = *workers[call.waiter.worker];
+      worker.post([&worker, call] { worker.waiting_room().summon(call); });
+    });
+    shared_->wait_list = wait_list_.get();
     for (auto& worker : workers) worker->start();
   }
   ~WorkerRig() { end(); }
@@ -68,6 +80,8 @@ class WorkerRig {
   /// Ends the workers and with them every session.
   void end() {
     for (auto& worker : workers) worker->stop();
+    admission.close();
+    wait_list_->close();
     workers.clear();
     access_log_.reset();
   }
@@ -86,9 +100,7 @@ class WorkerRig {
   /// Returns when every worker has adopted it.
   void publish(std::vector<Backend> backends) {
     pool_ = Pool::build(options_.pool, std::move(backends), pool_.get());
-    auto table = std::make_shared<Table>();
-    table->generation = ++generation_;
-    table->pools.push_back(pool_);
+    auto table = std::make_shared<const Table>(++generation_, std::vector{pool_});
     on_each_worker([&](Worker& worker) { worker.adopt(table); });
   }
   void serve(const std::vector<std::string>& addresses) {
@@ -133,8 +145,24 @@ class WorkerRig {
   }
 
   void abort_all(End how) {
-    on_each_worker([&](Worker& worker) { worker.abort_sessions([](const Session&) { return true; }, how); });
+    visit([how](Session& session) { session.abort(how); });
   }
+  /// Each session of each worker, on the worker's thread, one worker after another.
+  void visit(const std::function<void(Session&)>& action) {
+    for (auto& worker : workers) {
+      auto done = std::make_shared<std::promise<void>>();
+      worker->post([&worker = *worker, action, done] {
+        worker.sweep(
+            [action](Session& session) {
+              action(session);
+              return true;
+            },
+            [done] { done->set_value(); });
+      });
+      REQUIRE(done->get_future().wait_for(kPatience) == std::future_status::ready);
+    }
+  }
+  /// Orders it; whoever is in the queues is served after that.
   void close_listeners() {
     on_each_worker([](Worker& worker) { worker.close_all_listeners(); });
   }
@@ -142,7 +170,7 @@ class WorkerRig {
   /// Whether every count of sessions comes to nothing.
   bool settles() {
     return eventually([&] {
-      return gate.active() == 0 && listener.active == 0 &&
+      return admission.active() == 0 && listener.active == 0 &&
              std::all_of(loads.begin(), loads.end(), [](const auto& load) { return load->active == 0; });
     });
   }
@@ -164,12 +192,15 @@ class WorkerRig {
   WorkerRigOptions options_;
   std::unique_ptr<AccessLog> access_log_;
   std::optional<WorkerShared> shared_;
+  std::unique_ptr<WaitList> wait_list_;
   std::shared_ptr<const Pool> pool_;
   BackendId last_id_ = 0;
   std::uint64_t generation_ = 0;
 
  public:
-  Gate gate;
+  Descriptors descriptors;
+  Admission admission;
+  PipeAllowance pipes;
   ListenerLoad listener;
   std::vector<std::shared_ptr<BackendLoad>> loads;
   std::vector<std::unique_ptr<Worker>> workers;

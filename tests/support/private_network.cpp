@@ -50,6 +50,16 @@ void PrivateNetwork::mend() const {
   must_run({"nft", "delete table inet weir"});
 }
 
+void PrivateNetwork::redirect_port(unsigned from, unsigned to) const {
+  must_run({"nft", fmt::format("add table inet weir_nat; add chain inet weir_nat out {{ type nat hook output "
+                               "priority -100; }}; add rule inet weir_nat out tcp dport {} redirect to :{}",
+                               from, to)});
+}
+
+void PrivateNetwork::add_address(const std::string& ip) const {
+  must_run({"ip", "address", "add", ip, "dev", "lo"});
+}
+
 void PrivateNetwork::limit_source_ports(const std::string& range) const {
   write_file("/proc/sys/net/ipv4/ip_local_port_range", range);
 }

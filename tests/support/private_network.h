@@ -22,6 +22,10 @@ class PrivateNetwork {
   void cut_port(unsigned port) const;
   /// The packet filter drops nothing any more.
   void mend() const;
+  /// Connects of this host to port `from` end at its own port `to`, with the source that they had.
+  void redirect_port(unsigned from, unsigned to) const;
+  /// One more address of this host, "192.0.2.7" or "2001:db8::7".
+  void add_address(const std::string& ip) const;
   /// The range of ports for outgoing connections, "40000 40049".
   void limit_source_ports(const std::string& range) const;
 

@@ -22,6 +22,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "tests/support/seccomp.h"
 #include "tests/support/temp_dir.h"
 
 namespace weir::test {
@@ -87,6 +88,7 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
     if (::setgid(*options.user) != 0 || ::setuid(*options.user) != 0) ::_exit(126);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of user clears it
   }
+  if (options.refuse_splice != 0 && !refuse_system_call(SYS_splice, options.refuse_splice)) ::_exit(126);
   ::execvpe(argv[0], argv, environment);
   ::_exit(127);
 }
@@ -107,6 +109,11 @@ void OutputCollector::collect() {
     std::array<pollfd, 2> watched{{{read_end_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
     if (::poll(watched.data(), watched.size(), -1) < 0) continue;
     if (watched[0].revents == 0) break;
+    if (held_) {
+      if (watched[1].revents != 0) break;
+      std::this_thread::sleep_for(milliseconds(1));
+      continue;
+    }
     const ssize_t got = ::read(read_end_.get(), buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
@@ -119,6 +126,10 @@ void OutputCollector::collect() {
   const std::lock_guard lock(mutex_);
   ended_ = true;
   grown_.notify_all();
+}
+
+void OutputCollector::hold(bool held) {
+  held_ = held;
 }
 
 std::string OutputCollector::text() const {
@@ -194,6 +205,14 @@ std::optional<int> Process::wait(milliseconds deadline) {
 
 std::string Process::proc_path(std::string_view entry) const {
   return fmt::format("/proc/{}/{}", pid_, entry);
+}
+
+void Process::stall_err(bool stalled) {
+  err_->hold(stalled);
+  if (!stalled) return;
+  const Fd err(::open(proc_path("fd/2").c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  while (::write(err.get(), "\n", 1) == 1) {
+  }
 }
 
 double Process::cpu_seconds() const {

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -23,6 +24,7 @@ struct ProcessOptions {
   std::optional<std::uint64_t> descriptor_limit = {};                 ///< soft and hard limit of open files
   std::optional<uid_t> user = {};      ///< runs as this user, without capabilities
   bool broken_stdout = false;          ///< nobody reads its stdout: writing there fails with EPIPE
+  int refuse_splice = 0;               ///< the errno that splice() fails with there; 0 = it works
   std::string directory = {};          ///< to run in; "" = this process's own
   std::uint16_t terminal_columns = 0;  ///< its stdout is a terminal that wide, and 24 lines high; 0 = a pipe
 };
@@ -39,6 +41,8 @@ class OutputCollector {
   std::size_t line_count() const;
   bool wait_for(std::string_view substring, milliseconds deadline) const;
   void wait_for_end(milliseconds deadline) const;  ///< until whoever writes has closed it
+  /// Reads nothing for as long as it is held.
+  void hold(bool held);
 
  private:
   void collect();
@@ -50,6 +54,7 @@ class OutputCollector {
   std::string text_;
   std::size_t lines_ = 0;
   bool ended_ = false;
+  std::atomic<bool> held_{false};
   std::thread thread_;  // last: it uses all of the above
 };
 
@@ -76,6 +81,9 @@ class Process {
   bool wait_for_err(std::string_view text, milliseconds deadline = kPatience) const {
     return err_->wait_for(text, deadline);
   }
+
+  /// Nobody reads its stderr any more, and the pipe is full; false: goes on.
+  void stall_err(bool stalled);
 
   double cpu_seconds() const;  ///< user and system time so far
   std::size_t threads() const;

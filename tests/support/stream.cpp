@@ -25,6 +25,15 @@ bool would_block(int code) {
   return code == EAGAIN || code == EINTR;
 }
 
+/// Of this or the other end; of no family when there is none.
+Address name_of(decltype(::getsockname)* ask, int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  auto* const generic = reinterpret_cast<sockaddr*>(&storage);
+  ask(fd, generic, &size);
+  return Address(generic, size);
+}
+
 }  // namespace
 
 Stream Stream::begin_connect(const std::string& text, const ConnectOptions& options) {
@@ -57,20 +66,16 @@ Stream Stream::connect(const std::string& text, const ConnectOptions& options) {
   return stream;
 }
 
+std::string Stream::peer_address() const {
+  return ClientAddress(name_of(::getpeername, fd_.get()).data()).to_string();
+}
+
 std::string Stream::local_address() const {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  auto* generic = reinterpret_cast<sockaddr*>(&storage);
-  ::getsockname(fd_.get(), generic, &size);
-  return ClientAddress(generic).to_string();
+  return ClientAddress(name_of(::getsockname, fd_.get()).data()).to_string();
 }
 
 std::uint16_t Stream::local_port() const {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  auto* generic = reinterpret_cast<sockaddr*>(&storage);
-  ::getsockname(fd_.get(), generic, &size);
-  return Address(generic, size).port();
+  return name_of(::getsockname, fd_.get()).port();
 }
 
 bool Stream::wait(short events, Clock::time_point end) const {

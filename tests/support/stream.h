@@ -45,6 +45,7 @@ class Stream {
 
   int fd() const { return fd_.get(); }
   bool open() const { return static_cast<bool>(fd_); }
+  std::string peer_address() const;   ///< "192.0.2.1:80"
   std::string local_address() const;  ///< as the other side sees it, "unix" for a unix socket
   std::uint16_t local_port() const;
 

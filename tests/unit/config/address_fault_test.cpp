@@ -14,10 +14,11 @@ std::string file(const std::string& bind, const std::string& address) {
          address + "\"\n";
 }
 
-std::string faults_of(const std::string& bind, const std::string& address) {
+std::string faults_of(const std::string& bind, const std::string& address,
+                      const LoadOptions& options = default_options()) {
   std::string text = file(bind, address);
   text.replace(text.find("[[pool.backend]]"), 16, "[[pool]]\nname=\"p\"\n[[pool.backend]]\nname=\"b\"");
-  return all_of(parse(text).faults);
+  return all_of(parse(text, options).faults);
 }
 
 }  // namespace
@@ -155,6 +156,19 @@ TEST_CASE("a backend that is one of the file's own listeners is refused") {
                                "\": is this file's own listener \"l\" (" + bind));
 }
 
+TEST_CASE(
+    "a backend that is this host's address is one of the file's own listeners, where that has them all") {
+  LoadOptions options = default_options();
+  options.host_addresses = [] { return HostAddresses({Address::parse_ip_port("192.0.2.7:0").value()}); };
+  const auto faults = [&](const std::string& bind, const std::string& address) {
+    return faults_of("\"" + bind + "\"", address, options);
+  };
+  CHECK_THAT(faults("0.0.0.0:80", "192.0.2.7:80"), Contains("is this file's own listener"));
+  CHECK_THAT(faults("0.0.0.0:80", "[::ffff:192.0.2.7]:80"), Contains("is this file's own listener"));
+  CHECK(faults("0.0.0.0:80", "192.0.2.8:80").empty());
+  CHECK(faults("127.0.0.1:80", "192.0.2.7:80").empty());
+}
+
 TEST_CASE("a backend beside a listener is not the listener") {
   const auto [bind, address] = GENERATE(table<std::string, std::string>({
       {"0.0.0.0:80", "127.0.0.1:81"},
@@ -173,11 +187,11 @@ TEST_CASE("a backend beside a listener is not the listener") {
 TEST_CASE("the admin socket is neither a listener nor a backend") {
   CHECK_THAT(bad(with_root("admin.socket = \"/tmp/a.sock\"") +
                  "[[listener]]\nname=\"b\"\npool=\"web\"\nbind = \"unix:/tmp/a.sock\"\n"),
-             Contains("f:13:8: listener.bind = \"unix:/tmp/a.sock\": is the admin socket of this file"));
+             Contains("f:13:8: listener.bind = \"unix:/tmp/a.sock\": is an admin socket of this file"));
   CHECK_THAT(
       bad(with_root("admin.socket = \"/tmp/a.sock\"") +
           "[[pool.backend]]\nname=\"b\"\naddress = \"unix:/tmp/a.sock\"\n"),
-      Contains("f:12:11: pool.backend.address = \"unix:/tmp/a.sock\": is the admin socket of this file"));
+      Contains("f:12:11: pool.backend.address = \"unix:/tmp/a.sock\": is an admin socket of this file"));
 }
 
 TEST_CASE("a listener's pool must be in the file") {

@@ -35,6 +35,9 @@ TEST_CASE("a file of the least that is needed has every documented default") {
   CHECK(pool.probe.timeout == 1s);
   CHECK(pool.probe.rise == 2);
   CHECK(pool.probe.fall == 3);
+  CHECK(pool.probe.eject_after == 3);
+  CHECK(pool.probe.eject_for == 1s);
+  CHECK(pool.probe.eject_for_at_most == 30s);
   CHECK(pool.probe.port == 0);
   CHECK(pool.probe.path == "/");
   CHECK(pool.probe.status == std::vector<std::pair<std::uint16_t, std::uint16_t>>{{200, 399}});
@@ -54,6 +57,9 @@ state_file = "/tmp/weir-state.json"
 [admin]
 socket = "/tmp/weir.sock"
 mode = "0600"
+read_only_socket = "/tmp/weir-look.sock"
+read_only_mode = "0644"
+upgrade = "any"
 [log]
 level = "warn"
 access = "/tmp/access.log"
@@ -68,6 +74,7 @@ balance = "source_hash"
 connect_timeout = "1.5s"
 connect_attempts = 1
 idle_timeout = "1h"
+source = ["10.0.0.1", "2001:db8::1"]
 half_close_timeout = "1ms"
 on_all_down = "try_all"
 on_backend_down = "close"
@@ -100,7 +107,12 @@ admin = "disabled"
   CHECK(config.shutdown_grace == 0s);
   CHECK(config.state_file == "/tmp/weir-state.json");
   CHECK(config.state_file_given);
-  CHECK(config.admin == AdminConfig{.socket = "/tmp/weir.sock", .mode = 0600, .socket_given = true});
+  CHECK(config.admin == AdminConfig{.socket = "/tmp/weir.sock",
+                                    .mode = 0600,
+                                    .socket_given = true,
+                                    .read_only_socket = "/tmp/weir-look.sock",
+                                    .read_only_mode = 0644,
+                                    .any_upgrade = true});
   CHECK(config.log == LogConfig{.level = LogLevel::Warn, .access = "/tmp/access.log"});
   const ListenerConfig& listener = config.listeners.at(0);
   REQUIRE(listener.bind.size() == 3);
@@ -112,6 +124,10 @@ admin = "disabled"
   CHECK(pool.connect_timeout == 1500ms);
   CHECK(pool.connect_attempts == 1);
   CHECK(pool.idle_timeout == 1h);
+  REQUIRE(pool.source.size() == 2);
+  CHECK(pool.source[0].to_string() == "10.0.0.1:0");
+  CHECK(pool.source[1].to_string() == "[2001:db8::1]:0");
+  CHECK(pool.probe.source == pool.source);
   CHECK(pool.half_close_timeout == 1ms);
   CHECK(pool.on_all_down == OnAllDown::TryAll);
   CHECK(pool.on_backend_down == OnBackendDown::Close);

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "lb/config/substitute.h"
 #include "tests/unit/config/parse.h"
 
@@ -29,7 +31,8 @@ TEST_CASE("a variable in a string is replaced once, from left to right") {
       {"}", "}"},
   }));
   CAPTURE(text);
-  const auto result = substitute(text, options.environment);
+  Written written;
+  const auto result = substitute(text, options.environment, written);
   REQUIRE(result.has_value());
   CHECK(*result == expected);
 }
@@ -46,7 +49,8 @@ TEST_CASE("a variable that is not set, and what is no variable, is an error") {
       {"${:-x}", "\"${:-x}\" is not a variable"},
   }));
   CAPTURE(text);
-  const auto result = substitute(text, options.environment);
+  Written written;
+  const auto result = substitute(text, options.environment, written);
   REQUIRE_FALSE(result.has_value());
   CHECK_THAT(result.error().message, StartsWith(what));
 }
@@ -71,7 +75,8 @@ TEST_CASE("a fault of a variable stands at its string and hides no other") {
         "f:10:11: pool.backend.address = \"${WEB}:80\": the environment variable WEB is not set: set it, or "
         "write "
         "${WEB:-default}\n"
-        "f:11:10: pool.backend.weight = 0: must be 1 to 256\n");
+        "f:11:10: pool.backend.weight = 0: must be 1 to 256; for a backend without new sessions write "
+        "admin = \"drained\"\n");
   CHECK_THAT(bad("[[listener]]\nname = \"l\"\npool = \"web\"\nbind = [\"127.0.0.1:1\", \"${X}\"]\n" + kPool +
                  kBackend),
              StartsWith("f:4:24: listener.bind[1] = \"${X}\": the environment variable X is not set"));
@@ -84,4 +89,29 @@ TEST_CASE("a fault shows what a variable stood for") {
 
 TEST_CASE("a pool named by a missing variable is not said to be unknown as well") {
   CHECK(parse(kListener + "[[pool]]\nname = \"${P}\"\n" + kBackend).faults.size() == 1);
+}
+
+TEST_CASE("what came out of the environment is shown as it is written") {
+  Written written;
+  written.note("hunter2", "${SECRET}");
+  written.note("80", "${PORT}");
+  written.note("10.0.0.1", "${HOST}");
+  written.note("", "${EMPTY}");
+  CHECK(written.restore("password hunter2, \"hunter2\"") == "password ${SECRET}, \"${SECRET}\"");
+  CHECK(written.restore("10.0.0.1:80, 10.0.0.1:8080, 80") == "${HOST}:${PORT}, ${HOST}:8080, ${PORT}");
+  CHECK(written.restore("xhunter22") == "x${SECRET}2");
+  CHECK(written.restore("") == "");
+  const LoadOptions options = options_with({{"SECRET", "hunter2 with\na newline"}});
+  const LoadResult result = parse(with_backend("name = \"${SECRET}\""), options);
+  REQUIRE(result.faults.size() == 1);
+  CHECK_THAT(result.faults[0].message, Contains("hunter2"));
+  CHECK_THAT(result.written.restore(result.faults[0].message),
+             !Contains("hunter2") && !Contains("newline") && Contains("${SECRET}"));
+  const std::string longest(500, 's');
+  for (const std::string_view name : {"x${LONG}", "/${LONG}/y", "${LONG}"}) {
+    const LoadResult cut =
+        parse(with_backend(fmt::format("name = \"{}\"", name)), options_with({{"LONG", longest}}));
+    REQUIRE(cut.faults.size() == 1);
+    CHECK_THAT(cut.written.restore(cut.faults[0].message), !Contains("sss") && Contains(std::string(name)));
+  }
 }

@@ -1,3 +1,9 @@
+#include <sys/stat.h>
+
+#include <fstream>
+#include <thread>
+
+#include "tests/support/temp_dir.h"
 #include "tests/unit/config/parse.h"
 
 using namespace weir;
@@ -6,7 +12,9 @@ using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 
 TEST_CASE("a fault is one line of file, line, column and what is wrong") {
-  CHECK(bad(with_backend("weight = 0")) == "f:9:10: pool.backend.weight = 0: must be 1 to 256\n");
+  CHECK(bad(with_backend("weight = 0")) ==
+        "f:9:10: pool.backend.weight = 0: must be 1 to 256; for a backend without new sessions write "
+        "admin = \"drained\"\n");
   CHECK(Fault{.line = 0, .column = 0, .message = "cannot be opened"}.to_string("f") == "f: cannot be opened");
 }
 
@@ -43,6 +51,14 @@ TEST_CASE("a value of the wrong type is named with its type and the right one") 
       {with_backend("backup = 0"),
        "f:9:10: pool.backend.backup = 0 is an integer, must be true or false, without quotes\n"},
       {with_backend("name = true"), "f:9:8: pool.backend.name = true is a boolean, must be a string\n"},
+      {with_pool("source = \"10.0.0.1:80\""),
+       "f:7:10: pool.source = \"10.0.0.1:80\": must be an IP address of this host, without a port\n"},
+      {with_pool("source = [\"10.0.0.1\", \"0.0.0.0\"]"),
+       "f:7:23: pool.source = \"0.0.0.0\": is every address: leave it out, and the kernel chooses\n"},
+      {with_pool("source = [\"::ffff:10.0.0.1\"]"),
+       "f:7:11: pool.source = \"::ffff:10.0.0.1\": is IPv4 written as IPv6: write 10.0.0.1\n"},
+      {with_pool("source = [\"10.0.0.1\", \"10.0.0.1\"]"),
+       "f:7:23: pool.source = \"10.0.0.1\": is there twice\n"},
       {with_pool("idle_timeout = 5"),
        "f:7:16: pool.idle_timeout = 5 is an integer, must be a duration: a string with a unit (ms, s, m, h), "
        "like "
@@ -137,11 +153,13 @@ TEST_CASE("no timeout and no interval may be zero") {
 
 TEST_CASE("a word that is not one of the known gets them listed and the nearest suggested") {
   CHECK(bad(with_pool("balance = \"roundrobin\"")) ==
-        "f:7:11: pool.balance = \"roundrobin\": unknown balancer: did you mean \"round_robin\"? (known: "
-        "round_robin, "
-        "least_connections, source_hash)\n");
-  CHECK(bad(with_pool("balance = \"maglev\"")) ==
-        "f:7:11: pool.balance = \"maglev\": unknown balancer (known: round_robin, least_connections, "
+        "f:7:11: pool.balance = \"roundrobin\": unknown balancer: Weir's word for it is \"round_robin\" "
+        "(known: round_robin, least_connections, source_hash)\n");
+  CHECK(bad(with_pool("balance = \"round_robni\"")) ==
+        "f:7:11: pool.balance = \"round_robni\": unknown balancer: did you mean \"round_robin\"? "
+        "(known: round_robin, least_connections, source_hash)\n");
+  CHECK(bad(with_pool("balance = \"chance\"")) ==
+        "f:7:11: pool.balance = \"chance\": unknown balancer (known: round_robin, least_connections, "
         "source_hash)\n");
   CHECK_THAT(
       bad(with_health("probe = \"tpc\"")),
@@ -275,4 +293,74 @@ TEST_CASE("a file that cannot be read says why") {
   const LoadResult directory = load_config("/", default_options());
   REQUIRE(directory.faults.size() == 1);
   CHECK(directory.faults[0].to_string("/") == "/: is a directory, not a file");
+}
+
+TEST_CASE("a file that is a pipe is read to its end, and not waited for when nobody writes to it") {
+  const test::TempDir dir;
+  const std::string path = dir.file("pipe");
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  LoadOptions options = default_options();
+  options.patience = Millis(50);
+  const LoadResult silent = load_config(path, options);
+  REQUIRE(silent.faults.size() == 1);
+  CHECK(silent.faults[0].message == "is a pipe or a device, and nothing has come out of it for 50ms");
+  options.patience = Millis(10'000);
+  std::thread writer([&] {
+    std::ofstream out(path);
+    out << kListener << std::flush;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    out << kPool << "backend = [{address = \"h:1\"}]\n";
+  });
+  const LoadResult read = load_config(path, options);
+  writer.join();
+  CHECK(read.config != nullptr);
+}
+
+TEST_CASE("of very many faults the first of the file are kept, and how many more there are is said") {
+  std::string text = kListener + kPool;
+  constexpr std::size_t kFaults = 5'000;
+  for (std::size_t i = 0; i < kFaults; ++i)
+    text += "[[pool.backend]]\naddress = \"10.0.0.1:80\"\nweight = 0\n";
+  const LoadResult result = parse(text);
+  REQUIRE(result.faults.size() == LoadResult::kMostFaults + 1);
+  CHECK(result.faults.back().to_string("f") ==
+        "f: and " + std::to_string(result.faults_left_out) + " more faults");
+  CHECK(result.fault_count() >= kFaults);
+  for (std::size_t i = 1; i < LoadResult::kMostFaults; ++i)
+    REQUIRE(result.faults[i].line >= result.faults[i - 1].line);
+  CHECK(result.faults[LoadResult::kMostFaults - 1].line < 4'000);
+}
+
+TEST_CASE("the words of other balancers are answered with Weir's") {
+  const auto [text, answer] = GENERATE(table<std::string, std::string>({
+      {with_root("upstream = 1"), "unknown key \"upstream\": Weir's word for it is [[pool]]\n"},
+      {with_root("Worker-Processes = 1"),
+       "unknown key \"Worker-Processes\": Weir's word for it is workers\n"},
+      {with_pool("algorithm = \"leastconn\""),
+       "unknown key \"pool.algorithm\": Weir's word for it is pool.balance\n"},
+      {with_listener("maxconn = 5"),
+       "unknown key \"listener.maxconn\": Weir's word for it is max_connections\n"},
+      {with_pool("balance = \"leastconn\""),
+       "unknown balancer: Weir's word for it is \"least_connections\" (known: "},
+      {with_pool("balance = \"IP_HASH\""),
+       "unknown balancer: Weir's word for it is \"source_hash\" (known: "},
+      {with_backend("weight = 0"),
+       "must be 1 to 256; for a backend without new sessions write admin = \"drained\"\n"},
+  }));
+  CHECK_THAT(bad(text), Contains(answer));
+}
+
+TEST_CASE("what is valid and surely not meant is warned of") {
+  const auto [text, warning] = GENERATE(table<std::string, std::string>({
+      {with_health("interval = \"500ms\"\ntimeout = \"2s\""),
+       "f:9:11: pool.health.timeout = \"2s\" is longer than"},
+      {with_health("fall = 1"), "f:8:8: pool.health.fall = 1: a single lost probe"},
+      {with_pool("idle_timeout = \"2s\""), "f:7:16: pool.idle_timeout = \"2s\" resets every session"},
+      {with_backend("backup = true"), "pool \"web\" has only backups"},
+  }));
+  const LoadResult result = parse(text);
+  CHECK(result.faults.empty());
+  CHECK_THAT(all_of(result.warnings), Contains(warning));
+  CHECK(parse(with_health("interval = \"500ms\"")).warnings.empty());
+  CHECK(parse(with_health("probe = \"none\"")).warnings.empty());
 }

@@ -77,6 +77,9 @@ TEST_CASE("the installed file names every key, and each default it gives is the 
                                      "timeout",
                                      "rise",
                                      "fall",
+                                     "eject_after",
+                                     "eject_for",
+                                     "eject_for_at_most",
                                      "weight",
                                      "backup",
                                      "admin"}) {
@@ -102,7 +105,7 @@ TEST_CASE("ten thousand backends, and as many faults, are one pass each") {
     faulty += address + "weight = 0\nwieght = 1\n";
   }
   CHECK(good(valid).pools[0].backends.size() == 10'000);
-  CHECK(parse(faulty).faults.size() == 20'000);
+  CHECK(parse(faulty).fault_count() == 20'000);
 }
 
 TEST_CASE("a damaged file gives faults or a configuration, never both and never neither") {

@@ -97,6 +97,38 @@ TEST_CASE("what has no effect without probes is a warning") {
         "f:10:8: pool.health.fall has no effect: probe = \"none\"\n");
 }
 
+TEST_CASE("how an unprobed backend is ejected is configured, and has no effect with probes") {
+  const std::string keys = "eject_after = 0\neject_for = \"200ms\"\neject_for_at_most = \"5s\"";
+  const LoadResult unprobed = parse(with_health("probe = \"none\"\n" + keys));
+  REQUIRE(unprobed.config != nullptr);
+  CHECK(unprobed.warnings.empty());
+  const ProbeConfig& probe = unprobed.config->pools[0].probe;
+  CHECK(probe.eject_after == 0);
+  CHECK(probe.eject_for == 200ms);
+  CHECK(probe.eject_for_at_most == 5s);
+
+  const std::string why =
+      " has no effect: it belongs to probe = \"none\", and this pool has probe = \"tcp\"\n";
+  const LoadResult probed = parse(with_health(keys));
+  REQUIRE(probed.config != nullptr);
+  CHECK(all_of(probed.warnings) == "f:8:15: pool.health.eject_after" + why + "f:9:13: pool.health.eject_for" +
+                                       why + "f:10:21: pool.health.eject_for_at_most" + why);
+}
+
+TEST_CASE("a longest ejection shorter than the first is raised to it") {
+  const auto loaded = [](const std::string& keys) { return parse(with_health("probe = \"none\"\n" + keys)); };
+  const LoadResult silent = loaded("eject_for = \"1m\"");
+  REQUIRE(silent.config != nullptr);
+  CHECK(silent.warnings.empty());
+  CHECK(silent.config->pools[0].probe.eject_for_at_most == 1min);
+  const LoadResult said = loaded("eject_for = \"2s\"\neject_for_at_most = \"1s\"");
+  REQUIRE(said.config != nullptr);
+  CHECK(all_of(said.warnings) ==
+        "f:10:21: pool.health.eject_for_at_most = \"1s\" is shorter than eject_for: raised to \"2s\"\n");
+  CHECK(said.config->pools[0].probe.eject_for_at_most == 2s);
+  CHECK(bad(with_health("probe = \"none\"\neject_for = \"0s\"")) != "");
+}
+
 TEST_CASE("an http probe may go to a unix socket, where a port has no effect") {
   const std::string backend = "[[pool.backend]]\nname = \"u\"\naddress = \"unix:/run/u.sock\"\n";
   CHECK(parse(with_health("probe = \"http\"") + backend).warnings.empty());

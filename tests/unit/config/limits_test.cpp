@@ -66,16 +66,17 @@ TEST_CASE("a limit of 64 descriptors holds ten sessions with one worker") {
 TEST_CASE("descriptors are reserved for every worker, address and probe") {
   const Config config = good(kSmall);
   const std::uint64_t one = reserved_descriptors(config, 1);
-  CHECK(reserved_descriptors(config, 3) == one + 2 * (5 + 1));
+  CHECK(reserved_descriptors(config, 3) == one + 2 * (5 + 1 + 1));
   const Config two_addresses = good(
       "[[listener]]\nname=\"l\"\npool=\"web\"\nbind=[\"127.0.0.1:1\",\"127.0.0.1:2\"]\n" + kPool + kBackend);
-  CHECK(reserved_descriptors(two_addresses, 1) == one + 1);
+  CHECK(reserved_descriptors(two_addresses, 1) == one + 2);
   CHECK(reserved_descriptors(good(and_backend("address = \"10.0.0.2:80\"")), 1) == one + 1);
   CHECK(reserved_descriptors(good(with_health("probe = \"none\"")), 1) ==
         one - reserved_probe_sockets(config, kNoDescriptorLimit));
   CHECK(reserved_descriptors(good(with_root("admin.socket = \"\"")), 1) < one);
-  const std::uint64_t small = reserved_descriptors(config, 1, 40);
-  CHECK(small < 40);
+  CHECK(reserved_descriptors(good(with_health("probe = \"http\"")), 1) == one + 2);
+  const std::uint64_t small = reserved_descriptors(config, 1, 48);
+  CHECK(small < 48);
   CHECK(sessions_that_fit(config, 1, small + 1) == 0);
   CHECK(sessions_that_fit(config, 1, small + 2) == 1);
   CHECK(sessions_that_fit(config, 1, 0) == 0);

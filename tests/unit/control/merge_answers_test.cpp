@@ -114,3 +114,28 @@ TEST_CASE("answers that make no sense change nothing") {
     CHECK(read(merge_killed(own({{"killed", 1u}}), {{41, 200, body}}))["killed"] == 1);
   }
 }
+
+TEST_CASE("a client's sessions in several processes are added up before the list is cut") {
+  const HttpResponse own{200, R"({"clients":[{"client":"a","sessions":3},{"client":"b","sessions":2}]})"};
+  const std::vector<PredecessorAnswer> others{
+      {41, 200, R"({"clients":[{"client":"b","sessions":2},{"client":"c","sessions":1}]})"}};
+  const auto merged = nlohmann::json::parse(merge_clients(own, others, "2").body);
+  REQUIRE(merged.at("clients").size() == 2);
+  CHECK(merged.at("clients").at(0).at("client") == "b");
+  CHECK(merged.at("clients").at(0).at("sessions") == 4);
+  CHECK(merged.at("clients").at(1).at("client") == "a");
+  CHECK(merged.at("left_out") == 1);
+  CHECK(nlohmann::json::parse(merge_clients(own, others, "").body).at("clients").size() == 3);
+}
+
+TEST_CASE("an older process that says nothing of a drain's sessions is not taken for one without any") {
+  const HttpResponse own{200, R"({"changed":[{"backend":"web/a","sessions":0}],"enabled":[]})"};
+  const auto unheard = [&](int status, const std::string& body) {
+    const auto merged = nlohmann::json::parse(merge_drains(own, {{41, status, body}}).body);
+    return merged.value("unheard", nlohmann::json::array()) == nlohmann::json::array({41});
+  };
+  CHECK_FALSE(unheard(200, R"({"changed":[{"backend":"web/a","sessions":2}]})"));
+  CHECK_FALSE(unheard(404, R"({"error":{"code":"unknown","message":"no backend web/a"}})"));
+  CHECK(unheard(404, R"({"error":{"code":"no_such_request","message":"…"}})"));
+  CHECK(unheard(0, ""));
+}

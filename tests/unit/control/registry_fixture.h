@@ -49,7 +49,8 @@ struct Fixture {
       2,
       [this](auto table) { published.push_back(std::move(table)); },
       {.steady = [this] { return now; },
-       .system = [this] { return std::chrono::system_clock::time_point(now.time_since_epoch()); }}};
+       .system = [this] { return std::chrono::system_clock::time_point(now.time_since_epoch()); }},
+      [] { return HostAddresses({Address::parse_ip_port("192.0.2.7:0").value()}); }};
 
   /// web1, web2, web3 at 10.0.0.1 to 3, port 80.
   static std::shared_ptr<Config> three(const std::string& probe = "tcp") {

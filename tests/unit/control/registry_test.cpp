@@ -142,17 +142,91 @@ TEST_CASE("a name that does not resolve makes its backend unknown, and says why"
   Fixture f;
   f.registry.apply(config({pool("web", {backend("a", "web1.internal:80")})}));
   const auto id = f.at("web", "a").id();
-  f.registry.set_addresses(id, {}, "Name or service not known");
-  CHECK(f.status("web", "a").reason == "web1.internal does not resolve: Name or service not known");
+  f.registry.set_addresses({{id, {}, "web1.internal does not resolve: no name server has answered"}});
+  CHECK(f.status("web", "a").reason == "web1.internal does not resolve: no name server has answered");
   f.registry.set_health({f.report("web", "a", Health::Up, "impossible")});
   CHECK(f.at("web", "a").health == Health::Unknown);
   const std::vector addresses{Address::parse_ip_port("10.0.0.1:80").value()};
-  f.registry.set_addresses(id, addresses, "");
-  CHECK(f.status("web", "a").reason == "no probe has finished yet");
-  f.up("web", "a");
-  f.registry.set_addresses(id, {}, "Temporary failure");
+  f.registry.set_addresses({{id, addresses, ""}});
   CHECK(f.at("web", "a").addresses == addresses);
+  CHECK(f.status("web", "a").reason == "no probe has finished yet");
+}
+
+TEST_CASE("a name that moves leaves its backend's health what it is") {
+  Fixture f;
+  f.registry.apply(config({pool("web", {backend("a", "web1.internal:80")})}));
+  const auto id = f.at("web", "a").id();
+  f.registry.set_addresses({{id, {Address::parse_ip_port("10.0.0.1:80").value()}, ""}});
+  f.up("web", "a");
+  const auto life = f.at("web", "a").life;
+  f.registry.set_addresses({{id, {Address::parse_ip_port("10.0.0.2:80").value()}, ""}});
   CHECK(f.at("web", "a").eligible());
+  CHECK(f.at("web", "a").life == life);
+  CHECK(f.at("web", "a").addresses.at(0).to_string() == "10.0.0.2:80");
+}
+
+TEST_CASE("answers that come in together make one Table") {
+  Fixture f;
+  f.registry.apply(
+      config({pool("web", {backend("a", "a.internal:80")}), pool("api", {backend("b", "b.internal:80")})}));
+  const auto tables = f.published.size();
+  f.registry.set_addresses({{f.at("web", "a").id(), {Address::parse_ip_port("10.0.0.1:80").value()}, ""},
+                            {f.at("api", "b").id(), {Address::parse_ip_port("10.0.0.2:80").value()}, ""}});
+  CHECK(f.published.size() == tables + 1);
+}
+
+TEST_CASE("an address of a name that is Weir's own listener is not used") {
+  Fixture f;  // its listener: 0.0.0.0:8080; this host: 192.0.2.7
+  f.registry.apply(config({pool("web", {backend("a", "web1.internal:8080")})}));
+  const auto id = f.at("web", "a").id();
+  const auto own = Address::parse_ip_port(GENERATE("127.0.0.1:8080", "192.0.2.7:8080")).value();
+  const auto other = Address::parse_ip_port("10.0.0.1:8080").value();
+  f.registry.set_addresses({{id, {own, other}, ""}});
+  CHECK(f.at("web", "a").addresses == std::vector{other});
+  f.up("web", "a");
+  f.registry.set_addresses({{id, {own}, ""}});
+  CHECK(f.at("web", "a").addresses.empty());
+  CHECK(f.at("web", "a").health == Health::Unknown);
+  const std::string reason =
+      fmt::format("web1.internal resolves to Weir's own listener front ({})", own.to_string());
+  CHECK(f.status("web", "a").reason == reason);
+  REQUIRE(f.registry.set_admin("web/a", Admin::Disabled, true));
+  REQUIRE(f.registry.set_admin("web/a", Admin::Enabled));
+  CHECK(f.status("web", "a").reason == reason);
+  f.registry.set_addresses({{id, {other}, ""}});
+  f.up("web", "a");
+  CHECK(f.at("web", "a").eligible());
+}
+
+TEST_CASE("a listener that a reload binds is seen in what names resolve to already") {
+  Fixture f;
+  auto file = config({pool("web", {backend("a", "web1.internal:9090")})});
+  f.registry.apply(file);
+  const auto own = Address::parse_ip_port("127.0.0.1:9090").value();
+  f.registry.set_addresses({{f.at("web", "a").id(), {own}, ""}});
+  f.up("web", "a");
+  auto next = config({pool("web", {backend("a", "web1.internal:9090")})});
+  next->listeners.push_back(next->listeners.front());
+  next->listeners.back().name = "second";
+  next->listeners.back().bind = {own};
+  f.registry.apply(next);
+  CHECK_FALSE(f.at("web", "a").eligible());
+  CHECK(f.status("web", "a").reason ==
+        "web1.internal resolves to Weir's own listener second (127.0.0.1:9090)");
+  f.registry.apply(config({pool("web", {backend("a", "web1.internal:9090")})}));
+  CHECK(f.at("web", "a").addresses == std::vector{own});
+}
+
+TEST_CASE("a backend that is this host's own address, or a name of loopback, cannot be added in a loop") {
+  Fixture f;
+  f.registry.apply(Fixture::three());
+  for (const char* address :
+       {"192.0.2.7:8080", "[::ffff:192.0.2.7]:8080", "localhost:8080", "0.0.0.0:8080"}) {
+    const auto added = f.registry.add("web", "loop", address);
+    REQUIRE_FALSE(added);
+    CHECK_THAT(added.error().message, Catch::Contains("Weir's own listener front"));
+  }
+  CHECK(f.registry.add("web", "fine", "192.0.2.8:8080"));
 }
 
 TEST_CASE("a recovered backend's share grows from 10 to 100 percent over slow_start") {
@@ -314,7 +388,8 @@ TEST_CASE("the difference is what a reload then reports, and changes nothing") {
                                                      "~ web/web1 weight 1→5", "- web/web3", "- web/web9",
                                                      "+ pool db", "+ db/db1", "~ listener front pool web→db",
                                                      "~ shutdown_grace 30s→5s"});
-  CHECK(foreseen.notes.size() == 3);  // the weight of web1, the drain of web3, the membership of web9
+  // The weight of web1, the drain of web3, the membership of web9, that nobody serves db yet.
+  CHECK(foreseen.notes.size() == 4);
   CHECK(f.registry.overrides() == before);
   CHECK(f.registry.table()->generation == generation);
   const auto report = f.registry.apply(next);

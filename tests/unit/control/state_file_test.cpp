@@ -64,9 +64,11 @@ TEST_CASE("what is on disk already is not written again, unless the last write f
   REQUIRE(state.save(some()));
   CHECK_FALSE(fs::exists(dir.file()));
   fs::create_directory(dir.file());
-  CHECK_FALSE(state.save({}));
+  Overrides others = some();
+  others.erase(others.begin());
+  CHECK_FALSE(state.save(others));
   fs::remove(dir.file());
-  REQUIRE(state.save({}));
+  REQUIRE(state.save(others));
   CHECK(fs::exists(dir.file()));
 }
 
@@ -87,7 +89,8 @@ TEST_CASE("a state file cut anywhere is never half read, and is kept aside") {
   const auto loaded = StateFile(dir.file()).load();
   REQUIRE(loaded);
   CHECK(loaded->overrides.empty());
-  CHECK_FALSE(loaded->warning.empty());
+  REQUIRE(loaded->warnings.size() == 1);
+  CHECK(loaded->warnings[0].find(dir.file() + ".bad-") != std::string::npos);
   CHECK_FALSE(fs::exists(dir.file()));
   CHECK(dir.files() == 1);
 }
@@ -102,19 +105,78 @@ TEST_CASE("a file that is not Weir's is neither read nor moved") {
   CHECK(dir.read() == foreign);
 }
 
-TEST_CASE("a newer version, or values that make no sense, are refused") {
-  const std::string text = GENERATE(
-      R"({"weir_state":2,"overrides":[]})", R"({"weir_state":1})", R"({"weir_state":1,"overrides":[1]})",
-      R"({"weir_state":1,"overrides":[{"pool":"a","backend":"b"}]})",
-      R"({"weir_state":1,"overrides":[{"pool":"a","backend":"b","weight":0,)"
-      R"("file":{"admin":"enabled","weight":1,"address":"x"}}]})",
-      R"({"weir_state":1,"overrides":[{"pool":"a","backend":"b","admin":"drained","admin_since_ms":1e300,)"
-      R"("file":{"admin":"enabled","weight":1,"address":"x"}}]})",
-      R"({"weir_state":1,"overrides":[{"pool":"a","backend":"b","admin":"drained","admin_since_ms":253402300800000,)"
-      R"("file":{"admin":"enabled","weight":1,"address":"x"}}]})",
-      R"({"weir_state":1,"overrides":[{"pool":"a","backend":"b","admin":"gone",)"
-      R"("file":{"admin":"enabled","weight":1,"address":"x"}}]})");
+TEST_CASE("what cannot be taken apart is refused") {
+  const std::string text = GENERATE(R"({"weir_state":1,"overrides":{}})", R"({"weir_state":"x"})",
+                                    R"({"overrides":[]})", R"([])", R"({"weir_state":1,)");
   CHECK_FALSE(parse_state(text));
+}
+
+TEST_CASE("an override that makes no sense stays in the file, and the others count") {
+  const std::string odd = GENERATE(
+      R"(1)", R"({"pool":"a","backend":"b"})",
+      R"({"pool":"a","backend":"b","weight":0,"file":{"admin":"enabled","weight":1,"address":"x"}})",
+      R"({"pool":"a","backend":"b","admin":"drained","admin_since_ms":1e300,)"
+      R"("file":{"admin":"enabled","weight":1,"address":"x"}})",
+      R"({"pool":"a","backend":"b","admin":"drained","admin_since_ms":253402300800000,)"
+      R"("file":{"admin":"enabled","weight":1,"address":"x"}})",
+      R"({"pool":"a","backend":"b","admin":"frozen","file":{"admin":"enabled","weight":1,"address":"x"}})");
+  CAPTURE(odd);
+  std::string text = format_state(some());
+  text.insert(text.rfind(']'), "," + odd);
+  const auto state = parse_state(text);
+  REQUIRE(state);
+  CHECK(state->overrides == some());
+  CHECK(state->complaints.size() == 1);
+  Overrides more = some();
+  more[{"web", "new"}] = {.admin = {}, .weight = 5, .file_address = "10.0.0.9:80"};
+  const auto again = parse_state(format_state(more, state->unknown));
+  REQUIRE(again);
+  CHECK(again->overrides == more);
+  CHECK(again->complaints == state->complaints);
+  if (odd.size() > 1) {
+    more[{"a", "b"}] = {.admin = {}, .weight = 5, .file_address = "x"};
+    CHECK(parse_state(format_state(more, state->unknown))->complaints.empty());
+  }
+}
+
+TEST_CASE("what a newer version says more is said again when the file is written") {
+  const TemporaryDirectory dir;
+  dir.write(
+      "  { \"weir_state\" : 2, \"moon\": {\"phase\": 3},\n \"overrides\" : [ "
+      "{\"pool\":\"web\",\"backend\":\"web1\",\"weight\":4,"
+      "\"colour\":\"red\",\"file\":{\"admin\":\"enabled\",\"weight\":1,\"address\":\"x\"}} ]}");
+  StateFile file(dir.file());
+  const auto loaded = file.load();
+  REQUIRE(loaded);
+  CHECK(loaded->warnings.size() == 3);
+  auto overrides = loaded->overrides;
+  REQUIRE(overrides.size() == 1);
+  overrides.begin()->second.weight = 7;
+  REQUIRE(file.save(overrides));
+  const std::string text = dir.read();
+  CHECK(text.find("\"weir_state\":2") != std::string::npos);
+  CHECK(text.find("\"moon\":{\"phase\":3}") != std::string::npos);
+  CHECK(text.find("\"colour\": \"red\"") != std::string::npos);
+  CHECK(StateFile(dir.file()).load()->overrides == overrides);
+}
+
+TEST_CASE("a symbolic link is followed, and stays one") {
+  const TemporaryDirectory dir;
+  const auto real = dir.path / "real" / "state.json";
+  fs::create_directory(real.parent_path());
+  fs::create_symlink(real, dir.file());
+  StateFile file(dir.file());
+  REQUIRE(file.load());
+  REQUIRE(file.save(some()));
+  CHECK(fs::is_symlink(dir.file()));
+  CHECK(StateFile(real.string()).load()->overrides == some());
+}
+
+TEST_CASE("a file that is no longer this process's is not replaced") {
+  const TemporaryDirectory dir;
+  StateFile file(dir.file());
+  REQUIRE(file.save(some(), [] { return false; }));
+  CHECK(dir.files() == 0);
 }
 
 TEST_CASE("whether the file can be written is known beforehand") {

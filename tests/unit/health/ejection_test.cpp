@@ -10,6 +10,8 @@ namespace {
 
 /// An Ejection with a clock to tick and the workers' count.
 struct Bench {
+  explicit Bench(const Ejection::Limits& limits = {}) : ejection(limits) {}
+
   Ejection ejection;
   nanoseconds now{1h};
   std::uint32_t failures = 0;
@@ -38,7 +40,7 @@ TEST_CASE("an unprobed backend goes out at the third failed connect in a row") {
   const auto change = bench.fail();
   REQUIRE(change);
   CHECK(change->health == Health::Down);
-  CHECK(change->reason == "connect failed 3 times in a row: out of rotation for 1s");
+  CHECK(change->reason == "connect failed 3 times in a row: ejected for 1s");
   CHECK(bench.ejection.due() == bench.now + 1s);
 }
 
@@ -67,19 +69,60 @@ TEST_CASE("each failed trial doubles the time out of rotation, up to 30 s") {
   }
 }
 
-TEST_CASE("a trial that works brings the backend back and forgets the back-off") {
+TEST_CASE("a trial that works brings the backend back, and its next ejection is twice as long") {
+  Bench bench;
+  bench.eject();
+  bench.wait_until_due();
+  const auto change = bench.work();
+  REQUIRE(change);
+  CHECK(change->health == Health::Up);
+  CHECK_FALSE(change->on_trial);
+  bench.now += 59s;
+  bench.eject();
+  CHECK(bench.ejection.due() == bench.now + 2s);
+}
+
+TEST_CASE("a minute without a failure makes the next ejection as short as the first") {
   Bench bench;
   bench.eject();
   bench.wait_until_due();
   bench.fail();
   CHECK(bench.ejection.due() == bench.now + 2s);
   bench.wait_until_due();
-  const auto change = bench.work();
-  REQUIRE(change);
-  CHECK(change->health == Health::Up);
-  CHECK_FALSE(change->on_trial);
-  bench.eject();
+  bench.work();
+  bench.now += 1min;
+  bench.fail();
+  bench.now += 30s;  // no minute of quiet between these: one series
+  bench.fail();
+  bench.now += 30s;
+  bench.fail();
   CHECK(bench.ejection.due() == bench.now + 1s);
+}
+
+TEST_CASE("time in which it is out is no minute without a failure") {
+  Bench bench({.after = 3, .first = 2min, .longest = 10min});
+  bench.eject();
+  for (const Millis expected : {2min, 4min, 8min, 10min, 10min}) {
+    CHECK(bench.ejection.due().value() - bench.now == expected);
+    REQUIRE(bench.wait_until_due());
+    REQUIRE(bench.fail());
+  }
+}
+
+TEST_CASE("how many failures eject, and for how long, is configured") {
+  Bench bench({.after = 1, .first = 100ms, .longest = 150ms});
+  const auto change = bench.fail();
+  REQUIRE(change);
+  CHECK(change->reason == "connect failed 1 time in a row: ejected for 100ms");
+  REQUIRE(bench.wait_until_due());
+  REQUIRE(bench.fail());
+  CHECK(bench.ejection.due() == bench.now + 150ms);
+}
+
+TEST_CASE("with eject_after = 0 nothing is ejected") {
+  Bench bench({.after = 0});
+  for (int i = 0; i < 1000; ++i) CHECK_FALSE(bench.fail());
+  CHECK(bench.ejection.in_rotation());
 }
 
 TEST_CASE("a backend stays on trial until somebody tries it") {
@@ -91,14 +134,22 @@ TEST_CASE("a backend stays on trial until somebody tries it") {
   CHECK(bench.ejection.on_trial());
 }
 
-TEST_CASE("sessions picked before the ejection neither prolong nor shorten it") {
+TEST_CASE("while it is out more failures do not prolong it, and a connect that works ends it") {
   Bench bench;
   bench.eject();
   const auto due = bench.ejection.due();
+  bench.now += 500ms;
   CHECK_FALSE(bench.fail());
-  CHECK_FALSE(bench.work());
   CHECK(bench.ejection.due() == due);
-  SECTION("but one that worked in the meantime is as good as a trial") {
+  SECTION("at once") {
+    const auto change = bench.work();
+    REQUIRE(change);
+    CHECK(change->health == Health::Up);
+    CHECK_FALSE(change->on_trial);
+    CHECK_FALSE(bench.ejection.due());
+  }
+  SECTION("even when it is seen late") {
+    bench.failures = 1;  // it worked, and failed once since
     const auto change = bench.wait_until_due();
     REQUIRE(change);
     CHECK(change->health == Health::Up);
@@ -114,4 +165,13 @@ TEST_CASE("a trial that worked before the next connect failed still counts as wo
   REQUIRE(change);
   CHECK(change->health == Health::Up);
   CHECK_FALSE(change->on_trial);
+}
+
+TEST_CASE("one that was out before begins out, and is tried when its time is over") {
+  Bench bench;
+  const auto change = bench.ejection.begin_out(bench.now);
+  CHECK(change.health == Health::Down);
+  CHECK(change.reason == "was ejected before: ejected for 1s");
+  REQUIRE(bench.wait_until_due());
+  CHECK(bench.ejection.on_trial());
 }

@@ -57,3 +57,12 @@ TEST_CASE("rise and fall of one turn at every opposite result") {
   Verdict verdict(1, 1, Health::Up);
   CHECK(add_all(verdict, "FSFSS") == 4);
 }
+
+TEST_CASE("a verdict goes on with a count that somebody else began") {
+  Verdict verdict(2, 3, Health::Up, 2);
+  CHECK(verdict.against() == 2);
+  CHECK(add_all(verdict, "F") == 1);
+  Verdict cleared(2, 3, Health::Up, 2);
+  CHECK(add_all(cleared, "SFF") == 0);
+  CHECK(Verdict(2, 3, Health::Unknown, 2).against() == 0);
+}

@@ -10,7 +10,7 @@ using namespace weir;
 
 namespace {
 
-constexpr std::size_t kAllPipes = PipePool::kTotalBytes / PipePool::kPipeBytes;
+constexpr std::size_t kAllPipes = PipeAllowance::kTotalBytes / PipePool::kPipeBytes;
 
 /// Takes the descriptors away while it lives: no new one can be made.
 class NoDescriptors {
@@ -28,6 +28,14 @@ class NoDescriptors {
   rlimit before_{};
 };
 
+/// One worker's pool, with an allowance of its own for that many descriptors.
+struct Own {
+  explicit Own(std::uint64_t limit = UINT64_MAX) { descriptors.set(limit, 0); }
+  Descriptors descriptors;
+  PipeAllowance allowance{descriptors};
+  std::unique_ptr<PipePool> pool = std::make_unique<PipePool>(allowance);
+};
+
 bool is_open(int fd) {
   return fcntl(fd, F_GETFD) >= 0;
 }
@@ -35,7 +43,8 @@ bool is_open(int fd) {
 }  // namespace
 
 TEST_CASE("a pipe is empty, does not block and has the size that was asked for") {
-  PipePool pool(1);
+  const Own own;
+  PipePool& pool = *own.pool;
   const auto pipe = pool.take();
   REQUIRE(pipe);
   CHECK(pipe->bytes == 0);
@@ -44,27 +53,33 @@ TEST_CASE("a pipe is empty, does not block and has the size that was asked for")
   CHECK((fcntl(pipe->write_end.get(), F_GETFD) & FD_CLOEXEC) != 0);
 }
 
-TEST_CASE("the workers together make no more pipes than the cap holds") {
-  constexpr std::size_t kWorkers = 24;
-  PipePool pool(kWorkers);
+TEST_CASE("the workers together make no more pipes than the cap holds, however many they are") {
+  Descriptors descriptors;
+  PipeAllowance allowance(descriptors);
+  std::vector<std::unique_ptr<PipePool>> pools;
+  for (int i = 0; i < 300; ++i) pools.push_back(std::make_unique<PipePool>(allowance));
   std::vector<std::unique_ptr<Pipe>> taken;
-  while (auto pipe = pool.take()) {
-    taken.push_back(std::move(pipe));
-    REQUIRE(taken.size() <= kAllPipes / kWorkers);
+  for (bool any = true; any;) {
+    any = false;
+    for (auto& pool : pools)
+      if (auto pipe = pool->take()) {
+        taken.push_back(std::move(pipe));
+        any = true;
+      }
+    REQUIRE(taken.size() <= kAllPipes);
   }
-  REQUIRE(taken.size() == kAllPipes / kWorkers);
-  REQUIRE(pool.in_use() == taken.size());
-  pool.give(std::move(taken.back()));
-  REQUIRE(pool.take());
-}
-
-TEST_CASE("more workers than pipes, and no workers, are no trouble") {
-  REQUIRE_FALSE(PipePool(kAllPipes + 1).take());
-  REQUIRE(PipePool(0).take());
+  REQUIRE(taken.size() == kAllPipes);
+  CHECK(descriptors.taken() == 2 * kAllPipes);
+  for (std::size_t i = 0; i < taken.size(); ++i) pools[i]->give(std::move(taken[i]));
+  REQUIRE_FALSE(pools.back()->take());
+  // What one worker gives back, another may have.
+  REQUIRE(pools.front()->release_idle());
+  REQUIRE(pools.back()->take());
 }
 
 TEST_CASE("an empty pipe is used again") {
-  PipePool pool(1);
+  const Own own;
+  PipePool& pool = *own.pool;
   auto pipe = pool.take();
   const int fd = pipe->read_end.get();
   pool.give(std::move(pipe));
@@ -73,7 +88,8 @@ TEST_CASE("an empty pipe is used again") {
 }
 
 TEST_CASE("a pipe with bytes in it is closed and makes room for another") {
-  PipePool pool(kAllPipes);  // one pipe
+  const Own own(2);  // one pipe
+  PipePool& pool = *own.pool;
   auto pipe = pool.take();
   REQUIRE(pipe);
   REQUIRE_FALSE(pool.take());
@@ -87,7 +103,8 @@ TEST_CASE("a pipe with bytes in it is closed and makes room for another") {
 }
 
 TEST_CASE("a pool that the kernel denies a pipe does without, and asks again after a while") {
-  PipePool pool(1);
+  const Own own;
+  PipePool& pool = *own.pool;
   std::unique_ptr<Pipe> refused;
   {
     const NoDescriptors none;  // nor can the sanitizers look into Catch's objects: judged afterwards
@@ -98,4 +115,52 @@ TEST_CASE("a pool that the kernel denies a pipe does without, and asks again aft
   while (!pool.take()) REQUIRE(++denied < 10'000);
   REQUIRE(denied > 0);  // not at once: asking costs four system calls
   REQUIRE(pool.take());
+}
+
+TEST_CASE("a pipe that has been idle for 10 s is closed, and its descriptors are given back") {
+  const Own own;
+  PipePool& pool = *own.pool;
+  pool.tick(1'000);
+  auto first = pool.take();
+  auto second = pool.take();
+  const int fd = first->read_end.get();
+  pool.give(std::move(first));
+  pool.tick(5'000);
+  pool.give(std::move(second));
+  CHECK(pool.due_ms() == 1'000 + PipePool::kIdleMs);
+  CHECK_FALSE(pool.tick(1'000 + PipePool::kIdleMs - 1));
+  CHECK(pool.idle() == 2);
+  CHECK(pool.tick(1'000 + PipePool::kIdleMs));
+  CHECK(pool.idle() == 1);
+  CHECK_FALSE(is_open(fd));
+  CHECK(own.descriptors.taken() == 2);
+  CHECK(pool.tick(5'000 + PipePool::kIdleMs));
+  CHECK(own.descriptors.taken() == 0);
+  CHECK_FALSE(pool.due_ms());
+}
+
+TEST_CASE("the pipe that was used last is used next, so that the others become idle") {
+  const Own own;
+  PipePool& pool = *own.pool;
+  pool.tick(0);
+  auto first = pool.take();
+  auto second = pool.take();
+  const int last = second->read_end.get();
+  pool.give(std::move(first));
+  pool.give(std::move(second));
+  CHECK(pool.take()->read_end.get() == last);
+}
+
+TEST_CASE("without descriptors to spare there is no pipe, and a session does without") {
+  Descriptors descriptors;
+  descriptors.set(16, 0);
+  PipeAllowance allowance(descriptors);
+  PipePool pool(allowance);
+  std::vector<std::unique_ptr<Pipe>> taken;
+  while (auto pipe = pool.take()) taken.push_back(std::move(pipe));
+  CHECK(taken.size() == 7);
+  CHECK(descriptors.take_for_session());
+  for (auto& pipe : taken) pool.give(std::move(pipe));
+  CHECK(pool.release_idle());
+  CHECK(descriptors.taken() == 2);
 }

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lb/cli/client.h"
+#include "lb/cli/commands.h"
+#include "lb/cli/render.h"
+
+namespace weir {
+
+// What the commands have in common: how they say what is wrong, and how they talk to the daemon.
+
+/// A line on stderr.
+void complain(std::string_view text);
+/// The same, and the exit status for it.
+int usage(std::string_view text);
+/// On stdout. Whether it has been written is asked once, when the command has ended.
+void print(std::string_view text);
+
+AdminClient client_of(const CommonOptions& common);
+
+/// Nothing when it is not POOL/BACKEND.
+std::optional<std::vector<std::string>> split_target(const std::string& target);
+int not_a_target(const std::string& target);
+
+/// A request's body; nothing for an empty object.
+std::string dumped(const nlohmann::ordered_json& body);
+
+/// One exchange with the daemon: the body when it did what was asked, else the exit status, with the reason
+/// said.
+class Exchange {
+ public:
+  Exchange(const CommonOptions& common, const std::string& method, const std::vector<std::string>& path,
+           const AdminClient::Query& query = {}, const std::string& body = "");
+
+  bool failed() const { return failure_ != 0; }
+  int exit_status() const { return failure_; }
+  bool unknown() const { return unknown_; }
+  const std::string& body() const { return body_; }
+  void set_body(std::string body) { body_ = std::move(body); }
+
+ private:
+  std::string body_;
+  int failure_ = 0;
+  bool unknown_ = false;
+};
+
+template <class Render>
+int show(const CommonOptions& common, const Exchange& exchange, Render render) {
+  if (exchange.failed()) return exchange.exit_status();
+  for (const auto& warning : warnings_of(exchange.body())) complain(warning);
+  print(common.json ? exchange.body() : render(exchange.body()));
+  return 0;
+}
+
+}  // namespace weir

@@ -1,0 +1,156 @@
+#include "lb/control/legacy.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace weir {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using SystemTime = std::chrono::system_clock::time_point;
+
+std::int64_t count_of(SystemTime time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+
+SystemTime time_of(const Json& json) {
+  const std::chrono::nanoseconds since_epoch(json.get<std::int64_t>());
+  return SystemTime(std::chrono::duration_cast<SystemTime::duration>(since_epoch));
+}
+
+Json json_of(const std::vector<Address>& addresses) {
+  Json out = Json::array();
+  for (const Address& address : addresses) out.push_back(address.to_string());
+  return out;
+}
+
+Result<std::vector<Address>> addresses_of(const Json& json) {
+  std::vector<Address> out;
+  for (const auto& text : json) {
+    auto endpoint = parse_endpoint(text.get<std::string>());
+    if (!endpoint) return tl::unexpected(endpoint.error());
+    if (endpoint->address) out.push_back(*endpoint->address);
+  }
+  return out;
+}
+
+Json json_of(const Standing& standing, std::chrono::steady_clock::time_point now) {
+  Json out{{"addresses", json_of(standing.addresses)},
+           {"resolved", json_of(standing.resolved)},
+           {"health", to_string(standing.health)},
+           {"against", standing.against},
+           {"reason", standing.reason},
+           {"since", count_of(standing.since)},
+           {"recovering", standing.recovering}};
+  if (standing.slow_start)
+    out["slow_start"] = {
+        {"elapsed_ms", std::chrono::duration_cast<Millis>(now - standing.slow_start->begin).count()},
+        {"duration_ms", standing.slow_start->duration.count()}};
+  return out;
+}
+
+Result<Standing> standing_of(const Json& json, std::chrono::steady_clock::time_point now) {
+  auto addresses = addresses_of(json.at("addresses"));
+  if (!addresses) return tl::unexpected(addresses.error());
+  auto resolved = addresses_of(json.value("resolved", Json::array()));
+  if (!resolved) return tl::unexpected(resolved.error());
+  Standing out;
+  out.addresses = std::move(*addresses);
+  out.resolved = std::move(*resolved);
+  const auto health = json.at("health").get<std::string>();
+  for (const Health one : {Health::Up, Health::Down})
+    if (to_string(one) == health) out.health = one;
+  out.against = json.at("against").get<std::uint32_t>();
+  out.reason = json.at("reason").get<std::string>();
+  out.since = time_of(json.at("since"));
+  out.recovering = json.at("recovering").get<bool>();
+  if (const auto slow = json.find("slow_start"); slow != json.end())
+    out.slow_start = SlowStart{now - Millis(slow->at("elapsed_ms").get<std::int64_t>()),
+                               Millis(slow->at("duration_ms").get<std::int64_t>())};
+  return out;
+}
+
+Json json_of(const Legacy::Backend& backend, std::chrono::steady_clock::time_point now) {
+  Json out{{"name", backend.file.name},
+           {"address", backend.file.endpoint.text},
+           {"weight", backend.file.weight},
+           {"backup", backend.file.backup},
+           {"admin_since", count_of(backend.admin_since)},
+           {"standing", json_of(backend.standing, now)},
+           {"totals",
+            {backend.totals.sessions, backend.totals.connect_failures, backend.totals.bytes_to_backend,
+             backend.totals.bytes_to_client}}};
+  if (backend.added) out["added"] = true;
+  if (backend.out) out["out"] = true;
+  return out;
+}
+
+Result<Legacy::Backend> backend_of(const Json& json, std::chrono::steady_clock::time_point now) {
+  Legacy::Backend out;
+  auto endpoint = parse_endpoint(json.at("address").get<std::string>());
+  if (!endpoint) return tl::unexpected(endpoint.error());
+  out.file.name = json.at("name").get<std::string>();
+  out.file.endpoint = std::move(*endpoint);
+  out.file.weight = json.at("weight").get<std::uint32_t>();
+  out.file.backup = json.at("backup").get<bool>();
+  out.added = json.value("added", false);
+  out.out = json.value("out", false);
+  out.admin_since = time_of(json.at("admin_since"));
+  auto standing = standing_of(json.at("standing"), now);
+  if (!standing) return tl::unexpected(standing.error());
+  out.standing = std::move(*standing);
+  const auto& totals = json.at("totals");
+  out.totals = {totals.at(0).get<std::uint64_t>(), totals.at(1).get<std::uint64_t>(),
+                totals.at(2).get<std::uint64_t>(), totals.at(3).get<std::uint64_t>()};
+  return out;
+}
+
+Result<Legacy> legacy_of(const Json& json, std::chrono::steady_clock::time_point now) {
+  Legacy out;
+  out.file = json.at("file").get<std::string>();
+  out.text = json.at("text").get<std::string>();
+  for (const auto& item : json.at("pools")) {
+    auto& pool = out.pools.emplace_back(Legacy::Pool{item.at("name").get<std::string>(), {}});
+    for (const auto& one : item.at("backends")) {
+      auto backend = backend_of(one, now);
+      if (!backend) return tl::unexpected(backend.error());
+      pool.backends.push_back(std::move(*backend));
+    }
+  }
+  for (const auto& item : json.at("listeners"))
+    out.listeners.push_back({item.at("name").get<std::string>(), item.at("pool").get<std::string>(),
+                             item.at("total").get<std::uint64_t>()});
+  return out;
+}
+
+}  // namespace
+
+std::string format_legacy(const Legacy& legacy, std::chrono::steady_clock::time_point now) {
+  Json pools = Json::array(), listeners = Json::array();
+  for (const auto& pool : legacy.pools) {
+    Json backends = Json::array();
+    for (const auto& backend : pool.backends) backends.push_back(json_of(backend, now));
+    pools.push_back({{"name", pool.name}, {"backends", std::move(backends)}});
+  }
+  for (const auto& listener : legacy.listeners)
+    listeners.push_back({{"name", listener.name}, {"pool", listener.pool}, {"total", listener.total}});
+  const Json all{{"file", legacy.file},
+                 {"text", legacy.text},
+                 {"pools", std::move(pools)},
+                 {"listeners", std::move(listeners)}};
+  return all.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<Legacy> parse_legacy(std::string_view text, std::chrono::steady_clock::time_point now) {
+  const auto json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) return fail("what the old process knows is not a JSON object");
+  try {
+    return legacy_of(json, now);
+  } catch (const Json::exception& error) {
+    return fail(fmt::format("what the old process knows: {}", error.what()));
+  }
+}
+
+}  // namespace weir

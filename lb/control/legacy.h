@@ -1,0 +1,47 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lb/base/error.h"
+#include "lb/config/config.h"
+#include "lb/control/counts.h"
+#include "lb/control/standing.h"
+
+namespace weir {
+
+/// What a process knows and has counted, as plain data: an upgrade hands it on, so that the new process goes
+/// on where the old one is. By names, for ids mean nothing in another process.
+struct Legacy {
+  struct Backend {
+    BackendConfig file;  ///< `admin` is not handed on: of a member of the file the text says it
+    bool added = false;
+    bool out = false;
+    std::chrono::system_clock::time_point admin_since;
+    Standing standing;
+    Totals totals;
+  };
+  struct Pool {
+    std::string name;
+    std::vector<Backend> backends;
+  };
+  struct Listener {
+    std::string name;
+    std::string pool;
+    std::uint64_t total = 0;
+  };
+
+  std::string file;  ///< Config::file and Config::text of the configuration in force
+  std::string text;
+  std::vector<Pool> pools;
+  std::vector<Listener> listeners;
+};
+
+/// As text, and back. `now` is the same clock's reading in either process: slow starts go on.
+std::string format_legacy(const Legacy& legacy, std::chrono::steady_clock::time_point now);
+Result<Legacy> parse_legacy(std::string_view text, std::chrono::steady_clock::time_point now);
+
+}  // namespace weir

@@ -1,0 +1,140 @@
+// Handing on what is known, and taking it over.
+#include <algorithm>
+
+#include "lb/control/registry_state.h"
+
+namespace weir {
+
+namespace {
+
+void count_elsewhere(BackendLoad& load, const Totals& totals) {
+  WorkerTotals::add(load.elsewhere.sessions, totals.sessions);
+  WorkerTotals::add(load.elsewhere.connect_failures, totals.connect_failures);
+  WorkerTotals::add(load.elsewhere.bytes_to_backend, totals.bytes_to_backend);
+  WorkerTotals::add(load.elsewhere.bytes_to_client, totals.bytes_to_client);
+}
+
+void count_elsewhere(ListenerLoad& load, std::uint64_t sessions) {
+  WorkerTotals::add(load.elsewhere.value, sessions);
+}
+
+Totals totals_of(const WorkerTotals& counted) {
+  return {.sessions = counted.sessions.load(std::memory_order_relaxed),
+          .connect_failures = counted.connect_failures.load(std::memory_order_relaxed),
+          .bytes_to_backend = counted.bytes_to_backend.load(std::memory_order_relaxed),
+          .bytes_to_client = counted.bytes_to_client.load(std::memory_order_relaxed)};
+}
+
+}  // namespace
+
+Totals totals_of(const BackendLoad& load) {
+  Totals out = totals_of(load.elsewhere);
+  for (const auto& worker : load.per_worker) out += totals_of(worker);
+  return out;
+}
+
+Legacy Registry::legacy() const {
+  const auto& s = *state_;
+  Legacy out;
+  out.file = s.config->file;
+  out.text = s.config->text;
+  for (const auto& pool : s.members.pools) {
+    auto& list = out.pools.emplace_back(Legacy::Pool{pool.config.name, {}}).backends;
+    for (const auto& entry : pool.entries)
+      list.push_back({.file = entry.file,
+                      .added = entry.added,
+                      .out = entry.out,
+                      .admin_since = entry.admin_since,
+                      .standing = entry.standing,
+                      .totals = totals_of(*entry.load)});
+  }
+  for (const auto& [key, load] : s.listener_loads.all())
+    out.listeners.push_back({key.first, key.second, total_of(*load)});
+  return out;
+}
+
+void Registry::hand_over(const Legacy& legacy) {
+  auto& handed = state_->handed_over;
+  for (const auto& known : legacy.pools) {
+    const PoolEntry* const pool = state_->members.find_pool(known.name);
+    if (pool == nullptr || pool->entries.size() != known.backends.size()) continue;
+    for (std::size_t i = 0; i < known.backends.size(); ++i)
+      handed.backends[pool->entries[i].load->id] = known.backends[i].totals;
+  }
+  for (const auto& listener : legacy.listeners)
+    handed.listeners[{listener.name, listener.pool}] += listener.total;
+}
+
+Counts Registry::counts() const {
+  const auto& s = *state_;
+  Counts out;
+  const auto note = [&](const BackendLoad& load) {
+    Totals totals = totals_of(load);
+    if (const auto handed = s.handed_over.backends.find(load.id); handed != s.handed_over.backends.end())
+      totals -= handed->second;
+    if (totals != Totals()) out.backends[{load.pool, load.name}] += totals;
+  };
+  for (const auto& pool : s.members.pools)
+    for (const auto& entry : pool.entries) note(*entry.load);
+  for (const auto& [id, leaver] : s.leavers.all()) note(*leaver.last.load);
+  for (const auto& [key, load] : s.listener_loads.all()) {
+    std::uint64_t sessions = total_of(*load);
+    if (const auto handed = s.handed_over.listeners.find(key); handed != s.handed_over.listeners.end())
+      sessions -= handed->second;
+    if (sessions > 0) out.listeners[key] += sessions;
+  }
+  return out;
+}
+
+void Registry::add(const Counts& counts) {
+  auto& s = *state_;
+  for (const auto& [key, sessions] : counts.listeners)
+    count_elsewhere(s.listener_loads.get(key.first, key.second), sessions);
+  Counts left = counts;
+  const auto take = [&](BackendLoad& load) -> std::uint64_t {
+    const auto found = left.backends.find({load.pool, load.name});
+    if (found == left.backends.end()) return 0;
+    const std::uint64_t sessions = found->second.sessions;
+    count_elsewhere(load, found->second);
+    left.backends.erase(found);
+    return sessions;
+  };
+  for (auto& pool : s.members.pools)
+    for (auto& entry : pool.entries) entry.rate.shift(take(*entry.load));
+  for (const auto& [id, leaver] : s.leavers.all()) take(*leaver.last.load);
+}
+
+void Registry::inherit(const Legacy& legacy, std::shared_ptr<const Config> old) {
+  auto& s = *state_;
+  for (const auto& listener : legacy.listeners)
+    count_elsewhere(s.listener_loads.get(listener.name, listener.pool), listener.total);
+  for (const auto& known : legacy.pools) {
+    PoolEntry pool;
+    pool.config.name = known.name;
+    if (const PoolConfig* const config = old != nullptr ? old->find_pool(known.name) : nullptr)
+      pool.config = *config;
+    for (const auto& backend : known.backends) {
+      Entry entry;
+      entry.file = backend.file;
+      for (const auto& file : pool.config.backends)
+        if (file.name == backend.file.name && file.endpoint == backend.file.endpoint) entry.file = file;
+      entry.added = backend.added;
+      entry.out = backend.out;
+      entry.admin_since = backend.admin_since;
+      entry.standing = backend.standing;
+      // By which probe it was found cannot be told.
+      if (old == nullptr) entry.standing.health = Health::Unknown;
+      entry.standing.life = ++s.last_life;
+      entry.load = std::make_shared<BackendLoad>(++s.last_id, known.name, backend.file.name,
+                                                 backend.file.endpoint.text, s.workers);
+      count_elsewhere(*entry.load, backend.totals);
+      entry.rate = RateWindow(s.clock.steady(), backend.totals.sessions);
+      pool.entries.push_back(std::move(entry));
+    }
+    s.members.pools.push_back(std::move(pool));
+  }
+  s.config = std::move(old);
+  s.inherited = true;
+}
+
+}  // namespace weir

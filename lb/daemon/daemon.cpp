@@ -1,0 +1,322 @@
+#include "lb/daemon/daemon.h"
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <csignal>
+
+#include "lb/base/log.h"
+#include "lb/daemon/first_process.h"
+
+namespace weir {
+namespace {
+
+/// How long a start waits for names to resolve and for first verdicts: those that do not by then cost
+/// the sessions of their backends only. Clients wait in the kernel's queue meanwhile.
+constexpr Millis kStartPatience{3'000};
+/// The same where an older process serves meanwhile: less than it waits for this one.
+constexpr Millis kTakeoverPatience{30'000};
+static_assert(kTakeoverPatience < Upgrade::kPatience);
+
+/// Less than a command waits for the answer to a reload.
+LoadOptions for_reloads(LoadOptions options) {
+  options.patience = Millis(5'000);
+  return options;
+}
+
+spdlog::level::level_enum level_of(LogLevel level) {
+  return static_cast<spdlog::level::level_enum>(level);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Daemon>> Daemon::create(std::shared_ptr<const Config> config, LoadOptions options,
+                                               Origin origin) {
+  block_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
+  ignore_sigpipe();
+  auto loop = Loop::create();
+  if (!loop) return tl::unexpected(loop.error());
+  std::unique_ptr<Daemon> daemon(
+      new Daemon(std::move(config), std::move(options), std::move(origin), std::move(*loop)));
+  if (auto taken = daemon->take_resources(); !taken) return tl::unexpected(taken.error());
+  return daemon;
+}
+
+Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, Origin origin,
+               std::unique_ptr<Loop> loop)
+    : first_config_(std::move(config)),
+      options_(for_reloads(std::move(options))),
+      origin_(std::move(origin)),
+      worker_count_(resolved_workers(*first_config_)),
+      loop_(std::move(loop)),
+      limits_(*loop_, worker_count_, options_.descriptor_limit,
+              [this](std::size_t most) { health_->set_most_sockets(most); }),
+      state_(*loop_, first_config_->state_file),
+      registry_(worker_count_, [this](const std::shared_ptr<const Table>& table) { on_table(table); }),
+      adoption_(worker_count_),
+      names_(*loop_, registry_),
+      listening_(worker_count_),
+      loop_guard_([this](BackendId id) { loop_->post([this, id] { on_loop(id); }); }),
+      service_(*loop_, [this](std::function<void()> done) { fleet_->when_settled(std::move(done)); }),
+      predecessors_(*loop_),
+      background_(*loop_),
+      reload_(
+          {.registry = registry_,
+           .steps = *this,
+           .state = state_,
+           .background = background_,
+           .load = [path = first_config_->file, options = options_] { return load_config(path, options); },
+           .parse = [options = options_](
+                        std::string_view text,
+                        const std::string& file) { return parse_config(text, file, options); },
+           .refusal = [this] { return upgrade_->reload_refusal(); },
+           .on_begin = [this] { service_.reloading(); },
+           .on_end = [this] { service_.ready(""); }}),
+      start_timer_(*loop_, [this] { open_listeners(); }),
+      slow_start_timer_(*loop_,
+                        [this] {
+                          registry_.tick();
+                          // A timer may be a little early, and then no Table came of it.
+                          if (const auto step = registry_.next_step()) slow_start_timer_.start(*step);
+                        }),
+      shutdown_timer_(*loop_, [this] { shutdown_step(); }) {}
+
+Daemon::~Daemon() = default;
+
+/// The order is that of the harm an error would leave: nothing is written before everything is bound.
+Result<void> Daemon::take_resources() {
+  listening_.inherit(std::move(origin_.sockets));
+  auto bound = listening_.plan(*first_config_);
+  if (!bound) return tl::unexpected(bound.error());
+  first_change_.emplace(std::move(*bound));
+  for (const auto level : {AdminApi::Level::All, AdminApi::Level::Look}) {
+    auto admin = take_admin_socket(origin_.inheritance, first_config_->admin, level);
+    if (!admin) return tl::unexpected(admin.error());
+    (level == AdminApi::Level::All ? admin_socket_ : read_only_admin_socket_) = std::move(*admin);
+  }
+  if (auto state = open_state_file(); !state) return state;
+  auto target = AccessLog::open(first_config_->log.access);
+  if (!target) return tl::unexpected(target.error());
+  access_log_ = std::make_unique<AccessLog>(std::move(*target), worker_count_, [this](std::string complaint) {
+    loop_->post([complaint = std::move(complaint)] { daemon_log().warn("{}", complaint); });
+  });
+  auto health = HealthDesk::create(*loop_, registry_, names_);
+  if (!health) return tl::unexpected(health.error());
+  health_ = std::move(*health);
+  limits_.set(first_config_);
+  auto fleet = Fleet::create(*loop_, shared_with_workers());
+  if (!fleet) return tl::unexpected(fleet.error());
+  fleet_ = std::move(*fleet);
+  return {};
+}
+
+Result<void> Daemon::open_state_file() {
+  Overrides overrides;
+  if (auto read = read_state_file(overrides); !read) return read;
+  // What an older process hands on is newer than what it, or somebody before it, has left on the disk.
+  if (origin_.inheritance && !origin_.inheritance->overrides.empty())
+    if (auto inherited = parse_state(origin_.inheritance->overrides))
+      overrides = std::move(inherited->overrides);
+  registry_.restore(std::move(overrides));
+  return {};
+}
+
+Result<void> Daemon::read_state_file(Overrides& overrides) {
+  StateFile& file = state_.file();
+  if (file.off()) return {};
+  if (auto writable = file.check_writable(!first_config_->state_file_given); !writable) {
+    if (first_config_->state_file_given) return fail("state_file: " + writable.error().message);
+    // It stays as it is: each override then finds out, and says so to the operator.
+    daemon_log().warn("operator overrides will not survive a restart: {}", writable.error().message);
+    return {};
+  }
+  auto loaded = file.load();
+  if (!loaded) return tl::unexpected(loaded.error());
+  for (const std::string& warning : loaded->warnings) daemon_log().warn("{}", warning);
+  overrides = std::move(loaded->overrides);
+  return {};
+}
+
+void Daemon::on_trouble(std::uint32_t worker, const Trouble& trouble) {
+  daemon_log().warn("worker {}: {} (this host's trouble, not a backend's)", worker + 1,
+                    fail_errno(trouble.doing, trouble.error).value().message);
+  if (trouble.error == EMFILE) limits_.on_shortage();
+}
+
+WorkerShared Daemon::shared_with_workers() {
+  return {.admission = limits_.admission(),
+          .pipes = limits_.pipes(),
+          .access_log = *access_log_,
+          .workers = worker_count_,
+          .on_connects_changed =
+              [this](const std::shared_ptr<BackendLoad>& load) { health_->connects_changed(load); },
+          .on_trouble =
+              [this](std::uint32_t worker, Trouble trouble) {
+                loop_->post([this, worker, trouble] { on_trouble(worker, trouble); });
+              },
+          .reclaim = nullptr,
+          .wait_list = nullptr,
+          .loops = &loop_guard_};
+}
+
+void Daemon::on_table(const std::shared_ptr<const Table>& table) {
+  fleet_->adopt(table, [this, generation = table->generation](std::uint32_t worker) {
+    adoption_.adopted(worker, generation);
+  });
+  if (const auto step = registry_.next_step()) slow_start_timer_.start(*step);
+  // Once for all the changes of this turn.
+  if (std::exchange(targets_stale_, true)) return;
+  loop_->post([this] {
+    targets_stale_ = false;
+    names_.update();
+    health_->update(upgrade_->superseded());
+    open_if_ready();
+  });
+}
+
+void Daemon::on_loop(BackendId id) {
+  for (const auto& pool : registry_.table()->pools)
+    if (const Backend* const backend = pool->find(id))
+      daemon_log().error("{}/{} leads back to Weir: its sessions would go round in circles and are reset",
+                         pool->settings().name, backend->name);
+}
+
+/// A backend without an address is not waited for: it may never have one. Nor is a word of the checker's that
+/// is no verdict the end of the wait: it speaks whenever it has begun anew with a backend.
+bool Daemon::first_verdicts_are_in() const {
+  return std::ranges::all_of(registry_.table()->pools, [](const std::shared_ptr<const Pool>& pool) {
+    return std::ranges::none_of(pool->backends(), [](const Backend& backend) {
+      return backend.undecided && !backend.addresses.empty();
+    });
+  });
+}
+
+void Daemon::open_if_ready() {
+  if (open_) return;
+  // What an older process knew is enough to begin with.
+  const auto can_be_served = [](const std::shared_ptr<const Pool>& pool) {
+    return pool->any_eligible() ||
+           std::ranges::none_of(pool->backends(), [](const Backend& backend) { return backend.undecided; });
+  };
+  const bool known = origin_.inheritance && std::ranges::all_of(registry_.table()->pools, can_be_served);
+  if (known || (names_answered_ && first_verdicts_are_in())) open_listeners();
+}
+
+void Daemon::open_listeners() {
+  if (open_) return;
+  open_ = true;
+  start_timer_.stop();
+  listening_.open(registry_, *fleet_);
+  if (shutting_down_) return listening_.close_all(*fleet_);
+  if (!origin_.inheritance) open_admin_api();
+  for (const ListenerConfig& listener : registry_.config()->listeners)
+    for (const Address& address : listener.bind)
+      daemon_log().info("listener {} on {} for pool {}", listener.name, address.to_string(), listener.pool);
+  fleet_->when_settled([this] { on_settled(); });
+}
+
+void Daemon::on_settled() {
+  const Config& config = *registry_.config();
+  const std::string ready =
+      fmt::format("ready: {} listeners, {} pools, {} workers, at most {} sessions", config.listeners.size(),
+                  config.pools.size(), worker_count_, limits_.admission().max());
+  std::vector<std::string> unused;
+  for (const Address& address : listening_.settle_inherited()) {
+    daemon_log().warn("inherited socket {} is no listener of {}: not served", address.to_string(),
+                      config.file);
+    unused.push_back(address.to_string());
+  }
+  service_.ready(ready);
+  tell_first_process(origin_.first_process);
+  if (takeover_ != nullptr) takeover_->serving(unused);
+  daemon_log().info("weir " WEIR_VERSION " {}", ready);
+}
+
+void Daemon::on_free(const std::optional<Predecessor>& predecessor) {
+  if (predecessor) predecessors_.add(*predecessor);
+  state_.save(registry_.overrides());
+  listening_.own_paths();
+  const AdminConfig& admin = registry_.config()->admin;
+  const auto leave = [](const std::string& path, const std::string& wanted) {
+    if (!path.empty() && path != wanted) ::unlink(path.c_str());
+  };
+  leave(origin_.inheritance->admin_path, admin.socket);
+  leave(origin_.inheritance->read_only_admin_path, admin.read_only_socket);
+  open_admin_api();
+}
+
+int Daemon::run() {
+  watch_signals();
+  make_admin_api();
+  make_upgrade();
+  fleet_->start();
+  health_->start(*fleet_);
+  if (origin_.inheritance && origin_.inheritance->legacy) {
+    const Legacy legacy = std::move(*std::exchange(origin_.inheritance->legacy, std::nullopt));
+    registry_.inherit(legacy, parse_config(legacy.text, legacy.file, options_).config);
+  }
+  const ApplyReport report = registry_.apply(first_config_);
+  std::move(*first_change_).commit(registry_, *fleet_);
+  first_change_.reset();
+  for (const std::string& note : report.notes) daemon_log().warn("{}", note);
+  // As long as an older process serves, the file is that one's.
+  if (!origin_.inheritance) state_.save(registry_.overrides());
+  start_timer_.start(origin_.inheritance ? kTakeoverPatience : kStartPatience);
+  open_if_ready();
+  names_.update();
+  names_.when_answered([this] {
+    names_answered_ = true;
+    open_if_ready();
+  });
+  loop_->run();
+  // The workers first: they report to everybody else. What they had in hand ends as `shutdown`.
+  takeover_.reset();
+  upgrade_.reset();
+  admin_api_.reset();
+  fleet_.reset();
+  health_.reset();
+  access_log_.reset();
+  return exit_status_;
+}
+
+struct Daemon::Prepared final : PreparedReload {
+  Prepared(Daemon& to, std::shared_ptr<const Config> config, Listening::Change planned)
+      : daemon(to), next(std::move(config)), sockets(std::move(planned)) {}
+
+  void commit() && override {
+    daemon.limits_.set(next);
+    if (log_target) daemon.access_log_->redirect(std::move(*log_target));
+    daemon_log().set_level(level_of(next->log.level));
+    std::move(sockets).commit(daemon.registry_, *daemon.fleet_);
+    daemon.names_.ask_again();
+    daemon.admin_api_->bring_back(next->admin);
+  }
+
+  Daemon& daemon;
+  std::shared_ptr<const Config> next;
+  Listening::Change sockets;
+  std::optional<AccessLog::Target> log_target;
+};
+
+Result<std::unique_ptr<PreparedReload>> Daemon::prepare(std::shared_ptr<const Config> next) {
+  // The addresses of listeners that are being closed would be wanted again.
+  if (shutting_down_) return fail("this process has been told to end");
+  auto sockets = listening_.plan(*next);
+  if (!sockets) return tl::unexpected(sockets.error());
+  auto prepared = std::make_unique<Prepared>(*this, next, std::move(*sockets));
+  if (next->log.access != registry_.config()->log.access) {
+    auto target = AccessLog::open(next->log.access);
+    if (!target) return tl::unexpected(target.error());
+    prepared->log_target = std::move(*target);
+  }
+  return prepared;
+}
+
+void Daemon::reload() {
+  if (upgrade_->passes_reload_on()) return;
+  reload_.run([this](const ReloadReport& report) {
+    if (report.busy) upgrade_->passes_reload_on();
+  });
+}
+
+}  // namespace weir

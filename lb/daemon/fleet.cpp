@@ -1,0 +1,285 @@
+#include "lb/daemon/fleet.h"
+
+#include <algorithm>
+#include <atomic>
+#include <iterator>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "lb/net/inherited.h"
+
+namespace weir {
+namespace {
+
+SessionId id_of(const Worker& worker, const Session& session) {
+  return {worker.index() + 1, session.number()};
+}
+
+bool matches(const SessionFilter& filter, const Worker& worker, const Session& session) {
+  return filter.matches(id_of(worker, session), session.listener().load().pool, session.backend(),
+                        session.client_address());
+}
+
+Millis age_of(Worker& worker, const Session& session) {
+  return std::chrono::duration_cast<Millis>(worker.loop().now() - session.times().accepted);
+}
+
+Millis idle_of(Worker& worker, const Session& session) {
+  return Millis(static_cast<std::int64_t>(worker.now_ms() - session.times().last_activity_ms));
+}
+
+std::uint64_t rank_of(SessionOrder order, Worker& worker, const Session& session) {
+  return rank(order, session.bytes_to_backend() + session.bytes_to_client(), age_of(worker, session),
+              idle_of(worker, session));
+}
+
+SessionInfo describe(Worker& worker, const Session& session) {
+  SessionInfo info;
+  info.id = id_of(worker, session);
+  info.listener = session.listener().load().name;
+  info.client = session.client_address();
+  info.pool = session.listener().load().pool;
+  if (session.backend() != nullptr) info.backend = session.backend()->name;
+  info.state = session.connecting()    ? "connecting"
+               : session.closing()     ? "closing"
+               : session.half_closed() ? "half_closed"
+                                       : "relaying";
+  info.age = age_of(worker, session);
+  info.idle = idle_of(worker, session);
+  info.bytes_to_backend = session.bytes_to_backend();
+  info.bytes_to_client = session.bytes_to_client();
+  return info;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Fleet>> Fleet::create(Loop& control, WorkerShared shared) {
+  std::unique_ptr<Fleet> fleet(new Fleet(control, std::move(shared)));
+  for (std::uint32_t i = 0; i < fleet->shared_.workers; ++i) {
+    auto worker = Worker::create(i, fleet->shared_);
+    if (!worker) return tl::unexpected(worker.error());
+    fleet->workers_.push_back(std::move(*worker));
+  }
+  fleet->wait_list_ = std::make_unique<WaitList>(
+      fleet->workers_[0]->loop(), [fleet = fleet.get()](const WaitQueue::Call& call) {
+        Worker& worker = *fleet->workers_[call.waiter.worker];
+        worker.post([&worker, call] { worker.waiting_room().summon(call); });
+      });
+  fleet->shared_.wait_list = fleet->wait_list_.get();
+  return fleet;
+}
+
+Fleet::Fleet(Loop& control, WorkerShared shared) : control_(control), shared_(std::move(shared)) {
+  shared_.admission.wake_by([this] { resume_listeners(); });
+  shared_.reclaim = [this] {
+    for (auto& worker : workers_) worker->post([&worker = *worker] { worker.release_idle_pipes(); });
+  };
+}
+
+Fleet::~Fleet() {
+  // All threads first: a worker that ends a session reaches the others.
+  for (auto& worker : workers_) worker->stop();
+  shared_.admission.close();
+  wait_list_->close();
+}
+
+void Fleet::start() {
+  for (auto& worker : workers_) worker->start();
+}
+
+void Fleet::on_all(const std::function<void(Worker&)>& task, std::function<void()> done) {
+  on_all_in_steps(
+      [task](Worker& worker, const std::function<void()>& finished) {
+        task(worker);
+        finished();
+      },
+      std::move(done));
+}
+
+void Fleet::on_all_in_steps(const std::function<void(Worker&, std::function<void()> finished)>& task,
+                            std::function<void()> done) {
+  auto left = std::make_shared<std::atomic<std::size_t>>(workers_.size());
+  auto last = std::make_shared<std::function<void()>>(std::move(done));
+  for (auto& worker : workers_) {
+    worker->post([this, &worker = *worker, task, left, last] {
+      task(worker, [this, left, last] {
+        if (left->fetch_sub(1) == 1) control_.post([last] { (*last)(); });
+      });
+    });
+  }
+}
+
+void Fleet::adopt(const std::shared_ptr<const Table>& table, std::function<void(std::uint32_t)> adopted) {
+  for (auto& worker : workers_) {
+    worker->post([this, &worker = *worker, table, adopted] {
+      worker.adopt(table);
+      control_.post([adopted, index = worker.index()] { adopted(index); });
+    });
+  }
+}
+
+void Fleet::list_sessions(const SessionFilter& filter, SessionOrder order, std::size_t limit, Listed done) {
+  /// A heap: of those that are kept the last one is in front.
+  struct Part {
+    std::vector<std::pair<std::uint64_t, SessionInfo>> sessions;
+    std::uint64_t found = 0;
+  };
+  const auto first = [](const auto& a, const auto& b) { return a.first > b.first; };
+  auto parts = std::make_shared<std::vector<Part>>(workers_.size());
+  on_all_in_steps(
+      [parts, filter, order, limit, first](Worker& worker, std::function<void()> finished) {
+        Part& part = (*parts)[worker.index()];
+        worker.sweep(
+            [&worker, &part, filter, order, limit, first](Session& session) {
+              if (!matches(filter, worker, session)) return false;
+              ++part.found;
+              const bool full = part.sessions.size() == limit;
+              const std::uint64_t place = rank_of(order, worker, session);
+              if (full && (limit == 0 || place <= part.sessions.front().first)) return false;
+              if (full) {
+                std::ranges::pop_heap(part.sessions, first);
+                part.sessions.pop_back();
+              }
+              part.sessions.emplace_back(place, describe(worker, session));
+              std::ranges::push_heap(part.sessions, first);
+              return true;
+            },
+            std::move(finished));
+      },
+      [parts, limit, first, done = std::move(done)] {
+        Part all;
+        for (Part& part : *parts) {
+          all.found += part.found;
+          std::ranges::move(part.sessions, std::back_inserter(all.sessions));
+        }
+        std::ranges::stable_sort(all.sessions, first);
+        if (all.sessions.size() > limit) all.sessions.resize(limit);
+        std::vector<SessionInfo> list;
+        list.reserve(all.sessions.size());
+        for (auto& [place, session] : all.sessions) list.push_back(std::move(session));
+        done(std::move(list), all.found);
+      });
+}
+
+void Fleet::count_by_client(const SessionFilter& filter, Counted done) {
+  using Clients = std::map<std::string, ClientSessions, std::less<>>;
+  auto parts = std::make_shared<std::vector<Clients>>(workers_.size());
+  on_all_in_steps(
+      [parts, filter](Worker& worker, std::function<void()> finished) {
+        Clients& part = (*parts)[worker.index()];
+        worker.sweep(
+            [&worker, &part, filter](Session& session) {
+              if (!matches(filter, worker, session)) return false;
+              const ClientAddress& address = session.client_address();
+              ClientSessions& client = part[address.ip().empty() ? "unix" : address.ip_to_string()];
+              ++client.sessions;
+              client.bytes_to_backend += session.bytes_to_backend();
+              client.bytes_to_client += session.bytes_to_client();
+              return false;
+            },
+            std::move(finished));
+      },
+      [parts, done = std::move(done)] {
+        Clients all;
+        for (const Clients& part : *parts)
+          for (const auto& [address, client] : part) {
+            ClientSessions& sum = all[address];
+            sum.sessions += client.sessions;
+            sum.bytes_to_backend += client.bytes_to_backend;
+            sum.bytes_to_client += client.bytes_to_client;
+          }
+        std::vector<ClientSessions> list;
+        list.reserve(all.size());
+        for (auto& [address, client] : all) {
+          client.client = address;
+          list.push_back(std::move(client));
+        }
+        done(std::move(list));
+      });
+}
+
+void Fleet::kill_sessions(const SessionFilter& filter, std::uint64_t limit, Killed done) {
+  auto killed = std::make_shared<std::atomic<std::uint64_t>>(0);
+  on_all_in_steps(
+      [killed, filter, limit](Worker& worker, std::function<void()> finished) {
+        worker.sweep(
+            [&worker, killed, filter, limit](Session& session) {
+              if (!matches(filter, worker, session)) return false;
+              if (killed->fetch_add(1) >= limit) {
+                killed->fetch_sub(1);
+                return false;
+              }
+              session.abort(End::Killed);
+              return true;
+            },
+            std::move(finished));
+      },
+      [killed, done = std::move(done)] { done(killed->load()); });
+}
+
+void Fleet::leave_backend(BackendId backend, Killed done) {
+  auto killed = std::make_shared<std::atomic<std::uint64_t>>(0);
+  on_all_in_steps(
+      [killed, backend](Worker& worker, std::function<void()> finished) {
+        worker.sweep(
+            [killed, backend](Session& session) {
+              if (session.backend() == nullptr || session.backend()->id != backend) return false;
+              const Session::Leaving how = session.leave_backend();
+              if (how == Session::Leaving::Ended) killed->fetch_add(1);
+              return how != Session::Leaving::Stays;
+            },
+            std::move(finished));
+      },
+      [killed, done = std::move(done)] { done(killed->load()); });
+}
+
+std::shared_ptr<CloseOrder> Fleet::close_listener(std::size_t worker, std::uint32_t id,
+                                                  std::function<void()> closed) {
+  auto order = std::make_shared<CloseOrder>(
+      [&control = control_, alive = std::weak_ptr(alive_), closed = std::move(closed)] {
+        control.post([alive, closed] {
+          if (!alive.expired()) closed();
+        });
+      });
+  workers_[worker]->post([&worker = *workers_[worker], id, order] { worker.close_listener(id, order); });
+  return order;
+}
+
+void Fleet::wind_up() {
+  for (auto& worker : workers_) worker->post([&worker = *worker] { worker.wind_up(); });
+}
+
+void Fleet::leave_listener(std::uint32_t id) {
+  for (auto& worker : workers_) worker->post([&worker = *worker, id] { worker.leave_listener(id); });
+}
+
+void Fleet::duplicate_listeners(std::function<void(std::optional<std::vector<Fd>>)> done) {
+  auto parts = std::make_shared<std::vector<std::vector<Fd>>>(workers_.size());
+  on_all([parts](Worker& worker) { worker.duplicate_listeners((*parts)[worker.index()]); },
+         [parts, done = std::move(done)] {
+           std::set<std::uint64_t> seen;
+           std::vector<Fd> all;
+           for (auto& part : *parts)
+             for (Fd& fd : part) {
+               if (!fd) return done(std::nullopt);
+               if (seen.insert(socket_identity(fd.get())).second) all.push_back(std::move(fd));
+             }
+           done(std::move(all));
+         });
+}
+
+void Fleet::expect_children(bool expected) {
+  for (auto& worker : workers_)
+    worker->post([&worker = *worker, expected] { worker.expect_children(expected); });
+}
+
+void Fleet::when_settled(std::function<void()> done) {
+  on_all([](Worker&) {}, std::move(done));
+}
+
+void Fleet::resume_listeners() {
+  for (auto& worker : workers_) worker->post([&worker = *worker] { worker.resume_listeners(); });
+}
+
+}  // namespace weir

@@ -1,0 +1,107 @@
+// What operators and signals reach, and how.
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "lb/base/log.h"
+#include "lb/daemon/daemon.h"
+
+namespace weir {
+
+void Daemon::make_admin_api() {
+  admin_api_ = std::make_unique<AdminApi>(
+      AdminParts{.loop = *loop_,
+                 .registry = registry_,
+                 .workers = *fleet_,
+                 .adoption = adoption_,
+                 .state = state_,
+                 .reload = reload_,
+                 .facts =
+                     [this] {
+                       ProcessFacts facts;
+                       facts.version = WEIR_VERSION;
+                       facts.workers = worker_count_;
+                       facts.pid = ::getpid();
+                       facts.max_sessions = limits_.admission().max();
+                       facts.stopping = shutting_down_ || upgrade_->superseded();
+                       facts.unsaved = state_.problem();
+                       return facts;
+                     },
+                 .predecessors = &predecessors_,
+                 .refusal = [this](const HttpRequest& request) { return upgrade_->refusal(request); },
+                 .upgrade = [this](UpgradeOrder order,
+                                   UpgradeDone done) { upgrade_->begin(std::move(order), std::move(done)); },
+                 .reopen_logs =
+                     [this](std::function<void()> done) {
+                       access_log_->reopen([this, done = std::move(done)] {
+                         loop_->post([done] {
+                           daemon_log().info("logs reopened");
+                           done();
+                         });
+                       });
+                     },
+                 .stop =
+                     [this](std::optional<Millis> grace) {
+                       stop("weir stop", grace);
+                       const auto left = shutdown_deadline_ - loop_->refresh_now();
+                       return StopReport{limits_.admission().active(),
+                                         std::max(Millis(0), std::chrono::ceil<Millis>(left))};
+                     },
+                 .places = admin_connection_limit(options_.descriptor_limit)});
+}
+
+void Daemon::make_upgrade() {
+  upgrade_ = std::make_unique<Upgrade>(
+      UpgradeParts{.loop = *loop_,
+                   .fleet = *fleet_,
+                   .listening = listening_,
+                   .registry = registry_,
+                   .state = state_,
+                   .predecessors = predecessors_,
+                   .service = service_,
+                   .admin = *admin_api_,
+                   .program = origin_.program,
+                   .first_process = origin_.first_process,
+                   .reload_file = reload_,
+                   .reload = [this] { reload(); },
+                   .ending = [this] { return shutting_down_; },
+                   .sessions = [this] { return limits_.admission().active(); },
+                   .on_superseded = [this](const UpgradeOrder& order) { on_superseded(order); }});
+  if (!origin_.inheritance) return;
+  for (Predecessor& predecessor : origin_.inheritance->predecessors)
+    predecessors_.add(std::move(predecessor));
+  takeover_ = std::make_unique<Takeover>(
+      *loop_, std::move(origin_.inheritance->channel), std::move(origin_.inheritance->standard_error),
+      [this](const std::optional<Predecessor>& predecessor) { on_free(predecessor); });
+}
+
+void Daemon::open_admin_api() {
+  const AdminConfig& config = registry_.config()->admin;
+  const auto serve = [this](Fd& socket, const std::string& path, AdminApi::Level level) {
+    if (!socket) return;
+    if (auto served = admin_api_->serve(std::move(socket), path, level); !served)
+      daemon_log().error("no admin API at {}: {}", path, served.error().message);
+  };
+  serve(admin_socket_, config.socket, AdminApi::Level::All);
+  serve(read_only_admin_socket_, config.read_only_socket, AdminApi::Level::Look);
+}
+
+void Daemon::watch_signals() {
+  const auto on = [this](int signal, std::function<void()> action) {
+    signals_.push_back(std::make_unique<SignalWatch>(*loop_, signal, std::move(action)));
+  };
+  on(SIGTERM, [this] { on_stop_signal("SIGTERM"); });
+  on(SIGINT, [this] { on_stop_signal("SIGINT"); });
+  on(SIGHUP, [this] { reload(); });
+  // The admin API passes it on to the older processes that have sessions left.
+  on(SIGUSR1, [this] {
+    HttpRequest request;
+    request.method = "POST";
+    request.path = {"v1", "logs", "reopen"};
+    request.caller = "SIGUSR1";
+    admin_api_->handle(std::move(request), [](const HttpResponse&) {});
+  });
+}
+
+}  // namespace weir

@@ -1,0 +1,202 @@
+#include "lb/proxy/attempts.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/unit/balance/group.h"
+
+using namespace weir;
+
+namespace {
+
+constexpr std::uint64_t kTimeoutMs = 2'000;
+
+/// A pool of backends "a", "b", … with that many addresses each, and one session that looks for one of them.
+struct Search {
+  explicit Search(const std::vector<std::size_t>& addresses) : group("round_robin") {
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+      Backend& backend = group.add(std::string(1, static_cast<char>('a' + i)));
+      backend.addresses.clear();
+      for (std::size_t n = 0; n < addresses[i]; ++n)
+        backend.addresses.push_back(*Address::parse_ip_port(fmt::format("10.0.{}.{}:80", i, n + 1)));
+    }
+    group.build();
+  }
+
+  /// "a 10.0.0.1:80", "wait for a source port", "no_backend"; a blamed backend comes first: "!a ".
+  std::string next(std::uint64_t now_ms) {
+    const std::string before = last;
+    const Attempts::Next next = attempts.next(group.pool.get(), {}, now_ms);
+    std::string said = attempts.take_blame() ? "!" + before + " " : "";
+    if (const auto* const one = std::get_if<Attempts::Try>(&next)) {
+      last = one->backend->name;
+      until_ms = one->until_ms;
+      return said + one->backend->name + " " + one->address->host_to_string();
+    }
+    if (const auto* const wait = std::get_if<Attempts::Wait>(&next)) {
+      until_ms = wait->until_ms;
+      key = wait->key;
+      return said + "wait for " + std::string(to_string(wait->key.why));
+    }
+    return said + std::string(to_string(std::get<Attempts::GiveUp>(next).how));
+  }
+  /// The same after the last try has failed so.
+  std::string after(ConnectFault fault, std::uint64_t now_ms = 0) {
+    attempts.failed(fault);
+    return next(now_ms);
+  }
+
+  Group group;
+  Attempts attempts;
+  std::string last;
+  std::uint64_t until_ms = 0;
+  WaitKey key;
+};
+
+}  // namespace
+
+TEST_CASE("a backend that fails is tried at its other addresses, then blamed, then another is tried") {
+  Search search({2, 1});
+  CHECK(search.next(0) == "a 10.0.0.1");
+  CHECK(search.after(ConnectFault::Backend) == "a 10.0.0.2");
+  CHECK(search.after(ConnectFault::Backend) == "!a b 10.0.1.1");
+  CHECK(search.after(ConnectFault::Backend) == "!b connect_failed");
+  CHECK(search.attempts.count() == 2);
+}
+
+TEST_CASE("connect_timeout counts for the backend: its addresses share what is left of it") {
+  Search search({4, 1});
+  search.next(0);
+  CHECK(search.until_ms == kTimeoutMs / 4);
+  CHECK(search.after(ConnectFault::Backend, 100) == "a 10.0.0.2");  // it refused early: more for the others
+  CHECK(search.until_ms == 100 + (kTimeoutMs - 100) / 3);
+  CHECK(search.after(ConnectFault::Backend, 1'000) == "a 10.0.0.3");
+  CHECK(search.until_ms == 1'500);
+  CHECK(search.after(ConnectFault::Backend, 1'999) == "a 10.0.0.4");
+  CHECK(search.until_ms == kTimeoutMs);
+  CHECK(search.after(ConnectFault::Backend, kTimeoutMs) == "!a b 10.0.1.1");
+  CHECK(search.until_ms == 2 * kTimeoutMs);
+}
+
+TEST_CASE("an address that this host cannot use hides no other one, and is nobody's fault") {
+  Search search({2, 1});
+  search.next(0);
+  CHECK(search.after(ConnectFault::AddressUnusable) == "a 10.0.0.2");
+  CHECK(search.after(ConnectFault::AddressUnusable) == "b 10.0.1.1");
+  CHECK(search.after(ConnectFault::AddressUnusable) == "connect_failed");
+}
+
+TEST_CASE("no more backends are tried than connect_attempts says") {
+  Search search({1, 1, 1, 1});
+  search.next(0);
+  CHECK(search.after(ConnectFault::Backend) == "!a b 10.0.1.1");
+  CHECK(search.after(ConnectFault::Backend) == "!b c 10.0.2.1");
+  CHECK(search.after(ConnectFault::Backend) == "!c connect_failed");
+}
+
+TEST_CASE("without a source port the others are tried first, and then the port is waited for") {
+  Search search({2, 1});
+  search.next(0);
+  CHECK(search.after(ConnectFault::NoSourcePort) == "a 10.0.0.2");  // another address has ports of its own
+  CHECK(search.after(ConnectFault::NoSourcePort) == "b 10.0.1.1");
+  CHECK(search.after(ConnectFault::NoSourcePort, 10) == "wait for a source port");
+  CHECK(search.key.backend == search.group["a"].id());
+  CHECK(search.until_ms == 10 + kTimeoutMs);
+  CHECK(search.attempts.count() == 0);
+  search.attempts.resume();
+  const std::string again = search.next(20);
+  CHECK((again == "a 10.0.0.1" || again == "b 10.0.1.1"));
+  search.attempts.failed(ConnectFault::NoSourcePort);
+  search.next(20);
+  search.attempts.failed(ConnectFault::NoSourcePort);
+  search.next(20);
+  search.attempts.failed(ConnectFault::NoSourcePort);
+  CHECK(search.next(kTimeoutMs + 10) == "connect_failed");
+}
+
+TEST_CASE("a shortage of ours is waited for with the same backend, and never held against it") {
+  Search search({2, 1});
+  search.next(0);
+  CHECK(search.after(ConnectFault::Shortage) == "wait for a descriptor");
+  CHECK(search.key == WaitKey{WaitFor::Descriptor, 0});
+  CHECK(search.until_ms == kTimeoutMs);
+  search.attempts.resume();
+  CHECK(search.next(500) == "a 10.0.0.1");
+  CHECK(search.after(ConnectFault::Shortage, kTimeoutMs) == "b 10.0.1.1");
+  CHECK(search.after(ConnectFault::Shortage, 2 * kTimeoutMs) == "connect_failed");
+}
+
+TEST_CASE("a unix backend's full backlog is waited for, and held against it when it stays full") {
+  Search search({1, 1});
+  search.next(0);
+  CHECK(search.after(ConnectFault::BacklogFull) == "wait for a unix backlog");
+  CHECK(search.key == WaitKey{WaitFor::UnixBacklog, search.group["a"].id()});
+  search.attempts.resume();
+  CHECK(search.next(100) == "a 10.0.0.1");
+  CHECK(search.after(ConnectFault::BacklogFull, 100) == "wait for a unix backlog");
+  CHECK(search.next(kTimeoutMs) == "!a b 10.0.1.1");
+}
+
+TEST_CASE("a backend that is drained while a session waits for it gets that session no more") {
+  Search search({1, 1});
+  search.next(0);
+  CHECK(search.after(ConnectFault::Shortage) == "wait for a descriptor");
+  search.group["a"].admin = Admin::Drained;
+  search.group.build();
+  search.attempts.resume();
+  CHECK(search.next(10) == "b 10.0.1.1");
+}
+
+TEST_CASE("when nobody is eligible a session waits for a first verdict that is to come, and only for that") {
+  Search search({1, 1});
+  search.group["a"].health = Health::Unknown;
+  search.group["b"].health = Health::Down;
+  search.group.build();
+  CHECK(search.next(0) == "no_backend");
+  search.group["a"].undecided = true;
+  search.group.build();
+  CHECK(search.next(100) == "wait for a first verdict");
+  CHECK(search.until_ms == 100 + kTimeoutMs);
+  search.attempts.resume();
+  CHECK(search.next(200) == "wait for a first verdict");
+  CHECK(search.until_ms == 100 + kTimeoutMs);
+  search.group["a"].health = Health::Up;
+  search.group.build();
+  search.attempts.resume();
+  CHECK(search.next(300) == "a 10.0.0.1");
+  Search late({1});
+  late.group["a"].health = Health::Unknown;
+  late.group["a"].undecided = true;
+  late.group.build();
+  late.next(0);
+  CHECK(late.next(kTimeoutMs) == "no_backend");
+}
+
+TEST_CASE("somebody who failed does not keep a session from waiting for somebody who is not known yet") {
+  Search search({1, 1});
+  search.group["b"].health = Health::Unknown;
+  search.group["b"].undecided = true;
+  search.group.build();
+  CHECK(search.next(0) == "a 10.0.0.1");
+  CHECK(search.after(ConnectFault::Backend) == "!a wait for a first verdict");
+}
+
+TEST_CASE("who has failed everybody in rotation is given to one that is ejected") {
+  Search search({1, 1});
+  search.group.settings.unprobed = true;
+  search.group["b"].health = Health::Down;
+  search.group.build();
+  CHECK(search.next(0) == "a 10.0.0.1");
+  CHECK(search.after(ConnectFault::Backend) == "!a b 10.0.1.1");
+}
+
+TEST_CASE("a backend that ends a session at once has failed with all its addresses") {
+  Search search({3, 1});
+  search.next(0);
+  search.attempts.ended_at_once();
+  CHECK(search.next(10) == "!a b 10.0.1.1");
+}
+
+TEST_CASE("without a pool there is no backend, and after a try it has failed") {
+  Attempts attempts;
+  CHECK(std::get<Attempts::GiveUp>(attempts.next(nullptr, {}, 0)).how == End::NoBackend);
+}
