@@ -229,7 +229,7 @@ TEST_CASE("callers who say nothing, drip or take no answers lock no operator out
     callers.push_back(Stream::connect(unix_address(weir)));
     if (way == "dripping") callers.back().send_all(kRequest);
     if (way == "taking no answers")
-      for (int n = 0; n < 5; ++n) callers.back().send_some("GET /v1/status HTTP/1.1\r\nHost: weir\r\n\r\n");
+      for (int n = 0; n < 50; ++n) callers.back().send_some("GET /v1/status HTTP/1.1\r\nHost: weir\r\n\r\n");
   }
   std::atomic<bool> stop{false};
   std::thread dripping([&] {

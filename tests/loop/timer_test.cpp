@@ -125,3 +125,41 @@ TEST_CASE("timers that are destroyed while they run leave nothing behind") {
   end.start(Millis(20));
   loop->run();
 }
+
+TEST_CASE("timers that start each other without a delay come once in a turn, behind the descriptors") {
+  const auto loop = make_loop();
+  const Fd ready(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+  Busy watcher;
+  REQUIRE(loop->watch(ready.get(), watcher, events::kReadable));
+  std::size_t left = 100;
+  std::size_t unseen = 0;
+  std::size_t calls = 0;
+  std::unique_ptr<Timer> other;
+  Timer one(*loop, [&] {
+    unseen += watcher.calls == calls ? 1 : 0;
+    calls = watcher.calls;
+    if (--left == 0) return loop->stop();
+    other->start(Millis(0));
+  });
+  other = std::make_unique<Timer>(*loop, [&] { one.start(Millis(0)); });
+  one.start(Millis(0));
+  loop->run();
+  REQUIRE(unseen == 0);
+}
+
+TEST_CASE("a timer without a delay may be stopped, put off and destroyed") {
+  const auto loop = make_loop();
+  Timer stopped(*loop, [] { FAIL("it was stopped"); });
+  stopped.start(Millis(0));
+  stopped.stop();
+  REQUIRE_FALSE(stopped.active());
+  auto destroyed = std::make_unique<Timer>(*loop, [] { FAIL("it was destroyed"); });
+  destroyed->start(Millis(0));
+  destroyed.reset();
+  const auto start = Clock::now();
+  Timer put_off(*loop, [&] { loop->stop(); });
+  put_off.start(Millis(0));
+  put_off.start(Millis(20));
+  loop->run();
+  REQUIRE(Clock::now() - start >= std::chrono::milliseconds(20));
+}
