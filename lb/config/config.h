@@ -10,6 +10,7 @@
 #include "lb/base/address.h"
 #include "lb/base/duration.h"
 #include "lb/base/state.h"
+#include "lb/config/written.h"
 
 namespace weir {
 
@@ -108,6 +109,7 @@ struct LogConfig {
 struct Config {
   std::string file;                              ///< the path it was read from
   std::string text;                              ///< what was read there
+  Written written;                               ///< values of it that came out of the environment
   std::uint32_t workers = 0;                     ///< 0 = one for each CPU the process may use
   std::optional<std::uint64_t> max_connections;  ///< absent = as many as the descriptor limit holds
   Millis shutdown_grace{30'000};

@@ -92,7 +92,9 @@ LoadResult parse_config(std::string_view text, const std::string& path, const Lo
   read_root(findings, *root, draft);
   validate(findings, draft, options);
   LoadResult result = findings.finish();
-  if (result.faults.empty()) result.config = std::move(draft.config);
+  if (!result.faults.empty()) return result;
+  draft.config->written = result.written;
+  result.config = std::move(draft.config);
   return result;
 }
 

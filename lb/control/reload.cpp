@@ -13,6 +13,8 @@ namespace {
 
 /// Texts that wait to be read, of 16 MiB perhaps.
 constexpr int kMostRehearsals = 4;
+/// Of a reload, by its event; the log has all.
+constexpr std::size_t kMostChangesKept = 100;
 
 /// What only a restart or an upgrade can change; "" when nothing of it has.
 std::string fixed_difference(const Config& now, const Config& next) {
@@ -56,22 +58,32 @@ std::vector<std::string> open_questions(const Config& now, const Config& next) {
   return out;
 }
 
-/// Values of the environment are nobody's to see.
-void restore(const Written& written, ReloadReport& report) {
-  report.error = written.restore(report.error);
-  for (auto* faults : {&report.faults, &report.warnings})
-    for (Fault& fault : *faults) fault.message = written.restore(fault.message);
-  for (auto* lines : {&report.applied.changes, &report.applied.notes, &report.applied.bereft})
-    for (std::string& line : *lines) line = written.restore(line);
+/// Values of the environment are nobody's to see: neither those of the file that is read nor those of the one
+/// in force.
+void restore(const Written& read, const Config& in_force, ReloadReport& report) {
+  for (const Written* written : {&read, &in_force.written}) {
+    report.error = written->restore(report.error);
+    for (auto* faults : {&report.faults, &report.warnings})
+      for (Fault& fault : *faults) fault.message = written->restore(fault.message);
+    for (auto* lines : {&report.applied.changes, &report.applied.notes, &report.applied.bereft})
+      for (std::string& line : *lines) line = written->restore(line);
+  }
 }
 
-void log(const ReloadReport& report) {
+void tell(const ReloadReport& report, const std::string& by, Events& events) {
+  Event event{.time = std::chrono::system_clock::now(), .kind = Event::Kind::Reload, .by = by};
   if (!report.done) {
-    daemon_log().error("reload refused: {}", report.error);
-    for (const auto& fault : report.faults) daemon_log().error("reload: {}", fault.to_string(report.file));
+    event.text = fmt::format("reload refused: {}", report.error);
+    for (const auto& fault : report.faults) event.changes.push_back(fault.to_string(report.file));
+    events.tell(spdlog::level::err, event);
+    for (const auto& line : event.changes) daemon_log().error("reload: {}", line);
     return;
   }
-  daemon_log().info("reloaded: {} changes, generation {}", report.applied.changes.size(), report.generation);
+  event.text =
+      fmt::format("reloaded: {} changes, generation {}", report.applied.changes.size(), report.generation);
+  event.changes = report.applied.changes;
+  event.changes.resize(std::min(event.changes.size(), kMostChangesKept));
+  events.tell(spdlog::level::info, std::move(event));
   for (const auto& change : report.applied.changes) daemon_log().info("reload: {}", change);
   for (const auto& warning : report.warnings) daemon_log().warn("reload: {}", warning.to_string(report.file));
   for (const auto& note : report.applied.notes) daemon_log().warn("reload: {}", note);
@@ -79,13 +91,14 @@ void log(const ReloadReport& report) {
 
 }  // namespace
 
-void Reload::run(Done done) {
+void Reload::run(std::string by, Done done) {
   ++reading_;
   if (parts_.on_begin) parts_.on_begin();
-  parts_.background.run([this, load = parts_.load, done = std::move(done)] {
-    return [this, done, loaded = load()] {
+  parts_.background.run([this, load = parts_.load, by = std::move(by), done = std::move(done)] {
+    return [this, by, done, loaded = load()] {
       --reading_;
       const auto report = attempt(loaded);
+      tell(report, by, parts_.events);
       if (parts_.on_end) parts_.on_end();
       done(report);
     };
@@ -104,9 +117,10 @@ void Reload::rehearse(std::string text, std::string file, Done done) const {
       [this, parse = parts_.parse, text = std::move(text), file = std::move(file), done = std::move(done)] {
         return [this, file, done, loaded = parse(text, file)] {
           --rehearsing_;
+          const auto in_force = parts_.registry.config();
           auto report = examine(loaded, file, Registry::Over::Reload);
           if (!report.error.empty()) {
-            restore(loaded.written, report);
+            restore(loaded.written, *in_force, report);
             return done(report);
           }
           const Registry& registry = parts_.registry;
@@ -118,7 +132,7 @@ void Reload::rehearse(std::string text, std::string file, Done done) const {
           report.applied = std::move(foreseen);
           report.generation = registry.table()->generation;
           report.done = true;
-          restore(loaded.written, report);
+          restore(loaded.written, *in_force, report);
           done(report);
         };
       });
@@ -127,16 +141,17 @@ void Reload::rehearse(std::string text, std::string file, Done done) const {
 void Reload::rehearse_upgrade(Done done) const {
   parts_.background.run([this, load = parts_.load, done = std::move(done)] {
     return [this, done, loaded = load()] {
-      auto report = examine(loaded, parts_.registry.config()->file, Registry::Over::Upgrade);
+      const auto in_force = parts_.registry.config();
+      auto report = examine(loaded, in_force->file, Registry::Over::Upgrade);
       if (!report.error.empty()) {
-        restore(loaded.written, report);
+        restore(loaded.written, *in_force, report);
         return done(report);
       }
       auto foreseen = parts_.registry.difference(*loaded.config, Registry::Over::Upgrade);
       foreseen.notes.insert(foreseen.notes.begin(), report.applied.notes.begin(), report.applied.notes.end());
       report.applied = std::move(foreseen);
       report.done = true;
-      restore(loaded.written, report);
+      restore(loaded.written, *in_force, report);
       done(report);
     };
   });
@@ -171,15 +186,15 @@ ReloadReport Reload::examine(const LoadResult& loaded, const std::string& file, 
 }
 
 ReloadReport Reload::attempt(const LoadResult& loaded) {
-  auto report = examine(loaded, parts_.registry.config()->file, Registry::Over::Reload);
+  const auto in_force = parts_.registry.config();
+  auto report = examine(loaded, in_force->file, Registry::Over::Reload);
   if (parts_.refusal)
     if (const auto why = parts_.refusal(); !why.empty()) {
       report.busy = true;
       report.error = why;
     }
   if (report.error.empty()) apply(loaded, report);
-  restore(loaded.written, report);
-  log(report);
+  restore(loaded.written, *in_force, report);
   return report;
 }
 

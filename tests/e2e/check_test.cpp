@@ -137,7 +137,7 @@ TEST_CASE("check --diff fills in the environment that the daemon has, not its ow
   Operated weir(lettered(1), config, daemons);
   CHECK(diff(weir, weir.config.toml()).out == "no changes\n");
   weir.config.pool = "idle_timeout = \"9s\"";
-  CHECK_THAT(diff(weir, weir.config.toml()).out, Contains("~ pool web: idle_timeout"));
+  CHECK_THAT(diff(weir, weir.config.toml()).out, Contains("~ pool web idle_timeout ${WEIR_TEST_WEIGHT}→9s"));
 }
 
 TEST_CASE("check --diff without a daemon exits 5, and takes a file of ten thousand backends") {

@@ -178,5 +178,5 @@ TEST_CASE("a reload that changes how long ejections last says so") {
   weir.config.health = kForLong;
   const Finished reloaded = weir.reload();
   CHECK(reloaded.status == 0);
-  CHECK_THAT(reloaded.out + reloaded.err, Catch::Contains("~ pool web: health"));
+  CHECK_THAT(reloaded.out + reloaded.err, Catch::Contains("~ pool web health."));
 }

@@ -60,7 +60,8 @@ TEST_CASE("a reload keeps identity, health and counters of what did not change")
   CHECK(f.at("web", "web1").load == load);
   CHECK(f.at("web", "web1").health == Health::Up);
   CHECK(f.at("web", "web1").weight == 5);
-  CHECK(report.changes == std::vector<std::string>{"~ pool web: idle_timeout", "~ web/web1 weight 1→5"});
+  CHECK(report.changes ==
+        std::vector<std::string>{"~ pool web idle_timeout 10m→1s", "~ web/web1 weight 1→5"});
 }
 
 TEST_CASE("a backend whose address changes is another backend") {
@@ -384,7 +385,7 @@ TEST_CASE("the difference is what a reload then reports, and changes nothing") {
   const auto before = f.registry.overrides();
   const auto generation = f.registry.table()->generation;
   const auto foreseen = f.registry.difference(*next);
-  CHECK(foreseen.changes == std::vector<std::string>{"~ pool web: the order of its backends",
+  CHECK(foreseen.changes == std::vector<std::string>{"~ pool web the order of its backends",
                                                      "~ web/web1 weight 1→5", "- web/web3", "- web/web9",
                                                      "+ pool db", "+ db/db1", "~ listener front pool web→db",
                                                      "~ shutdown_grace 30s→5s"});

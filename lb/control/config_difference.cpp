@@ -1,0 +1,164 @@
+#include "lb/control/config_difference.h"
+
+#include <fmt/format.h>
+
+#include <type_traits>
+#include <unordered_set>
+
+#include "lb/base/log.h"
+
+namespace weir {
+
+namespace {
+
+std::string shown(Millis value) {
+  return format_duration(value);
+}
+std::string shown(bool value) {
+  return value ? "true" : "false";
+}
+std::string shown(const std::string& value) {
+  return quoted(value);
+}
+template <class T>
+requires std::is_integral_v<T> std::string shown(T value) {
+  return fmt::format("{}", value);
+}
+std::string shown(Admin value) {
+  return std::string(to_string(value));
+}
+std::string shown(OnAllDown value) {
+  return value == OnAllDown::TryAll ? "try_all" : "refuse";
+}
+std::string shown(OnBackendDown value) {
+  return value == OnBackendDown::Close ? "close" : "leave";
+}
+std::string shown(LogLevel value) {
+  constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error"};
+  return std::string(kLevels[static_cast<std::size_t>(value)]);
+}
+std::string shown(const Address& value) {
+  return value.to_string();
+}
+std::string shown(const std::pair<std::uint16_t, std::uint16_t>& range) {
+  return fmt::format("{}-{}", range.first, range.second);
+}
+template <class T>
+std::string shown(const std::vector<T>& values) {
+  std::string out;
+  for (const T& value : values) out += (out.empty() ? "" : ",") + shown(value);
+  return out.empty() ? "none" : out;
+}
+
+/// " key old→new" for each key that differs.
+class Difference {
+ public:
+  template <class T>
+  Difference& key(std::string_view name, const T& now, const T& next) {
+    if (now != next) text_ += fmt::format(" {} {}→{}", name, shown(now), shown(next));
+    return *this;
+  }
+  Difference& say(bool differs, std::string_view what) {
+    if (differs) text_ += fmt::format(" {}", what);
+    return *this;
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+/// The names that both have come in the same order.
+bool same_order(const PoolConfig& a, const PoolConfig& b) {
+  std::unordered_set<std::string_view> of_a, of_b;
+  for (const auto& backend : a.backends) of_a.insert(backend.name);
+  for (const auto& backend : b.backends) of_b.insert(backend.name);
+  auto at = a.backends.begin();
+  for (const auto& backend : b.backends) {
+    if (!of_a.contains(backend.name)) continue;
+    while (!of_b.contains(at->name)) ++at;
+    if (at->name != backend.name) return false;
+    ++at;
+  }
+  return true;
+}
+
+std::string difference_of(const ProbeConfig& now, const ProbeConfig& next) {
+  return Difference()
+      .key("health.probe", now.kind, next.kind)
+      .key("health.interval", now.interval, next.interval)
+      .key("health.fast_interval", now.fast_interval, next.fast_interval)
+      .key("health.timeout", now.timeout, next.timeout)
+      .key("health.rise", now.rise, next.rise)
+      .key("health.fall", now.fall, next.fall)
+      .key("health.eject_after", now.eject_after, next.eject_after)
+      .key("health.eject_for", now.eject_for, next.eject_for)
+      .key("health.eject_for_at_most", now.eject_for_at_most, next.eject_for_at_most)
+      .key("health.port", now.port, next.port)
+      .key("health.send", now.send, next.send)
+      .key("health.expect", now.expect, next.expect)
+      .key("health.https", now.https, next.https)
+      .key("health.path", now.path, next.path)
+      .key("health.host", now.host, next.host)
+      .key("health.status", now.status, next.status)
+      .key("health.body", now.body, next.body)
+      .key("health.command", now.command, next.command)
+      .text();
+}
+
+}  // namespace
+
+std::string difference_of(const PoolConfig& now, const PoolConfig& next) {
+  return Difference()
+             .key("balance", now.balance, next.balance)
+             .key("connect_timeout", now.connect_timeout, next.connect_timeout)
+             .key("connect_attempts", now.connect_attempts, next.connect_attempts)
+             .key("idle_timeout", now.idle_timeout, next.idle_timeout)
+             .key("half_close_timeout", now.half_close_timeout, next.half_close_timeout)
+             .key("on_all_down", now.on_all_down, next.on_all_down)
+             .key("on_backend_down", now.on_backend_down, next.on_backend_down)
+             .key("source", now.source, next.source)
+             .key("slow_start", now.slow_start, next.slow_start)
+             .text() +
+         difference_of(now.probe, next.probe) +
+         Difference().say(!same_order(now, next), "the order of its backends").text();
+}
+
+std::string difference_of(const BackendConfig& now, const BackendConfig& next) {
+  return Difference()
+      .key("weight", now.weight, next.weight)
+      .key("admin", now.admin, next.admin)
+      .key("backup", now.backup, next.backup)
+      .text();
+}
+
+std::string difference_of(const ListenerConfig& now, const ListenerConfig& next) {
+  return Difference()
+      .key("bind", now.bind, next.bind)
+      .key("pool", now.pool, next.pool)
+      .key("max_connections", now.max_connections, next.max_connections)
+      .key("ready", now.ready, next.ready)
+      .text();
+}
+
+std::vector<std::string> global_differences(const Config& now, const Config& next) {
+  std::vector<std::string> out;
+  const auto say = [&](const Difference& one) {
+    if (!one.text().empty()) out.push_back(one.text().substr(1));
+  };
+  const auto count = [](std::optional<std::uint64_t> most) {
+    return most ? fmt::format("{}", *most) : "automatic";
+  };
+  if (now.max_connections != next.max_connections)
+    out.push_back(
+        fmt::format("max_connections {}→{}", count(now.max_connections), count(next.max_connections)));
+  say(Difference().key("shutdown_grace", now.shutdown_grace, next.shutdown_grace));
+  say(Difference().key("state_file", now.state_file, next.state_file));
+  say(Difference().key("admin.upgrade", std::string(now.admin.any_upgrade ? "any" : "same"),
+                       std::string(next.admin.any_upgrade ? "any" : "same")));
+  say(Difference().key("log.level", now.log.level, next.log.level));
+  say(Difference().key("log.access", now.log.access, next.log.access));
+  return out;
+}
+
+}  // namespace weir

@@ -1,0 +1,111 @@
+#include "lb/control/config_difference.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "lb/config/keys.h"
+
+using namespace weir;
+
+namespace {
+
+/// The names of the keys in " balance a→b health.fall 3→5".
+std::set<std::string> names_in(const std::string& difference) {
+  std::set<std::string> out;
+  std::string word;
+  std::string previous;
+  for (const char c : difference + " ") {
+    if (c != ' ') {
+      word += c;
+      continue;
+    }
+    if (word.find("→") != std::string::npos) out.insert(previous);
+    previous = word;
+    word.clear();
+  }
+  return out;
+}
+
+Address address(const char* text) {
+  return Address::parse_ip_port(text).value();
+}
+
+PoolConfig another_pool() {
+  PoolConfig out;
+  out.balance = "source_hash";
+  out.connect_timeout = Millis(1);
+  out.connect_attempts = 9;
+  out.idle_timeout = Millis(1);
+  out.half_close_timeout = Millis(1);
+  out.on_all_down = OnAllDown::TryAll;
+  out.on_backend_down = OnBackendDown::Close;
+  out.slow_start = Millis(1);
+  out.source = {address("127.0.0.1:1")};
+  out.probe = {.kind = "exec",
+               .interval = Millis(1),
+               .fast_interval = Millis(1),
+               .timeout = Millis(1),
+               .rise = 9,
+               .fall = 9,
+               .eject_after = 9,
+               .eject_for = Millis(1),
+               .eject_for_at_most = Millis(1),
+               .port = 9,
+               .send = "x",
+               .expect = "x",
+               .https = true,
+               .path = "/x",
+               .host = "x",
+               .status = {{1, 2}},
+               .body = "x",
+               .command = {"/x"},
+               .source = out.source};
+  return out;
+}
+
+std::set<std::string> keys_of(const TableKeys& table, const std::string& prefix,
+                              const std::set<std::string>& without) {
+  std::set<std::string> out;
+  for (const std::string_view key : table.keys)
+    if (!without.contains(std::string(key))) out.insert(prefix + std::string(key));
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("every key of the file that a reload changes is told with what it was and what it becomes") {
+  auto of_pool = keys_of(pool_keys(), "", {"name", "health", "backend"});
+  of_pool.merge(keys_of(health_keys(), "health.", {}));
+  CHECK(names_in(difference_of(PoolConfig(), another_pool())) == of_pool);
+  BackendConfig backend;
+  backend.weight = 9;
+  backend.admin = Admin::Drained;
+  backend.backup = true;
+  CHECK(names_in(difference_of(BackendConfig(), backend)) ==
+        keys_of(backend_keys(), "", {"name", "address"}));
+  ListenerConfig listener;
+  listener.bind = {address("127.0.0.1:1")};
+  listener.pool = "x";
+  listener.max_connections = 9;
+  listener.ready = false;
+  CHECK(names_in(difference_of(ListenerConfig(), listener)) == keys_of(listener_keys(), "", {"name"}));
+  Config config;
+  config.max_connections = 9;
+  config.shutdown_grace = Millis(1);
+  config.state_file = "x";
+  config.admin.any_upgrade = true;
+  config.log = {.level = LogLevel::Error, .access = "off"};
+  std::set<std::string> of_globals;
+  for (const auto& line : global_differences(Config(), config)) of_globals.merge(names_in(" " + line));
+  CHECK(of_globals == std::set<std::string>{"max_connections", "shutdown_grace", "state_file",
+                                            "admin.upgrade", "log.level", "log.access"});
+}
+
+TEST_CASE("values are told as they would be written") {
+  PoolConfig now, next;
+  next.connect_timeout = Millis(500);
+  next.probe.fall = 5;
+  CHECK(difference_of(now, next) == " connect_timeout 2s→500ms health.fall 3→5");
+  CHECK(difference_of(now, now).empty());
+}
