@@ -113,6 +113,8 @@ std::string SharedProbe::passed_text(const RunResult& result) const {
 void SharedProbe::count(Member& member, const RunResult& result) {
   Verdict& verdict = member.verdict;
   const BackendId id = member.load->id;
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(result.latency);
+  member.load->last_probe.store(took);
   const bool passed = result.outcome == Outcome::Passed;
   const bool first = verdict.health() == Health::Unknown;
   const bool was_against = verdict.against() > 0;

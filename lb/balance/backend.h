@@ -11,6 +11,7 @@
 #include "lb/base/address.h"
 #include "lb/base/error.h"
 #include "lb/base/state.h"
+#include "lb/observe/histogram.h"
 
 namespace weir {
 
@@ -27,7 +28,15 @@ struct alignas(64) WorkerTotals {
   std::atomic<std::uint64_t> connect_failures{0};
   std::atomic<std::uint64_t> bytes_to_backend{0};
   std::atomic<std::uint64_t> bytes_to_client{0};
+  /// How long connects took that worked, from the try to its end. Made at the first; owned by the
+  /// BackendLoad.
+  std::atomic<TimeHistogram*> connect_times{nullptr};
 
+  void record_connect(std::chrono::microseconds took) {
+    TimeHistogram* times = connect_times.load(std::memory_order_relaxed);
+    if (times == nullptr) connect_times.store(times = new TimeHistogram, std::memory_order_release);
+    times->record(took);
+  }
   static void add(std::atomic<std::uint64_t>& total, std::uint64_t n) {
     total.store(total.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
@@ -44,6 +53,11 @@ class BackendLoad {
         name(std::move(own_name)),
         address(std::move(own_address)),
         per_worker(workers) {}
+  ~BackendLoad() {
+    for (const WorkerTotals& totals : per_worker) delete totals.connect_times.load();
+  }
+  BackendLoad(const BackendLoad&) = delete;
+  BackendLoad& operator=(const BackendLoad&) = delete;
 
   const BackendId id;
   const std::string pool;
@@ -52,6 +66,15 @@ class BackendLoad {
   std::vector<WorkerTotals> per_worker;
   WorkerTotals
       elsewhere;  ///< by other processes of this Weir, before and after an upgrade; the control thread's
+
+  /// Over all workers.
+  TimeCounts connect_times() const {
+    TimeCounts out;
+    for (const WorkerTotals& totals : per_worker)
+      if (const TimeHistogram* const times = totals.connect_times.load(std::memory_order_acquire))
+        out += *times;
+    return out;
+  }
 
   /// From now on each change of `active` is marked on this board too, at `place`; once for all the life of
   /// this load. Control thread. A count read after this call is either marked or has the change in it.
@@ -80,6 +103,8 @@ class BackendLoad {
   /// Sessions that wait for a source port or a place in the backlog towards it (proxy/wait_list): newcomers
   /// queue behind them.
   std::atomic<std::uint32_t> waiting{0};
+  /// How long the last probe took, whatever it found; negative: none has ended yet. Written by the checker.
+  std::atomic<std::chrono::microseconds> last_probe{std::chrono::microseconds(-1)};
   /// Passive health. Connects failed since the last one that worked, over all workers.
   std::atomic<std::uint32_t> failures_in_a_row{0};
   /// Set by the worker that reports a change of failures_in_a_row, cleared by the reader before it looks: one

@@ -59,7 +59,7 @@ std::optional<SessionId> SessionId::parse(std::string_view text) {
   return out;
 }
 
-std::uint64_t rank(SessionOrder order, std::uint64_t bytes, Millis age, Millis idle) {
+std::uint64_t rank(SessionOrder order, std::uint64_t bytes, std::chrono::nanoseconds age, Millis idle) {
   switch (order) {
     case SessionOrder::Bytes:
       return bytes;

@@ -53,7 +53,7 @@ struct SessionInfo {
 enum class SessionOrder : std::uint8_t { None, Bytes, Age, Idle };
 
 /// How much, by that order: the most comes first.
-std::uint64_t rank(SessionOrder order, std::uint64_t bytes, Millis age, Millis idle);
+std::uint64_t rank(SessionOrder order, std::uint64_t bytes, std::chrono::nanoseconds age, Millis idle);
 
 /// The sessions of one client address, counted together.
 struct ClientSessions {

@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <cstdlib>
+#include <ctime>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -95,6 +98,21 @@ std::string quoted(std::string_view text) {
       out += c;
   }
   return out += '"';
+}
+
+std::optional<std::chrono::system_clock::time_point> parse_time(const std::string& text) {
+  std::tm parts{};
+  const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+  if (rest == nullptr) return std::nullopt;
+  double fraction = 0;
+  if (*rest == '.') {
+    const auto [end, error] = std::from_chars(rest, text.c_str() + text.size(), fraction);
+    if (error != std::errc()) return std::nullopt;
+    rest = end;
+  }
+  if (std::string_view(rest) != "Z") return std::nullopt;
+  const auto millis = std::chrono::milliseconds(std::lround(fraction * 1000));
+  return std::chrono::system_clock::from_time_t(::timegm(&parts)) + millis;
 }
 
 std::string format_time(std::chrono::system_clock::time_point time) {

@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +10,8 @@
 #include <cstdlib>
 #include <memory>
 #include <thread>
+
+#include "lb/base/user_name.h"
 
 namespace weir {
 
@@ -56,6 +59,15 @@ Error explain(const std::string& socket, CURLcode code, long os_error, Millis pa
   return {fmt::format("the daemon at {} went away: {}", socket, curl_easy_strerror(code)), error};
 }
 
+using Headers = std::unique_ptr<curl_slist, decltype([](curl_slist* list) { curl_slist_free_all(list); })>;
+
+/// Root says for whom it speaks. The daemon takes what looks like a user's name.
+curl_slist* on_behalf_header() {
+  const char* user = std::getenv("SUDO_USER");
+  if (::geteuid() != 0 || user == nullptr || !is_user_name(user)) return nullptr;
+  return curl_slist_append(nullptr, ("Weir-Operator: " + std::string(user)).c_str());
+}
+
 }  // namespace
 
 std::string admin_socket(std::string_view given) {
@@ -86,6 +98,8 @@ Result<AdminReply> AdminClient::request(const std::string& method, const std::ve
     curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, body.c_str());
     curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
   }
+  const Headers headers(on_behalf_header());
+  if (headers) curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers.get());
   curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &append);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &reply.body);
   const auto give_up = std::chrono::steady_clock::now() + patience_;

@@ -42,7 +42,8 @@ struct CommandLine::State {
   std::string file = "/etc/weir/weir.toml";
   std::string target, second, third;
   DrainOptions drain;
-  std::string timeout, spread, grace, then = "leave";
+  RemarkOptions remark;
+  std::string timeout, spread, grace, since, then = "leave";
   FilterOptions filter;
   ListOptions listing;
   std::uint32_t weight = 1;
@@ -64,6 +65,18 @@ std::string check_duration(const std::string& text) {
 /// A variable of a script that is empty must not mean everything.
 std::string check_given(const std::string& text) {
   return text.empty() ? "is empty; leave the option out, or say which" : "";
+}
+
+void add_remark(CLI::App* command, RemarkOptions& remark) {
+  command
+      ->add_option_function<std::string>(
+          "--for", [&remark](const std::string& text) { remark.lasts = *parse_duration(text); },
+          "it ends by itself after this long")
+      ->check(check_duration)
+      ->type_name("DURATION");
+  command->add_option("--comment", remark.comment, "why, for those who look at the status")
+      ->check(check_given)
+      ->type_name("TEXT");
 }
 
 void add_filter(CLI::App* command, FilterOptions& filter) {
@@ -158,9 +171,11 @@ void CommandLine::State::add_status() {
 void CommandLine::State::add_drain() {
   auto* command = add("drain", "no new sessions; live ones and probes go on",
                       "  weir drain web/web1 --wait\n"
+                      "  weir drain web/web1 --for 2h --comment \"new disk\"\n"
                       "  weir drain web/web1 --timeout 5m --then close --spread 30s",
                       [this] {
                         drain.force = force;
+                        drain.remark = remark;
                         drain.target = target;
                         drain.close = then == "close";
                         if (!timeout.empty()) drain.timeout = *parse_duration(timeout);
@@ -178,13 +193,15 @@ void CommandLine::State::add_drain() {
   command->add_option("--spread", spread, "close evenly over this long")
       ->check(check_duration)
       ->type_name("DURATION");
+  add_remark(command, remark);
   command->add_flag("--force", force, "even the pool's last eligible backend");
 }
 
 void CommandLine::State::add_changes() {
   auto* disable = add("disable", "as drain, and no probes: maintenance", "  weir disable web/web1",
-                      [this] { return run_disable(common, target, force); });
+                      [this] { return run_disable(common, target, remark, force); });
   disable->add_option("target", target, kTargetHelp)->required()->type_name("");
+  add_remark(disable, remark);
   disable->add_flag("--force", force, "even the pool's last eligible backend");
 
   auto* enable = add("enable", "take a drain or disable back: eligible again when its health allows",
@@ -193,9 +210,10 @@ void CommandLine::State::add_changes() {
 
   auto* reweigh =
       add("weight", "a new weight, from now on", "  weir weight web/web1 5\n  weir weight web/web1 default",
-          [this] { return run_weight(common, target, second); });
+          [this] { return run_weight(common, target, second, remark); });
   reweigh->add_option("target", target, kTargetHelp)->required()->type_name("");
   reweigh->add_option("weight", second, "1 to 256, or \"default\": the file's")->required()->type_name("");
+  add_remark(reweigh, remark);
 }
 
 void CommandLine::State::add_members() {
@@ -245,6 +263,17 @@ void CommandLine::State::add_sessions() {
 }
 
 void CommandLine::State::add_others() {
+  auto* past = add("events", "what has happened: transitions, what operators said, reloads, own trouble",
+                   "  weir events --since 1h\n  weir events web/web1 --limit 20", [this] {
+                     return run_events(common, target,
+                                       since.empty() ? std::nullopt : std::optional(*parse_duration(since)),
+                                       listing.limit);
+                   });
+  past->add_option("target", target, "of this POOL or POOL/BACKEND only")->type_name("");
+  past->add_option("--since", since, "of this long, until now")->check(check_duration)->type_name("DURATION");
+  past->add_option("--limit", listing.limit, "the last N (default: all that are kept)")
+      ->check(CLI::Range(1, 10'000))
+      ->type_name("N");
   auto* why = add("explain", "which backend a client would get, and why", "  weir explain web 203.0.113.9",
                   [this] { return run_explain(common, target, second); });
   why->add_option("pool", target, "the pool")->required()->type_name("");

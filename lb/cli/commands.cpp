@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "lb/base/file.h"
+#include "lb/base/glob.h"
 #include "lb/cli/exchange.h"
 #include "lb/cli/exit_status.h"
 #include "lb/cli/render.h"
@@ -30,6 +31,8 @@ constexpr Millis kReadyPatience{1'000};
 /// Of a configuration to compare; the daemon takes less.
 constexpr std::uint64_t kMostDiffBytes = std::uint64_t{64} << 20;
 constexpr Millis kPipePatience{10'000};
+/// Of a backend, on its page.
+constexpr const char* kLastEvents = "10";
 
 int change(const CommonOptions& common, const std::string& target, const std::string& verb,
            const Json& body) {
@@ -39,7 +42,36 @@ int change(const CommonOptions& common, const std::string& target, const std::st
   return show(common, exchange, [&](const auto& answer) { return render_changed(answer, verb); });
 }
 
+/// What the daemon says of it, and what has happened to it and who is there now.
+template <class Placed>
+int show_backend(const CommonOptions& common, const Exchange& status, const std::vector<std::string>& path,
+                 const Terminal& terminal, Placed placed) {
+  if (status.failed()) return status.exit_status();
+  const AdminClient::Query about{{"pool", path[1]}, {"backend", path[2]}};
+  auto last = about;
+  last.emplace_back("limit", kLastEvents);
+  const Exchange events(common, "GET", {"events"}, last);
+  if (events.failed()) return events.exit_status();
+  const Exchange sessions(common, "GET", {"sessions"}, about);
+  if (sessions.failed()) return sessions.exit_status();
+  print(placed(render_backend(status.body(), events.body(), sessions.body(), terminal,
+                              std::chrono::system_clock::now())));
+  return kExitDone;
+}
+
 }  // namespace
+
+int run_events(const CommonOptions& common, const std::string& target, std::optional<Millis> since,
+               std::uint32_t limit) {
+  AdminClient::Query query;
+  const auto slash = target.find('/');
+  if (!target.empty()) query.emplace_back("pool", target.substr(0, slash));
+  if (slash != std::string::npos) query.emplace_back("backend", target.substr(slash + 1));
+  if (since) query.emplace_back("since_ms", std::to_string(since->count()));
+  if (limit > 0) query.emplace_back("limit", std::to_string(limit));
+  return show(common, Exchange(common, "GET", {"events"}, query),
+              [](const auto& answer) { return render_events(answer, standard_terminal()); });
+}
 
 int run_status(const CommonOptions& common, const std::vector<std::string>& targets, bool watch) {
   if (targets.size() > 1) return usage("status takes one POOL or POOL/BACKEND, which may be a glob");
@@ -51,12 +83,16 @@ int run_status(const CommonOptions& common, const std::vector<std::string>& targ
   } else if (!target.empty()) {
     path.push_back(target);
   }
+  const bool one = path.size() == 3 && !is_glob(target) && !common.json;
   const auto once = [&] {
     const Exchange exchange(common, "GET", path);
     const auto terminal = standard_terminal();
-    return show(common, exchange, [&](const auto& answer) {
-      const auto text = render_status(answer, terminal, std::chrono::system_clock::now());
+    const auto placed = [&](const std::string& text) {
       return watch && terminal.width > 0 ? in_place(text, terminal.height) : text;
+    };
+    if (one) return show_backend(common, exchange, path, terminal, placed);
+    return show(common, exchange, [&](const auto& answer) {
+      return placed(render_status(answer, terminal, std::chrono::system_clock::now()));
     });
   };
   int status = once();
@@ -87,16 +123,18 @@ int run_ready(const CommonOptions& common, const std::vector<std::string>& liste
   return ready ? kExitDone : kExitFailed;
 }
 
-int run_disable(const CommonOptions& common, const std::string& target, bool force) {
-  return change(common, target, "disable", {{"force", force}});
+int run_disable(const CommonOptions& common, const std::string& target, const RemarkOptions& remark,
+                bool force) {
+  return change(common, target, "disable", with(remark, {{"force", force}}));
 }
 
 int run_enable(const CommonOptions& common, const std::string& target) {
   return change(common, target, "enable", Json::object());
 }
 
-int run_weight(const CommonOptions& common, const std::string& target, const std::string& weight) {
-  return change(common, target, "weight", {{"weight", weight}});
+int run_weight(const CommonOptions& common, const std::string& target, const std::string& weight,
+               const RemarkOptions& remark) {
+  return change(common, target, "weight", with(remark, {{"weight", weight}}));
 }
 
 int run_add(const CommonOptions& common, const std::string& pool, const std::string& name,

@@ -21,8 +21,15 @@ inline constexpr Millis kAnswerPatience{15'000};
 /// More than a daemon waits for the process that is to follow it.
 inline constexpr Millis kUpgradePatience{75'000};
 
+/// What an operator says along with a word.
+struct RemarkOptions {
+  std::string comment;          ///< "" = none
+  std::optional<Millis> lasts;  ///< then the word ends by itself
+};
+
 struct DrainOptions {
   std::string target;
+  RemarkOptions remark;
   bool force = false;
   bool wait = false;  ///< implied by a timeout
   std::optional<Millis> timeout;
@@ -44,19 +51,25 @@ struct ListOptions {
 };
 
 /// Each does one command and returns its exit status. Answers go to stdout, everything else to stderr.
+/// Of one backend that is named in full it shows all that is known.
 int run_status(const CommonOptions& common, const std::vector<std::string>& targets, bool watch);
 /// Whether these listeners, or all that count, can be served: exit 1 and a line for each that cannot.
 int run_ready(const CommonOptions& common, const std::vector<std::string>& listeners);
 int run_drain(const CommonOptions& common, const DrainOptions& options);
-int run_disable(const CommonOptions& common, const std::string& target, bool force);
+int run_disable(const CommonOptions& common, const std::string& target, const RemarkOptions& remark,
+                bool force);
 int run_enable(const CommonOptions& common, const std::string& target);
-int run_weight(const CommonOptions& common, const std::string& target, const std::string& weight);
+int run_weight(const CommonOptions& common, const std::string& target, const std::string& weight,
+               const RemarkOptions& remark);
 int run_add(const CommonOptions& common, const std::string& pool, const std::string& name,
             const std::string& address, std::uint32_t weight, bool backup);
 int run_remove(const CommonOptions& common, const std::string& target, bool force);
 int run_sessions(const CommonOptions& common, const FilterOptions& filter, const ListOptions& list);
 /// `per_second`: at most so many, of those that there are now; 0 = all at once.
 int run_kill(const CommonOptions& common, const FilterOptions& filter, std::uint32_t per_second);
+/// `target`: "" = all; POOL or POOL/BACKEND.
+int run_events(const CommonOptions& common, const std::string& target, std::optional<Millis> since,
+               std::uint32_t limit);
 int run_explain(const CommonOptions& common, const std::string& pool, const std::string& client);
 int run_reload(const CommonOptions& common);
 /// What a reload of `file` would change in the running Weir.

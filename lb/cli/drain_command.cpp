@@ -120,7 +120,12 @@ int run_drain(const CommonOptions& common, const DrainOptions& options) {
   if (!names) return not_a_target(options.target);
   if (options.close && !options.timeout) return usage("--then close needs --timeout: when to begin closing");
   if (options.spread && !options.close) return usage("--spread goes with --then close");
-  Json body{{"force", options.force}, {"then", options.close ? "close" : "leave"}};
+  Millis closed = options.close ? *options.timeout : Millis(0);
+  closed += options.spread.value_or(Millis(0));
+  if (options.remark.lasts && *options.remark.lasts < closed)
+    return usage("--for ends before what is left is closed: make it longer than --timeout and --spread");
+  Json body =
+      with(options.remark, Json{{"force", options.force}, {"then", options.close ? "close" : "leave"}});
   if (options.close) {
     body["timeout_ms"] = options.timeout->count();
     body["spread_ms"] = options.spread.value_or(Millis(0)).count();

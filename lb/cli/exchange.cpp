@@ -58,6 +58,12 @@ int not_a_target(const std::string& target) {
   return usage(fmt::format("\"{}\" is not POOL/BACKEND, as \"web/web1\" or \"web/*\"", target));
 }
 
+nlohmann::ordered_json with(const RemarkOptions& remark, nlohmann::ordered_json body) {
+  if (!remark.comment.empty()) body["comment"] = remark.comment;
+  if (remark.lasts) body["for_ms"] = remark.lasts->count();
+  return body;
+}
+
 std::string dumped(const Json& body) {
   return body.empty() ? "" : body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -27,6 +27,8 @@ AdminClient client_of(const CommonOptions& common);
 std::optional<std::vector<std::string>> split_target(const std::string& target);
 int not_a_target(const std::string& target);
 
+/// A request's body, and what is said along with it.
+nlohmann::ordered_json with(const RemarkOptions& remark, nlohmann::ordered_json body);
 /// A request's body; nothing for an empty object.
 std::string dumped(const nlohmann::ordered_json& body);
 

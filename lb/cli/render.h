@@ -28,6 +28,10 @@ std::string in_place(std::string_view text, std::size_t height);
 std::string render_sessions(std::string_view json, const Terminal& terminal);
 std::string render_clients(std::string_view json, const Terminal& terminal);
 /// One line for each backend: "web/web1: drained, 37 sessions left". `verb` as in `Verb` of commands.cpp.
+std::string render_events(std::string_view json, const Terminal& terminal);
+/// All that is known of a backend: its status, its last events, and how many sessions stand where.
+std::string render_backend(std::string_view status, std::string_view events, std::string_view sessions,
+                           const Terminal& terminal, std::chrono::system_clock::time_point now);
 std::string render_changed(std::string_view json, std::string_view verb);
 std::string render_killed(std::string_view json);
 std::string render_explanation(std::string_view json);

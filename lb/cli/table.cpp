@@ -12,11 +12,38 @@ namespace {
 
 constexpr std::size_t kNarrowestLast = 10;
 /// What the last column should have before others are left out for it.
-constexpr std::size_t kWantedLast = 24;
+constexpr std::size_t kWantedLast = 16;
 constexpr std::size_t kNarrowest = 4;
+/// From this Cell::spare on a column is left out only where the last one could not be read at all.
+constexpr int kReluctantly = 5;
 
 bool continues(char c) {
   return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+}
+
+/// The code point that begins at `text`, which is not empty; U+FFFD for what is no UTF-8.
+char32_t code_point(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  const std::size_t length = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 0;
+  if (length == 0 || text.size() < length) return 0xfffd;
+  char32_t out = length == 1 ? first : first & (0x7fu >> length);
+  for (std::size_t i = 1; i < length; ++i) out = (out << 6) | (static_cast<unsigned char>(text[i]) & 0x3fu);
+  return out;
+}
+
+/// Columns of a terminal, by the blocks of Unicode's EastAsianWidth.txt that are wide or full as a whole, and
+/// of marks that combine. (wcwidth(3) goes by a locale that may not be set.)
+std::size_t width_of(char32_t point) {
+  struct Range {
+    char32_t first, last;
+  };
+  constexpr Range kNone[] = {{0x0300, 0x036f}, {0x200b, 0x200f}, {0x20d0, 0x20ff}, {0xfe00, 0xfe0f}};
+  constexpr Range kTwo[] = {{0x1100, 0x115f},   {0x2e80, 0x303e},   {0x3041, 0xa4cf},   {0xac00, 0xd7a3},
+                            {0xf900, 0xfaff},   {0xfe30, 0xfe6f},   {0xff01, 0xff60},   {0xffe0, 0xffe6},
+                            {0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd}};
+  const auto in = [point](const Range& range) { return point >= range.first && point <= range.last; };
+  if (std::ranges::any_of(kNone, in)) return 0;
+  return std::ranges::any_of(kTwo, in) ? 2 : 1;
 }
 
 std::string_view escape_of(Colour colour) {
@@ -49,8 +76,10 @@ std::string scaled(double value, double step, std::string_view between,
 }  // namespace
 
 std::size_t columns_of(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return !continues(c); }));
+  std::size_t out = 0;
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (!continues(text[i])) out += width_of(code_point(text.substr(i)));
+  return out;
 }
 
 std::string fitted(std::string_view text, std::size_t columns) {
@@ -58,8 +87,12 @@ std::string fitted(std::string_view text, std::size_t columns) {
   const std::size_t room = cut && columns > 0 ? columns - 1 : columns;
   std::string out;
   std::size_t used = 0;
-  for (const char c : text) {
-    if (!continues(c) && used++ == room) break;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (!continues(c)) {
+      used += width_of(code_point(text.substr(i)));
+      if (used > room) break;
+    }
     out += static_cast<unsigned char>(c) < ' ' || c == 0x7f ? '?' : c;
   }
   return cut && columns > 0 ? out + "…" : out;
@@ -84,9 +117,9 @@ std::vector<std::size_t> TextTable::columns(const Style& style) const {
   return out;
 }
 
-std::size_t TextTable::least_width(const Style& style) const {
+std::size_t TextTable::least_width(const Style& style, std::size_t most_of_last) const {
   const auto widths = columns({0, false, style.indent});
-  const std::size_t last = std::min(widths.back(), kWantedLast);
+  const std::size_t last = std::min(widths.back(), most_of_last);
   return std::accumulate(widths.begin(), widths.end() - 1, style.indent + 2 * (widths.size() - 1) + last);
 }
 
@@ -103,11 +136,12 @@ TextTable TextTable::without(int spare) const {
 }
 
 std::string TextTable::render(const Style& style) const {
-  if (style.width > 0 && least_width(style) > style.width) {
+  if (style.width > 0) {
     int first = 0;
     for (const auto& cell : rows_.front())
       if (cell.spare > 0 && (first == 0 || cell.spare < first)) first = cell.spare;
-    if (first > 0) return without(first).render(style);
+    const std::size_t last = first < kReluctantly ? kWantedLast : kNarrowestLast;
+    if (first > 0 && least_width(style, last) > style.width) return without(first).render(style);
   }
   const auto widths = columns(style);
   std::string out;

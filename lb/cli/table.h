@@ -32,14 +32,14 @@ class TextTable {
 
  private:
   std::vector<std::size_t> columns(const Style& style) const;
-  std::size_t least_width(const Style& style) const;
+  std::size_t least_width(const Style& style, std::size_t most_of_last) const;
   /// The same without the columns that are to be spared first.
   TextTable without(int spare) const;
 
   std::vector<std::vector<Cell>> rows_;
 };
 
-/// Columns that UTF-8 text takes, one for each code point.
+/// Columns of a terminal that UTF-8 text takes.
 std::size_t columns_of(std::string_view text);
 /// At most `columns`, the last one being "…" when something is cut. Control characters become "?".
 std::string fitted(std::string_view text, std::size_t columns);

@@ -10,6 +10,7 @@
 #include "lb/base/log.h"
 #include "lb/control/admin_json.h"
 #include "lb/control/admin_state.h"
+#include "lb/control/event_json.h"
 #include "lb/control/rate_window.h"
 #include "lb/net/socket.h"
 
@@ -57,6 +58,17 @@ bool is_command(const HttpRequest& request, std::string_view method, std::string
 std::size_t body_limit(const HttpRequest& head) {
   const bool large = is_command(head, "POST", "diff") || is_command(head, "POST", "counts");
   return large ? kMostConfigBytes : HttpServer::kMostBodyBytes;
+}
+
+/// What is not as it should be and is to be seen first.
+void add_problems(const Status& status, ProcessFacts& facts) {
+  if (facts.last_reload && !facts.last_reload->text.starts_with("reloaded"))
+    facts.problems.push_back("the last " + facts.last_reload->text);
+  if (!facts.unsaved.empty())
+    facts.problems.push_back("what operators said will not survive a restart: " + facts.unsaved);
+  for (const auto& pool : status.pools)
+    if (!pool.removed && pool.verdict != PoolVerdict::Ok && pool.verdict != PoolVerdict::Unknown)
+      facts.problems.push_back(fmt::format("pool {}: {}, {}", pool.name, to_string(pool.verdict), pool.up));
 }
 
 /// The answer to a request that the workers, or the disk, have not answered in time.
@@ -197,14 +209,15 @@ void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
     if (is("GET", "sessions", 2)) return sessions(parameters, answer);
     if (is("POST", "sessions", 3) && path[2] == "kill") return kill(parameters, answer);
     if (is("GET", "explain", 2)) return explain(parameters, answer);
-    if (is("POST", "reload", 2)) return reload(answer);
+    if (is("GET", "events", 2)) return events(parameters, answer);
+    if (is("POST", "reload", 2)) return reload(request, answer);
     if (is("POST", "stop", 2) && parts.stop != nullptr) return stop(parameters, answer);
     if (is("POST", "upgrade", 2)) return upgrade(request, parameters, answer);
     if (is("POST", "logs", 3) && path[2] == "reopen" && parts.reopen_logs != nullptr) {
       return parts.reopen_logs([answer] { answer({200, "{\"reopened\":true}\n"}); });
     }
     if (is("GET", "drains", 4)) return await_drain(path[2] + "/" + path[3], parameters, answer);
-    if (is("POST", "pools", 4) && path[3] == "backends") return add(path[2], parameters, answer);
+    if (is("POST", "pools", 4) && path[3] == "backends") return add(request, path[2], parameters, answer);
     if (is("POST", "backends", 5) || is("DELETE", "backends", 4))
       return backend_command(request, parameters, answer);
   }
@@ -223,7 +236,9 @@ void AdminApi::State::status(const HttpRequest& request, const Answer& answer) {
       if (const auto begin = closer.planned(backend.id))
         backend.closes_in = std::chrono::duration_cast<Millis>(*begin - now);
   const std::chrono::duration<double> uptime = now - started;
-  answer({200, to_json(*found, parts.facts(), uptime.count())});
+  ProcessFacts facts = parts.facts();
+  add_problems(*found, facts);
+  answer({200, to_json(*found, facts, uptime.count())});
 }
 
 void AdminApi::State::ready(Parameters& parameters, const Answer& answer) {
@@ -245,8 +260,20 @@ void AdminApi::State::explain(Parameters& parameters, const Answer& answer) {
   answer({200, to_json(*why)});
 }
 
-void AdminApi::State::reload(const Answer& answer) {
-  parts.reload.run([this, answer](const ReloadReport& report) {
+void AdminApi::State::events(Parameters& parameters, const Answer& answer) {
+  const auto pool = parameters.take("pool");
+  const auto backend = parameters.take("backend");
+  const auto since = parameters.take_number("since_ms", 0, kMostMillis);
+  const auto limit = parameters.take_number("limit", 1, Events::kMost);
+  if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
+  Events::Wanted wanted{.pool = pool ? *pool : "", .backend = backend ? *backend : ""};
+  if (since) wanted.since = std::chrono::system_clock::now() - Millis(*since);
+  if (limit) wanted.most = *limit;
+  answer({200, to_json(parts.events.find(wanted))});
+}
+
+void AdminApi::State::reload(const HttpRequest& request, const Answer& answer) {
+  parts.reload.run(operator_of(request), [this, answer](const ReloadReport& report) {
     if (report.busy) return answer_error(answer, {Kind::Busy, report.error});
     if (!report.done) {
       std::vector<std::string> faults;
@@ -294,6 +321,7 @@ void AdminApi::State::take_counts(const HttpRequest& request, const Answer& answ
 void AdminApi::State::upgrade(const HttpRequest& request, Parameters& parameters, const Answer& answer) {
   UpgradeOrder order;
   order.privileged = request.peer && request.peer->privileged();
+  order.by = operator_of(request);
   order.binary = parameters.take("binary").value_or("");
   if (const auto max_age = parameters.take_number("max_age_ms", 0, kMostMillis))
     order.max_age = Millis(static_cast<std::int64_t>(*max_age));

@@ -18,6 +18,7 @@
 #include "lb/control/state_keeper.h"
 #include "lb/control/upgrade_order.h"
 #include "lb/control/workers.h"
+#include "lb/observe/events.h"
 
 namespace weir {
 
@@ -28,8 +29,10 @@ struct ProcessFacts {
   std::uint32_t workers = 0;
   std::uint64_t max_sessions = 0;
   pid_t pid = 0;
-  bool stopping = false;  ///< no new sessions any more
-  std::string unsaved;    ///< why what operators said is not on the disk; "" = it is
+  bool stopping = false;              ///< no new sessions any more
+  std::string unsaved;                ///< why what operators said is not on the disk; "" = it is
+  std::vector<std::string> problems;  ///< of the process and its pools, a line each
+  std::optional<Event> last_reload;   ///< since the start of the first process of this Weir
 };
 
 /// What an order to stop has begun.
@@ -46,6 +49,7 @@ struct AdminParts {
   Adoption& adoption;
   StateKeeper& state;
   Reload& reload;
+  Events& events;
   std::function<ProcessFacts()> facts;
   Predecessors* predecessors = nullptr;  ///< null: there can be none
   /// Why this request is not taken now (an upgrade is under way, or has been); nothing when it is.
@@ -69,20 +73,17 @@ struct AdminParts {
 ///
 ///   GET    /v1/version
 ///   GET    /v1/status[/POOL[/BACKEND]]                 names may be globs
+///   GET    /v1/events                                  pool, backend, since_ms, limit
 ///   GET    /v1/ready                                   listener (a list)
-///   POST   /v1/backends/POOL/BACKEND/drain             force, then=close, timeout_ms, spread_ms
-///   POST   /v1/backends/POOL/BACKEND/{disable,enable}  force
-///   POST   /v1/backends/POOL/BACKEND/weight            weight (1..256 or "default")
-///   GET    /v1/drains/POOL/BACKEND                     wait_ms: how long for the last session
-///   DELETE /v1/backends/POOL/BACKEND                   force
-///   POST   /v1/pools/POOL/backends                     name, address, weight, backup
-///   GET    /v1/sessions                                pool, backend, client, limit, sort, by=client
-///   POST   /v1/sessions/kill                           ids, pool, backend, client
-///   GET    /v1/explain                                 pool, client
-///   POST   /v1/reload
-///   POST   /v1/diff                                    file; the body is a configuration, not JSON
-///   POST   /v1/logs/reopen
-///   POST   /v1/upgrade                                 binary, max_age_ms, force
+///   POST   /v1/backends/POOL/BACKEND/drain             force, then=close, timeout_ms, spread_ms, comment,
+///   for_ms POST   /v1/backends/POOL/BACKEND/disable           force, comment, for_ms POST
+///   /v1/backends/POOL/BACKEND/enable POST   /v1/backends/POOL/BACKEND/weight            weight (1..256 or
+///   "default"), comment, for_ms GET    /v1/drains/POOL/BACKEND                     wait_ms: how long for the
+///   last session DELETE /v1/backends/POOL/BACKEND                   force POST   /v1/pools/POOL/backends
+///   name, address, weight, backup GET    /v1/sessions                                pool, backend, client,
+///   limit, sort, by=client POST   /v1/sessions/kill                           ids, pool, backend, client GET
+///   /v1/explain                                 pool, client POST   /v1/reload POST   /v1/diff file; the
+///   body is a configuration, not JSON POST   /v1/logs/reopen POST   /v1/upgrade binary, max_age_ms, force
 ///   POST   /v1/stop                                    grace_ms
 ///   POST   /v1/counts                                  of an older process: the body is its Counts
 ///

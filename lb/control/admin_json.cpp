@@ -16,6 +16,28 @@ std::string text_of(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+template <class T>
+Json json_of(const Word<T>& word) {
+  Json out{{"by", word.by}, {"since", word.since == SystemTime() ? Json() : Json(format_time(word.since))}};
+  if (!word.comment.empty()) out["comment"] = word.comment;
+  if (word.until) out["until"] = format_time(*word.until);
+  return out;
+}
+
+double hundredths(double value) {
+  return std::round(value * 100) / 100;
+}
+
+double millis(std::chrono::microseconds time) {
+  return hundredths(static_cast<double>(time.count()) / 1000);
+}
+
+/// {"p50": 0.4, "p99": 1.9}; null when there has been none.
+Json json_of(const TimeCounts& times) {
+  const auto p50 = times.quantile(0.5), p99 = times.quantile(0.99);
+  return p50 && p99 ? Json{{"p50", millis(*p50)}, {"p99", millis(*p99)}} : Json();
+}
+
 Json json_of(const BackendStatus& backend) {
   Json out{{"name", backend.name},
            {"address", backend.address},
@@ -24,7 +46,7 @@ Json json_of(const BackendStatus& backend) {
            {"share_percent", backend.share_percent},
            {"backup", backend.backup},
            {"admin", to_string(backend.admin)},
-           {"admin_by", backend.admin_by_operator ? "operator" : "file"},
+           {"admin_by", backend.admin_word ? "operator" : "file"},
            {"admin_since", format_time(backend.admin_since)},
            {"configured_admin", to_string(backend.configured_admin)},
            {"health", to_string(backend.health)},
@@ -33,13 +55,19 @@ Json json_of(const BackendStatus& backend) {
            {"since", format_time(backend.since)},
            {"active", backend.active},
            {"total", backend.total},
-           {"sessions_per_second", std::round(backend.sessions_per_second * 100) / 100},
+           {"sessions_per_second", hundredths(backend.sessions_per_second)},
+           {"bytes_to_backend_per_second", std::round(backend.to_backend_per_second)},
+           {"bytes_to_client_per_second", std::round(backend.to_client_per_second)},
+           {"connect_ms", json_of(backend.connect_times)},
+           {"last_probe_ms", backend.last_probe ? Json(millis(*backend.last_probe)) : Json()},
            {"connect_failures", backend.connect_failures},
            {"bytes_to_backend", backend.bytes_to_backend},
            {"bytes_to_client", backend.bytes_to_client}};
   if (backend.closes_in)
     out["closes_at"] = format_time(std::chrono::system_clock::now() + *backend.closes_in);
   if (!backend.resolved.empty()) out["resolved"] = backend.resolved;
+  if (backend.admin_word) out["admin_word"] = json_of(*backend.admin_word);
+  if (backend.weight_word) out["weight_word"] = json_of(*backend.weight_word);
   if (backend.added) out["added"] = true;
   if (backend.removed) out["removed"] = true;
   return out;
@@ -47,8 +75,12 @@ Json json_of(const BackendStatus& backend) {
 
 Json json_of(const PoolStatus& pool) {
   Json backends = Json::array();
-  for (const auto& backend : pool.backends) backends.push_back(json_of(backend));
-  Json out{{"name", pool.name}, {"balance", pool.balance}};
+  TimeCounts connect_times;
+  for (const auto& backend : pool.backends) {
+    backends.push_back(json_of(backend));
+    connect_times += backend.connect_times;
+  }
+  Json out{{"name", pool.name}, {"balance", pool.balance}, {"connect_ms", json_of(connect_times)}};
   if (pool.removed)
     out["removed"] = true;
   else
@@ -65,8 +97,16 @@ Json json_of(const ListenerStatus& listener) {
           {"active", listener.active}, {"total", listener.total}};
 }
 
-double seconds(Millis millis) {
-  return static_cast<double>(millis.count()) / 1000;
+double seconds(Millis time) {
+  return static_cast<double>(time.count()) / 1000;
+}
+
+Json last_reload(const std::optional<Event>& event) {
+  if (!event) return {};
+  return {{"time", format_time(event->time)},
+          {"ok", event->text.starts_with("reloaded")},
+          {"text", event->text},
+          {"by", event->by}};
 }
 
 Json json_of(const SessionInfo& session) {
@@ -115,6 +155,8 @@ std::string to_json(const Status& status, const ProcessFacts& facts, double upti
        {"workers", facts.workers},
        {"overrides_saved", facts.unsaved.empty()},
        {"overrides_problem", facts.unsaved},
+       {"problems", facts.problems},
+       {"last_reload", last_reload(facts.last_reload)},
        {"sessions", {{"active", status.active}, {"total", status.total}, {"max", facts.max_sessions}}},
        {"listeners", std::move(listeners)},
        {"pools", std::move(pools)}});
@@ -123,6 +165,7 @@ std::string to_json(const Status& status, const ProcessFacts& facts, double upti
 std::string to_json(const Change& change, const std::vector<std::string>& warnings) {
   Json out = json_of(change);
   if (!warnings.empty()) out["warnings"] = warnings;
+  if (!change.notes.empty()) out["notes"] = change.notes;
   return text_of(out);
 }
 

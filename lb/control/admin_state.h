@@ -22,6 +22,10 @@ inline constexpr std::uint64_t kMostMillis = static_cast<std::uint64_t>(kMaxDura
 void answer_error(const HttpServer::Answer& answer, const CommandError& error);
 void answer_usage(const HttpServer::Answer& answer, std::string message);
 
+/// Whose word it is: the user at the other end of the socket, or whom sudo says that root speaks for. ""
+/// where the kernel does not say.
+std::string operator_of(const HttpRequest& request);
+
 struct AdminApi::State {
   using Answer = HttpServer::Answer;
 
@@ -29,16 +33,20 @@ struct AdminApi::State {
       : parts(std::move(given)),
         closer([this](const BackendLoad& backend, std::uint64_t count) { close_some(backend, count); }),
         closer_timer(parts.loop, [this] { run_closer(); }),
+        word_timer(parts.loop, [this] { end_words(); }),
         drains(parts.loop, parts.registry),
         patience(parts.loop, parts.patience),
-        rate_timer(parts.loop, [this] { sample_rates(); }) {}
+        rate_timer(parts.loop, [this] { sample_rates(); }) {
+    word_timer.start(Millis(0));  // those of an earlier life
+  }
 
   // admin_api.cpp
   void handle(HttpRequest& request, const Answer& answer);
   void status(const HttpRequest& request, const Answer& answer);
+  void events(Parameters& parameters, const Answer& answer);
   void ready(Parameters& parameters, const Answer& answer);
   void explain(Parameters& parameters, const Answer& answer);
-  void reload(const Answer& answer);
+  void reload(const HttpRequest& request, const Answer& answer);
   void difference(const HttpRequest& request, const Answer& answer);
   void stop(Parameters& parameters, const Answer& answer);
   void take_counts(const HttpRequest& request, const Answer& answer);
@@ -47,16 +55,21 @@ struct AdminApi::State {
 
   // admin_backends.cpp
   void backend_command(const HttpRequest& request, Parameters& parameters, const Answer& answer);
-  void set_admin(const std::string& target, Admin admin, Parameters& parameters, const Answer& answer);
-  void drain(const std::string& target, Parameters& parameters, const Answer& answer);
+  void set_admin(const HttpRequest& request, const std::string& target, Admin admin, Parameters& parameters,
+                 const Answer& answer);
+  void drain(const HttpRequest& request, const std::string& target, Parameters& parameters,
+             const Answer& answer);
   void await_drain(const std::string& target, Parameters& parameters, const Answer& answer);
-  void set_weight(const std::string& target, Parameters& parameters, const Answer& answer);
-  void add(const std::string& pool, Parameters& parameters, const Answer& answer);
+  void set_weight(const HttpRequest& request, const std::string& target, Parameters& parameters,
+                  const Answer& answer);
+  void add(const HttpRequest& request, const std::string& pool, Parameters& parameters, const Answer& answer);
   /// Saves the overrides, and answers once every worker works by the change and the disk has taken it, or
   /// not.
   void finish(const CommandResult<Change>& result, const Answer& answer);
   /// Calls back with what an operator is to be warned of.
   void save(std::function<void(const std::vector<std::string>& warnings)> done);
+  /// Ends words that were said for a time, and comes back for the next.
+  void end_words();
   void close_some(const BackendLoad& backend, std::uint64_t count);
   void run_closer();
 
@@ -69,6 +82,7 @@ struct AdminApi::State {
   const std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   DrainCloser closer;
   Timer closer_timer;
+  Timer word_timer;
   DrainWatch drains;
   Patience patience;
   Timer rate_timer;

@@ -43,15 +43,36 @@ struct Changed {
 
 struct Change {
   std::vector<Changed> backends;
-  std::uint64_t generation = 0;  ///< the Table in which it is true
-  bool published = false;        ///< false: it already was as asked
+  std::vector<std::string> notes;  ///< what the operator will want to know, a sentence each
+  std::uint64_t generation = 0;    ///< the Table in which it is true
+  bool published = false;          ///< false: it already was as asked
+};
+
+using SystemTime = std::chrono::sys_time<std::chrono::milliseconds>;
+
+/// What an operator says along with a word.
+struct Remark {
+  std::string by = {};                                  ///< "ann", "uid 1007"; "" = not known
+  std::string comment = {};                             ///< one line
+  std::optional<std::chrono::milliseconds> lasts = {};  ///< then it ends by itself
+};
+
+/// An operator's word on one thing.
+template <class T>
+struct Word {
+  T value;
+  SystemTime since{};  ///< when it was said, or made another by saying something else
+  std::string by = {};
+  std::string comment = {};
+  std::optional<SystemTime> until = {};
+
+  friend bool operator==(const Word&, const Word&) = default;
 };
 
 /// What an operator said about one backend, and what the file said then: an edit of the file wins.
 struct Override {
-  std::optional<Admin> admin;
-  std::chrono::sys_time<std::chrono::milliseconds> admin_since{};  ///< when `admin` was said; zero without it
-  std::optional<std::uint32_t> weight;
+  std::optional<Word<Admin>> admin;
+  std::optional<Word<std::uint32_t>> weight;
 
   Admin file_admin = Admin::Enabled;
   std::uint32_t file_weight = 1;

@@ -20,6 +20,7 @@ namespace weir {
 
 namespace {
 
+constexpr const char* kOperatorHeader = "Weir-Operator";
 constexpr std::size_t kHeadBytes = 32 * 1024;
 /// Connections of libmicrohttpd's beyond the places: those who are shut down are its until its next run.
 constexpr unsigned kLeaving = 2 * Acceptor::kAtOnce;
@@ -346,6 +347,9 @@ MHD_Result HttpServer::State::dispatch(Exchange& exchange) {
   const int fd = descriptor_of(exchange.connection);
   if (const auto found = peers.find(fd); found != peers.end()) exchange.request.peer = found->second;
   const auto& peer = exchange.request.peer;
+  if (const char* operated =
+          MHD_lookup_connection_value(exchange.connection, MHD_HEADER_KIND, kOperatorHeader))
+    exchange.request.operated = operated;
   exchange.request.caller = peer ? fmt::format("uid {}, pid {}", peer->uid, peer->pid) : "unknown";
   places.enter(fd, HttpPlaces::Phase::Queue, std::chrono::steady_clock::now());
   exchange.fd = fd;

@@ -30,7 +30,8 @@ struct HttpRequest {
     bool privileged() const;
   };
   std::optional<Peer> peer;
-  std::string caller;  ///< "uid 1000, pid 4711", for the log
+  std::string caller;    ///< "uid 1000, pid 4711", for the log
+  std::string operated;  ///< the header Weir-Operator: on whose behalf, as the caller says; "" = none
 };
 
 struct HttpResponse {

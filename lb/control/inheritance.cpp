@@ -52,6 +52,8 @@ Result<void> take_known(Inheritance& out, int number) {
   const auto json = Json::parse(*text, nullptr, false);
   if (!json.is_object()) return fail("what is handed over is not a JSON object");
   out.overrides = json.value("overrides", "");
+  out.events = json.value("events", "");
+  out.by = json.value("by", "");
   out.first_descriptor_limit = json.value("first_descriptor_limit", std::uint64_t{0});
   if (!json.contains("legacy")) return {};
   auto legacy =
@@ -116,6 +118,8 @@ Result<Bequest> bequeath(const Inheritance& inheritance) {
   if (!inheritance.overrides.empty()) known["overrides"] = inheritance.overrides;
   if (inheritance.legacy)
     known["legacy"] = format_legacy(*inheritance.legacy, std::chrono::steady_clock::now());
+  if (!inheritance.events.empty()) known["events"] = inheritance.events;
+  if (!inheritance.by.empty()) known["by"] = inheritance.by;
   if (inheritance.first_descriptor_limit > 0)
     known["first_descriptor_limit"] = inheritance.first_descriptor_limit;
   auto file = file_in_memory(known.dump(-1, ' ', false, Json::error_handler_t::replace));

@@ -36,6 +36,8 @@ struct Inheritance {
   std::vector<Predecessor> predecessors;  ///< those of the old process, not itself
   std::string overrides;  ///< a state file's text; empty: the old process is of a version that hands none on
   std::optional<Legacy> legacy;  ///< nothing: the old process is of a version that hands nothing on
+  std::string events;            ///< event_json; "" = none
+  std::string by;                ///< who has ordered the upgrade; "" = not known
   std::uint64_t first_descriptor_limit = 0;  ///< net/descriptor_limit; 0: the old process does not say
 };
 

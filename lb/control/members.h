@@ -9,6 +9,7 @@
 
 #include "lb/balance/table.h"
 #include "lb/config/config.h"
+#include "lb/control/latency_window.h"
 #include "lb/control/pool_verdict.h"
 #include "lb/control/rate_window.h"
 #include "lb/control/standing.h"
@@ -25,7 +26,9 @@ struct Entry {
   std::chrono::system_clock::time_point admin_since;
   Standing standing;
   std::shared_ptr<BackendLoad> load;
-  RateWindow rate;  ///< of its sessions
+  RateWindow rate;                   ///< of its sessions
+  RateWindow to_backend, to_client;  ///< of its bytes
+  LatencyWindow connects;
 };
 
 struct PoolEntry {

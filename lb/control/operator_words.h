@@ -1,6 +1,8 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "lb/config/config.h"
 #include "lb/control/commands.h"
@@ -27,11 +29,38 @@ class OperatorWords {
   /// Words on backends that `next` does not have are dropped.
   void drop_orphans(const Config& next);
 
+  /// When the next word that was said for a time ends.
+  std::optional<SystemTime> next_end() const;
+  /// Those whose time is over are in force no more.
+  Overrides take_ended(SystemTime now);
+
   const Overrides& all() const { return words_; }
 
  private:
   Overrides words_;
 };
+
+/// What `said` becomes when an operator says `value`, which may be what holds already: saying it again, and
+/// nothing with it, changes nothing, but for a word that would have ended by itself. `changed`: it was not so
+/// before.
+template <class T>
+Word<T> said_anew(const std::optional<Word<T>>& said, T value, bool changed, const Remark& remark,
+                  SystemTime now) {
+  const bool repeated = said && said->value == value && !changed;
+  if (repeated && remark.comment.empty() && !remark.lasts && !said->until) return *said;
+  Word<T> out{.value = value, .since = repeated ? said->since : now, .by = remark.by};
+  out.comment = repeated && remark.comment.empty() ? said->comment : remark.comment;
+  if (remark.lasts) out.until = now + *remark.lasts;
+  return out;
+}
+
+/// One line of so many bytes at most.
+constexpr std::size_t kMostCommentBytes = 256;
+bool is_comment(std::string_view text);
+
+/// "drained by an operator (ann: disk swap)", "weight 5 by an operator (ann)"
+std::string to_string(const Word<Admin>& word);
+std::string to_string(const Word<std::uint32_t>& word);
 
 /// What is left of an operator's word once the file says this: an edit of the very value, or of the address,
 /// wins.

@@ -51,8 +51,22 @@ std::string format_key(std::string_view pool, std::string_view backend) {
 }
 
 Registry::Registry(std::uint32_t workers, Publish publish, RegistryClock clock,
-                   std::function<HostAddresses()> host)
-    : state_(std::make_unique<State>(workers, std::move(publish), std::move(clock), std::move(host))) {}
+                   std::function<HostAddresses()> host, Events* events)
+    : state_(
+          std::make_unique<State>(workers, std::move(publish), std::move(clock), std::move(host), events)) {}
+
+void Registry::State::tell(spdlog::level::level_enum level, Event::Kind kind, std::string_view pool,
+                           std::string_view backend, std::string text, const std::string& by) const {
+  if (!publish) return;
+  Event event{.time = clock.system(),
+              .kind = kind,
+              .pool = std::string(pool),
+              .backend = std::string(backend),
+              .text = std::move(text),
+              .by = by};
+  if (events != nullptr) return events->tell(level, std::move(event));
+  Events().tell(level, std::move(event));
+}
 
 Registry::~Registry() = default;
 
@@ -204,10 +218,10 @@ void Registry::State::judge(PoolEntry& pool) {
   const bool first = pool.verdict_since == std::chrono::system_clock::time_point();
   if (first || verdict != old) pool.verdict_since = clock.system();
   // That a pool has come up for the first time is no news.
-  if (verdict == old || !publish || (old == PoolVerdict::Unknown && verdict == PoolVerdict::Ok)) return;
-  daemon_log().log(verdict == PoolVerdict::Ok ? spdlog::level::info : spdlog::level::warn,
-                   "pool {} {} → {}: {}", pool.config.name, to_string(old), to_string(verdict),
-                   count_of_up(*pool.built));
+  if (verdict == old || (old == PoolVerdict::Unknown && verdict == PoolVerdict::Ok)) return;
+  tell(verdict == PoolVerdict::Ok ? spdlog::level::info : spdlog::level::warn, Event::Kind::Verdict,
+       pool.config.name, "",
+       fmt::format("{} → {}: {}", to_string(old), to_string(verdict), count_of_up(*pool.built)));
 }
 
 bool Registry::State::refresh(PoolEntry* wanted) {
@@ -264,10 +278,10 @@ void Registry::State::change_health(const Subject& subject, Health health, std::
   if (health == Health::Up && !on_trial && std::exchange(standing.recovering, false) &&
       slow_start > Millis(0))
     standing.slow_start = SlowStart{clock.steady(), slow_start};
-  if (health == old || first_word || !publish) return;
-  daemon_log().log(health == Health::Down ? spdlog::level::warn : spdlog::level::info, "{} {} → {}: {}",
-                   format_key(subject.pool_name(), subject.name()), to_string(old), to_string(health),
-                   one_line(standing.reason));
+  if (health == old || first_word) return;
+  tell(health == Health::Down ? spdlog::level::warn : spdlog::level::info, Event::Kind::Health,
+       subject.pool_name(), subject.name(),
+       fmt::format("{} → {}: {}", to_string(old), to_string(health), one_line(standing.reason)));
 }
 
 void Registry::State::leave(const PoolEntry& pool, const Entry& entry) {

@@ -19,6 +19,8 @@
 
 namespace weir {
 
+class Events;
+
 /// What one configuration changed, a line each, as an operator reads it: "+ web/web4", "~ web/web1 weight
 /// 1→5", "- listener old". A run-time member that leaves is among the changes and the notes.
 struct ApplyReport {
@@ -66,9 +68,10 @@ class Registry {
   /// Called with every new Table, from within the call that made it.
   using Publish = std::function<void(std::shared_ptr<const Table>)>;
 
-  /// `host`: read whenever it matters what a connect to an address would end at.
+  /// `host`: read whenever it matters what a connect to an address would end at. `events`: where what changes
+  /// is noted; borrowed, null: nowhere.
   Registry(std::uint32_t workers, Publish publish, RegistryClock clock = {},
-           std::function<HostAddresses()> host = HostAddresses::read);
+           std::function<HostAddresses()> host = HostAddresses::read, Events* events = nullptr);
   ~Registry();
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
@@ -130,13 +133,20 @@ class Registry {
 
   /// Enabled takes the override away (or overrides the file, if that says otherwise). Unless `force`, refuses
   /// to take a pool's last eligible backend out.
-  CommandResult<Change> set_admin(std::string_view target, Admin admin, bool force = false);
+  CommandResult<Change> set_admin(std::string_view target, Admin admin, bool force = false,
+                                  const Remark& remark = {});
   /// Nothing = the file's weight.
-  CommandResult<Change> set_weight(std::string_view target, std::optional<std::uint32_t> weight);
+  CommandResult<Change> set_weight(std::string_view target, std::optional<std::uint32_t> weight,
+                                   const Remark& remark = {});
+  /// When the next word ends that was said for a time, by the system's clock. Ask after every change.
+  std::optional<SystemTime> next_word_end() const;
+  /// Ends those whose time is over, as `enable` and `weight default` do, but for a pool's last backend, too.
+  /// Answers whom that has enabled.
+  std::vector<BackendId> end_words();
   /// Until the next apply().
   CommandResult<Change> add(std::string_view pool, std::string_view name, std::string_view address,
-                            std::uint32_t weight = 1, bool backup = false);
-  CommandResult<Change> remove(std::string_view target, bool force = false);
+                            std::uint32_t weight = 1, bool backup = false, const std::string& by = {});
+  CommandResult<Change> remove(std::string_view target, bool force = false, const std::string& by = {});
   /// How far those are whom `target` names and who are out of rotation: drained, disabled, removed, or gone
   /// from the file and not without sessions.
   struct Drains {

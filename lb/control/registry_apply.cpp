@@ -37,7 +37,7 @@ ApplyReport Registry::difference(const Config& next, Over over) const {
 }
 
 Registry::State Registry::State::rehearsal() const {
-  State out(workers, nullptr, clock, host);
+  State out(workers, nullptr, clock, host, nullptr);
   out.config = config;
   out.members = members;
   out.leavers = leavers;

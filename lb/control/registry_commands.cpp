@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "lb/base/duration.h"
 #include "lb/base/glob.h"
 #include "lb/base/log.h"
 #include "lb/base/nearest.h"
@@ -155,7 +156,8 @@ CommandResult<Registry::State::Reach> Registry::State::reach(std::string_view ta
   return Reach{named ? std::move(*named) : std::vector<Target>(), std::move(*dismissed)};
 }
 
-CommandResult<Change> Registry::set_admin(std::string_view target, Admin admin, bool force) {
+CommandResult<Change> Registry::set_admin(std::string_view target, Admin admin, bool force,
+                                          const Remark& remark) {
   auto& s = *state_;
   State::Reach reach;
   if (admin == Admin::Enabled) {
@@ -167,44 +169,110 @@ CommandResult<Change> Registry::set_admin(std::string_view target, Admin admin, 
     if (!reached) return tl::unexpected(reached.error());
     reach = std::move(*reached);
   }
+  std::vector<std::string> notes;
   for (auto& [pool, entry] : reach.targets) {
     const Admin before = s.admin(*pool, *entry);
     const auto* said = s.words.find(pool->config.name, entry->file.name);
-    Override next = said != nullptr ? *said : Override{};
-    next.admin = admin == entry->file.admin ? std::nullopt : std::optional(admin);
-    if (before != admin) {
-      entry->admin_since = s.clock.system();
-      next.admin_since = std::chrono::floor<Millis>(entry->admin_since);
-    }
+    const Override old = said != nullptr ? *said : Override{};
+    Override next = old;
+    const auto key = format_key(pool->config.name, entry->file.name);
+    next.admin.reset();
+    if (admin != entry->file.admin)
+      next.admin =
+          said_anew(old.admin, admin, before != admin, remark, std::chrono::floor<Millis>(s.clock.system()));
+    else if (remark.lasts)
+      notes.push_back(fmt::format("{} is {} by the file: nothing ends by itself", key, to_string(admin)));
+    if (next.admin ? next.admin != old.admin : before != admin)
+      s.tell_word(*pool, *entry, std::string(to_string(before)),
+                  to_string(next.admin.value_or(Word<Admin>{.value = admin, .by = remark.by})), remark);
     s.words.say(pool->config.name, entry->file, std::move(next));
-    if (before == admin) continue;
-    daemon_log().info("{} {} → {} by an operator", format_key(pool->config.name, entry->file.name),
-                      to_string(before), to_string(admin));
-    if ((before == Admin::Disabled) == (admin == Admin::Disabled)) continue;
-    entry->standing.recovering = true;
-    s.forget_health(*pool, *entry);
+    s.admin_changed(*pool, *entry, before);
   }
-  return s.change_of(reach.targets, s.refresh(), std::move(reach.dismissed));
+  Change change = s.change_of(reach.targets, s.refresh(), std::move(reach.dismissed));
+  change.notes = std::move(notes);
+  return change;
 }
 
-CommandResult<Change> Registry::set_weight(std::string_view target, std::optional<std::uint32_t> weight) {
+void Registry::State::tell_word(const PoolEntry& pool, const Entry& entry, const std::string& before,
+                                const std::string& now, const Remark& remark) const {
+  tell(spdlog::level::info, Event::Kind::Word, pool.config.name, entry.file.name,
+       fmt::format("{} → {}{}", before, now,
+                   remark.lasts ? fmt::format(", for {}", format_duration(*remark.lasts)) : ""),
+       remark.by);
+}
+
+void Registry::State::admin_changed(PoolEntry& pool, Entry& entry, Admin before) {
+  const Admin now = admin(pool, entry);
+  if (now == before) return;
+  entry.admin_since = clock.system();
+  if ((before == Admin::Disabled) == (now == Admin::Disabled)) return;
+  entry.standing.recovering = true;
+  forget_health(pool, entry);
+}
+
+std::optional<SystemTime> Registry::next_word_end() const {
+  return state_->words.next_end();
+}
+
+std::vector<BackendId> Registry::end_words() {
+  auto& s = *state_;
+  std::vector<BackendId> freed;
+  std::map<std::pair<std::string, std::string>, Admin> before;
+  for (const auto& [key, said] : s.words.all())
+    if (said.admin) before.emplace(key, said.admin->value);
+  const Overrides ended = s.words.take_ended(std::chrono::floor<Millis>(s.clock.system()));
+  for (const auto& [key, said] : ended) {
+    const auto over = [&](const auto& word) {
+      if (word)
+        s.tell(spdlog::level::info, Event::Kind::Word, key.first, key.second,
+               fmt::format("{}: its time is over", to_string(*word)));
+    };
+    over(said.admin);
+    over(said.weight);
+    PoolEntry* const pool = s.members.find_pool(key.first);
+    if (pool == nullptr || !said.admin) continue;
+    const auto entry =
+        std::ranges::find_if(pool->entries, [&](const Entry& one) { return one.file.name == key.second; });
+    if (entry == pool->entries.end()) continue;
+    s.admin_changed(*pool, *entry, before.at(key));
+    if (s.admin(*pool, *entry) == Admin::Enabled) freed.push_back(entry->load->id);
+  }
+  if (!ended.empty()) s.refresh();
+  return freed;
+}
+
+CommandResult<Change> Registry::set_weight(std::string_view target, std::optional<std::uint32_t> weight,
+                                           const Remark& remark) {
   auto& s = *state_;
   if (weight && (*weight < 1 || *weight > 256))
     return refuse(Kind::Usage,
                   fmt::format("weight {} is not 1 to 256; to take a backend out, drain it", *weight));
   auto targets = s.present(target);
   if (!targets) return tl::unexpected(targets.error());
+  std::vector<std::string> notes;
   for (auto& [pool, entry] : *targets) {
     const auto before = s.weight(*pool, *entry);
     const auto* said = s.words.find(pool->config.name, entry->file.name);
-    Override next = said != nullptr ? *said : Override{};
-    next.weight = weight == entry->file.weight ? std::nullopt : weight;
-    s.words.say(pool->config.name, entry->file, std::move(next));
-    if (const auto after = s.weight(*pool, *entry); after != before)
-      daemon_log().info("{} weight {} → {} by an operator", format_key(pool->config.name, entry->file.name),
-                        before, after);
+    const Override old = said != nullptr ? *said : Override{};
+    Override next = old;
+    const auto key = format_key(pool->config.name, entry->file.name);
+    next.weight.reset();
+    if (weight && *weight != entry->file.weight)
+      next.weight = said_anew(old.weight, *weight, before != *weight, remark,
+                              std::chrono::floor<Millis>(s.clock.system()));
+    else if (remark.lasts)
+      notes.push_back(
+          fmt::format("{} has weight {} by the file: nothing ends by itself", key, entry->file.weight));
+    const bool new_word = next.weight && next.weight != old.weight;
+    s.words.say(pool->config.name, entry->file, Override(next));
+    if (const auto after = s.weight(*pool, *entry); new_word || after != before)
+      s.tell_word(*pool, *entry, fmt::format("weight {}", before),
+                  to_string(next.weight.value_or(Word<std::uint32_t>{.value = after, .by = remark.by})),
+                  remark);
   }
-  return s.change_of(*targets, s.refresh());
+  Change change = s.change_of(*targets, s.refresh());
+  change.notes = std::move(notes);
+  return change;
 }
 
 CommandResult<void> Registry::State::check_new_member(const PoolEntry& pool,
@@ -230,7 +298,8 @@ CommandResult<void> Registry::State::check_new_member(const PoolEntry& pool,
 }
 
 CommandResult<Change> Registry::add(std::string_view pool_name, std::string_view name,
-                                    std::string_view address, std::uint32_t weight, bool backup) {
+                                    std::string_view address, std::uint32_t weight, bool backup,
+                                    const std::string& by) {
   auto& s = *state_;
   auto* pool = s.members.find_pool(pool_name);
   if (pool == nullptr) return tl::unexpected(s.unknown_pool(pool_name));
@@ -258,13 +327,15 @@ CommandResult<Change> Registry::add(std::string_view pool_name, std::string_view
   }
   pool->entries.push_back(s.make_entry(*pool, wanted, s.health_book()));
   pool->entries.back().added = true;
-  daemon_log().info("{} added by an operator: {}, weight {}{}", format_key(pool_name, name),
-                    wanted.endpoint.text, weight, backup ? ", a backup" : "");
+  s.tell(spdlog::level::info, Event::Kind::Member, pool_name, name,
+         fmt::format("added by an operator{}: {}, weight {}{}", by.empty() ? "" : fmt::format(" ({})", by),
+                     wanted.endpoint.text, weight, backup ? ", a backup" : ""),
+         by);
   const bool published = s.refresh();
   return s.change_of({{pool, &pool->entries.back()}}, published);
 }
 
-CommandResult<Change> Registry::remove(std::string_view target, bool force) {
+CommandResult<Change> Registry::remove(std::string_view target, bool force, const std::string& by) {
   auto& s = *state_;
   auto targets = s.targets(target);
   // Removing twice is fine.
@@ -276,8 +347,10 @@ CommandResult<Change> Registry::remove(std::string_view target, bool force) {
     entry->out = true;
     s.words.forget(pool->config.name, entry->file.name);
     entry->standing.slow_start.reset();
-    daemon_log().info("{} removed by an operator, {} sessions go on",
-                      format_key(pool->config.name, entry->file.name), entry->load->active.load());
+    s.tell(spdlog::level::info, Event::Kind::Member, pool->config.name, entry->file.name,
+           fmt::format("removed by an operator{}, {} sessions go on",
+                       by.empty() ? "" : fmt::format(" ({})", by), entry->load->active.load()),
+           by);
   }
   return s.change_of(reach->targets, s.refresh(), std::move(reach->dismissed));
 }

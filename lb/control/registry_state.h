@@ -11,6 +11,7 @@
 #include "lb/control/members.h"
 #include "lb/control/operator_words.h"
 #include "lb/control/registry.h"
+#include "lb/observe/events.h"
 
 namespace weir {
 
@@ -19,17 +20,23 @@ namespace weir {
 /// owner's duty and knows no other; only here do they meet.
 struct Registry::State {
   State(std::uint32_t worker_count, Publish on_publish, RegistryClock given_clock,
-        std::function<HostAddresses()> given_host)
+        std::function<HostAddresses()> given_host, Events* given_events)
       : workers(worker_count),
         publish(std::move(on_publish)),
         clock(std::move(given_clock)),
         host(std::move(given_host)),
+        events(given_events),
         listener_loads(worker_count) {}
 
   std::uint32_t workers;
   Publish publish;  ///< null: a rehearsal
   RegistryClock clock;
   std::function<HostAddresses()> host;
+  Events* events;  ///< may be null
+
+  /// What has changed goes into the log and to those who ask later; of a rehearsal nothing does.
+  void tell(spdlog::level::level_enum level, Event::Kind kind, std::string_view pool,
+            std::string_view backend, std::string text, const std::string& by = {}) const;
 
   std::shared_ptr<const Config> config;
   Members members;
@@ -150,6 +157,10 @@ struct Registry::State {
   };
   CommandResult<Reach> reach(std::string_view target, std::string_view verb, bool force);
   Change change_of(const std::vector<Target>& targets, bool published, std::vector<Changed> more = {}) const;
+  void tell_word(const PoolEntry& pool, const Entry& entry, const std::string& before, const std::string& now,
+                 const Remark& remark) const;
+  /// Its word on `admin` is another than when it was `before`.
+  void admin_changed(PoolEntry& pool, Entry& entry, Admin before);
   CommandResult<void> check_not_last(const std::vector<Target>& targets, std::string_view verb) const;
   CommandError unknown_pool(std::string_view name) const;
   CommandError unknown_backend(std::string_view pool, std::string_view backend) const;

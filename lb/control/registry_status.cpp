@@ -38,9 +38,8 @@ BackendStatus status_of(const Backend& backend) {
 
 /// Why a backend that is not eligible is not.
 std::string exclusion(const BackendStatus& backend) {
-  if (backend.admin != Admin::Enabled)
-    return fmt::format("{} by {}", to_string(backend.admin),
-                       backend.admin_by_operator ? "an operator" : "the file");
+  if (backend.admin_word && backend.admin != Admin::Enabled) return to_string(*backend.admin_word);
+  if (backend.admin != Admin::Enabled) return fmt::format("{} by the file", to_string(backend.admin));
   return fmt::format("{}: {}", to_string(backend.health), backend.reason);
 }
 
@@ -66,7 +65,13 @@ std::uint64_t total_sessions(const BackendLoad& load) {
 void Registry::sample_rates() {
   const auto now = state_->clock.steady();
   for (auto& pool : state_->members.pools)
-    for (auto& entry : pool.entries) entry.rate.sample(now, total_sessions(*entry.load));
+    for (auto& entry : pool.entries) {
+      const Totals totals = totals_of(*entry.load);
+      entry.rate.sample(now, totals.sessions);
+      entry.to_backend.sample(now, totals.bytes_to_backend);
+      entry.to_client.sample(now, totals.bytes_to_client);
+      if (entry.connects.due(now)) entry.connects.sample(now, entry.load->connect_times());
+    }
 }
 
 BackendStatus Registry::State::counted(const Backend& backend) const {
@@ -101,11 +106,20 @@ BackendStatus Registry::State::entry_status(const PoolEntry& pool, const Entry& 
                                             const StandInPools& stand_in_pools) const {
   auto out = counted(backend(pool, entry));
   const auto* said = words.find(pool.config.name, entry.file.name);
-  out.admin_by_operator = said != nullptr && said->admin.has_value();
-  out.admin_since = out.admin_by_operator ? said->admin_since : entry.admin_since;
+  if (said != nullptr) {
+    out.admin_word = said->admin;
+    out.weight_word = said->weight;
+  }
+  out.admin_since = out.admin_word ? out.admin_word->since : entry.admin_since;
   out.configured_admin = entry.file.admin;
   out.added = entry.added;
-  out.sessions_per_second = entry.rate.per_second(clock.steady(), out.total);
+  const auto now = clock.steady();
+  out.sessions_per_second = entry.rate.per_second(now, out.total);
+  out.to_backend_per_second = entry.to_backend.per_second(now, out.bytes_to_backend);
+  out.to_client_per_second = entry.to_client.per_second(now, out.bytes_to_client);
+  out.connect_times = entry.connects.recent(entry.load->connect_times());
+  if (const auto took = entry.load->last_probe.load(); took >= std::chrono::microseconds(0) && pool.probed())
+    out.last_probe = took;
   if (published == nullptr) return out;
   out.eligible = published->eligible();
   if (published->used_although_down && out.eligible)

@@ -11,6 +11,7 @@
 #include "lb/control/registry.h"
 #include "lb/control/state_keeper.h"
 #include "lb/net/background.h"
+#include "lb/observe/events.h"
 
 namespace weir {
 
@@ -50,6 +51,7 @@ struct ReloadParts {
   ReloadSteps& steps;
   StateKeeper& state;
   Background& background;
+  Events& events;
   /// Reads the file, or a text in its place. On the thread of `background`.
   std::function<LoadResult()> load;
   std::function<LoadResult(std::string_view text, const std::string& file)> parse;
@@ -69,8 +71,9 @@ class Reload {
 
   explicit Reload(ReloadParts parts) : parts_(std::move(parts)) {}
 
-  /// Logs what came of it, too. Whether what operators said is on the disk is the StateKeeper's to tell.
-  void run(Done done);
+  /// `by`: who wants it, for the log, to which goes what came of it, too. Whether what operators said is on
+  /// the disk is the StateKeeper's to tell.
+  void run(std::string by, Done done);
   /// What a reload of a file with this text would report. Changes nothing, logs nothing. Whether an address
   /// can be bound or a log be opened is known only when it is tried: the notes say where that is open.
   /// A few at a time; one more is reported as busy.

@@ -15,6 +15,7 @@
 #include "lb/base/file.h"
 #include "lb/base/log.h"
 #include "lb/base/own_sockets.h"
+#include "lb/control/operator_words.h"
 
 namespace weir {
 
@@ -40,7 +41,8 @@ std::string text_of(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-constexpr std::string_view kOverrideKeys[] = {"pool", "backend", "admin", "admin_since_ms", "weight", "file"};
+constexpr std::string_view kOverrideKeys[] = {"pool",       "backend", "admin",       "admin_since_ms",
+                                              "admin_word", "weight",  "weight_word", "file"};
 
 /// What stays in the file though this version makes nothing of it.
 struct Unknown {
@@ -68,6 +70,38 @@ std::optional<Admin> parse_admin(std::string_view text) {
   return std::nullopt;
 }
 
+/// What was said along with a word. That it is about this very word is known by its value and its time: a
+/// Weir that knows nothing of it leaves it where it is when it writes another word.
+template <class T>
+Json about(const Word<T>& word, Json value) {
+  Json out{{"value", std::move(value)}, {"since_ms", word.since.time_since_epoch().count()}, {"by", word.by}};
+  if (!word.comment.empty()) out["comment"] = word.comment;
+  if (word.until) out["until_ms"] = word.until->time_since_epoch().count();
+  return out;
+}
+
+std::optional<SystemTime> parse_time(const Json& json) {
+  if (!json.is_number_unsigned() || json.get<std::uint64_t>() > kLastMillisecond) return std::nullopt;
+  return SystemTime(std::chrono::milliseconds(json.get<std::uint64_t>()));
+}
+
+/// `since`: nothing where the word itself has none.
+template <class T>
+void read_about(const Json& json, const Json& value, std::optional<SystemTime> since, Word<T>& word) {
+  if (!json.is_object() || json.value("value", Json()) != value) return;
+  const auto said = parse_time(json.value("since_ms", Json()));
+  if (!said || (since && *since != *said)) return;
+  const auto text = [&](const char* key) {
+    const auto found = json.value(key, Json());
+    const std::string out = found.is_string() ? found.get<std::string>() : "";
+    return is_comment(out) ? out : "";
+  };
+  word.since = *said;
+  word.by = text("by");
+  word.comment = text("comment");
+  word.until = parse_time(json.value("until_ms", Json()));
+}
+
 /// Nothing when a field is missing or not what it should be.
 std::optional<Override> parse_override(const Json& item) {
   const auto text = [](const Json& in, const char* key) -> std::optional<std::string> {
@@ -81,15 +115,17 @@ std::optional<Override> parse_override(const Json& item) {
   };
   Override out;
   if (item.contains("admin")) {
-    out.admin = parse_admin(text(item, "admin").value_or(""));
-    if (!out.admin) return std::nullopt;
-    const auto since = item.value("admin_since_ms", Json(0u));
-    if (!since.is_number_unsigned() || since.get<std::uint64_t>() > kLastMillisecond) return std::nullopt;
-    out.admin_since += std::chrono::milliseconds(since.get<std::uint64_t>());
+    const auto value = parse_admin(text(item, "admin").value_or(""));
+    const auto since = parse_time(item.value("admin_since_ms", Json(0u)));
+    if (!value || !since) return std::nullopt;
+    out.admin = Word<Admin>{.value = *value, .since = *since};
+    read_about(item.value("admin_word", Json()), item["admin"], since, *out.admin);
   }
   if (item.contains("weight")) {
-    out.weight = weight(item, "weight");
-    if (!out.weight) return std::nullopt;
+    const auto value = weight(item, "weight");
+    if (!value) return std::nullopt;
+    out.weight = Word<std::uint32_t>{.value = *value};
+    read_about(item.value("weight_word", Json()), item["weight"], std::nullopt, *out.weight);
   }
   const auto file = item.value("file", Json());
   const auto file_admin = parse_admin(text(file, "admin").value_or(""));
@@ -178,10 +214,14 @@ std::string format_state(const Overrides& overrides, const std::string& unknown_
   for (const auto& [key, said] : overrides) {
     Json item{{"pool", key.first}, {"backend", key.second}};
     if (said.admin) {
-      item["admin"] = to_string(*said.admin);
-      item["admin_since_ms"] = said.admin_since.time_since_epoch().count();
+      item["admin"] = to_string(said.admin->value);
+      item["admin_since_ms"] = said.admin->since.time_since_epoch().count();
+      item["admin_word"] = about(*said.admin, item["admin"]);
     }
-    if (said.weight) item["weight"] = *said.weight;
+    if (said.weight) {
+      item["weight"] = said.weight->value;
+      item["weight_word"] = about(*said.weight, item["weight"]);
+    }
     item["file"] = {
         {"admin", to_string(said.file_admin)}, {"weight", said.file_weight}, {"address", said.file_address}};
     if (const auto more = unknown.fields.find(key.first + "/" + key.second); more != unknown.fields.end())

@@ -10,7 +10,9 @@
 #include "lb/balance/backend.h"
 #include "lb/base/duration.h"
 #include "lb/base/state.h"
+#include "lb/control/commands.h"
 #include "lb/control/pool_verdict.h"
+#include "lb/observe/histogram.h"
 
 namespace weir {
 
@@ -25,7 +27,8 @@ struct BackendStatus {
   std::uint32_t share_percent = 100;
   bool backup = false;
   Admin admin = Admin::Enabled;
-  bool admin_by_operator = false;  ///< an override, not the file
+  std::optional<Word<Admin>> admin_word;  ///< an operator's; nothing: the file's
+  std::optional<Word<std::uint32_t>> weight_word;
   std::chrono::system_clock::time_point admin_since;
   Admin configured_admin = Admin::Enabled;  ///< what the file says
   Health health = Health::Unknown;
@@ -38,7 +41,11 @@ struct BackendStatus {
       closes_in;  ///< until `drain --then close` begins; less than nothing when it has begun
   std::uint64_t active = 0;
   std::uint64_t total = 0;
-  double sessions_per_second = 0;  ///< of late: RateWindow
+  double sessions_per_second = 0;    ///< of late: RateWindow
+  double to_backend_per_second = 0;  ///< bytes
+  double to_client_per_second = 0;
+  TimeCounts connect_times;                             ///< of late: LatencyWindow
+  std::optional<std::chrono::microseconds> last_probe;  ///< how long it took; nothing: none yet
   std::uint64_t connect_failures = 0;
   std::uint64_t bytes_to_backend = 0;
   std::uint64_t bytes_to_client = 0;

@@ -20,6 +20,7 @@ struct UpgradeOrder {
       max_age;              ///< how long this process may finish its sessions; nothing = as long as it takes
   bool force = false;       ///< also by a file that leaves a pool without anybody to serve it
   bool privileged = false;  ///< by root, or by the user Weir runs as
+  std::string by;           ///< whose order it is; "" = not known
 };
 
 /// What came of it: a new process serves.

@@ -6,6 +6,8 @@
 #include <csignal>
 
 #include "lb/base/log.h"
+#include "lb/control/event_json.h"
+#include "lb/control/operator_words.h"
 #include "lb/daemon/first_process.h"
 
 namespace weir {
@@ -17,6 +19,9 @@ constexpr Millis kStartPatience{3'000};
 /// The same where an older process serves meanwhile: less than it waits for this one.
 constexpr Millis kTakeoverPatience{30'000};
 static_assert(kTakeoverPatience < Upgrade::kPatience);
+
+/// At a start; status tells of all.
+constexpr std::size_t kMostWordsSaid = 20;
 
 /// Less than a command waits for the answer to a reload.
 LoadOptions for_reloads(LoadOptions options) {
@@ -52,7 +57,9 @@ Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, Origin
       limits_(*loop_, worker_count_, options_.descriptor_limit,
               [this](std::size_t most) { health_->set_most_sockets(most); }),
       state_(*loop_, first_config_->state_file),
-      registry_(worker_count_, [this](const std::shared_ptr<const Table>& table) { on_table(table); }),
+      registry_(
+          worker_count_, [this](const std::shared_ptr<const Table>& table) { on_table(table); }, {},
+          HostAddresses::read, &events_),
       adoption_(worker_count_),
       names_(*loop_, registry_),
       listening_(worker_count_),
@@ -65,6 +72,7 @@ Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, Origin
            .steps = *this,
            .state = state_,
            .background = background_,
+           .events = events_,
            .load = [path = first_config_->file, options = options_] { return load_config(path, options); },
            .parse = [options = options_](
                         std::string_view text,
@@ -72,6 +80,7 @@ Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, Origin
            .refusal = [this] { return upgrade_->reload_refusal(); },
            .on_begin = [this] { service_.reloading(); },
            .on_end = [this] { service_.ready(""); }}),
+      shortages_(*loop_, registry_, limits_.admission(), events_),
       start_timer_(*loop_, [this] { open_listeners(); }),
       slow_start_timer_(*loop_,
                         [this] {
@@ -229,11 +238,22 @@ void Daemon::on_settled() {
   service_.ready(ready);
   tell_first_process(origin_.first_process);
   if (takeover_ != nullptr) takeover_->serving(unused);
-  daemon_log().info("weir " WEIR_VERSION " {}", ready);
+  tell(Event::Kind::Process, "weir " WEIR_VERSION " " + ready);
+}
+
+void Daemon::tell(Event::Kind kind, std::string text, std::string by, std::vector<std::string> changes) {
+  events_.tell(spdlog::level::info, {.time = std::chrono::system_clock::now(),
+                                     .kind = kind,
+                                     .text = std::move(text),
+                                     .by = std::move(by),
+                                     .changes = std::move(changes)});
 }
 
 void Daemon::on_free(const std::optional<Predecessor>& predecessor) {
   if (predecessor) predecessors_.add(*predecessor);
+  tell(Event::Kind::Upgrade,
+       predecessor ? fmt::format("upgraded: took over from process {}", predecessor->pid) : "upgraded",
+       origin_.inheritance->by, std::exchange(inherited_changes_, {}));
   state_.save(registry_.overrides());
   listening_.own_paths();
   const AdminConfig& admin = registry_.config()->admin;
@@ -250,8 +270,10 @@ int Daemon::run() {
   make_admin_api();
   make_upgrade();
   fleet_->start();
+  shortages_.begin();
   health_->start(*fleet_);
   if (origin_.inheritance && origin_.inheritance->legacy) {
+    for (Event& event : parse_events(origin_.inheritance->events)) events_.add(std::move(event));
     const Legacy legacy = std::move(*std::exchange(origin_.inheritance->legacy, std::nullopt));
     registry_.inherit(legacy, parse_config(legacy.text, legacy.file, options_).config);
   }
@@ -259,6 +281,10 @@ int Daemon::run() {
   std::move(*first_change_).commit(registry_, *fleet_);
   first_change_.reset();
   for (const std::string& note : report.notes) daemon_log().warn("{}", note);
+  if (origin_.inheritance)
+    inherited_changes_ = report.changes;
+  else
+    say_what_is_in_force();
   // As long as an older process serves, the file is that one's.
   if (!origin_.inheritance) state_.save(registry_.overrides());
   start_timer_.start(origin_.inheritance ? kTakeoverPatience : kStartPatience);
@@ -277,6 +303,21 @@ int Daemon::run() {
   health_.reset();
   access_log_.reset();
   return exit_status_;
+}
+
+void Daemon::say_what_is_in_force() const {
+  const Overrides& words = registry_.overrides();
+  std::size_t said = 0;
+  for (const auto& [key, word] : words) {
+    if (said++ == kMostWordsSaid) break;
+    const auto say = [&key](const auto& one) {
+      if (one) daemon_log().info("{}/{} {}: in force", key.first, key.second, to_string(*one));
+    };
+    say(word.admin);
+    say(word.weight);
+  }
+  if (words.size() > kMostWordsSaid)
+    daemon_log().info("words on {} more backends are in force", words.size() - kMostWordsSaid);
 }
 
 struct Daemon::Prepared final : PreparedReload {
@@ -314,7 +355,7 @@ Result<std::unique_ptr<PreparedReload>> Daemon::prepare(std::shared_ptr<const Co
 
 void Daemon::reload() {
   if (upgrade_->passes_reload_on()) return;
-  reload_.run([this](const ReloadReport& report) {
+  reload_.run("SIGHUP", [this](const ReloadReport& report) {
     if (report.busy) upgrade_->passes_reload_on();
   });
 }

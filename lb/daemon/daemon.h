@@ -21,6 +21,7 @@
 #include "lb/daemon/limits.h"
 #include "lb/daemon/listening.h"
 #include "lb/daemon/service_manager.h"
+#include "lb/daemon/shortages.h"
 #include "lb/daemon/upgrade.h"
 #include "lb/net/loop.h"
 #include "lb/net/signals.h"
@@ -72,6 +73,7 @@ class Daemon final : private ReloadSteps {
   bool first_verdicts_are_in() const;
   void open_if_ready();
   void open_listeners();
+  void say_what_is_in_force() const;
   void on_settled();
   void on_free(const std::optional<Predecessor>& predecessor);
 
@@ -79,6 +81,8 @@ class Daemon final : private ReloadSteps {
   Result<std::unique_ptr<PreparedReload>> prepare(std::shared_ptr<const Config> next) override;
 
   void reload();
+  /// What has become of the process itself.
+  void tell(Event::Kind kind, std::string text, std::string by = {}, std::vector<std::string> changes = {});
   void on_superseded(const UpgradeOrder& order);
   void begin_shutdown(const char* why, Millis grace);
   /// By a signal: one more of them ends it at once.
@@ -98,6 +102,7 @@ class Daemon final : private ReloadSteps {
   std::unique_ptr<Loop> loop_;
   Limits limits_;
   StateKeeper state_;
+  Events events_;
   Registry registry_;
   Adoption adoption_;
   NameResolution names_;
@@ -113,6 +118,7 @@ class Daemon final : private ReloadSteps {
   Predecessors predecessors_;
   Background background_;
   Reload reload_;
+  Shortages shortages_;
   std::unique_ptr<AdminApi> admin_api_;
   std::unique_ptr<Upgrade> upgrade_;
   std::unique_ptr<Takeover> takeover_;  // of a process that an upgrade has started
@@ -124,6 +130,7 @@ class Daemon final : private ReloadSteps {
   std::chrono::nanoseconds shutdown_deadline_{0};
   std::chrono::nanoseconds orders_deadline_{0};   ///< of answers to whoever has ordered the end
   std::chrono::nanoseconds answers_deadline_{0};  ///< of a superseded process whose last session has ended
+  std::vector<std::string> inherited_changes_;    ///< by the file, over the upgrade that has started this
   bool names_answered_ = false;
   bool targets_stale_ = false;
   bool open_ = false;

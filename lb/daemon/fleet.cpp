@@ -21,20 +21,25 @@ bool matches(const SessionFilter& filter, const Worker& worker, const Session& s
                         session.client_address());
 }
 
-Millis age_of(Worker& worker, const Session& session) {
-  return std::chrono::duration_cast<Millis>(worker.loop().now() - session.times().accepted);
+/// At one moment for the sessions of all workers, so that their order is that of their accepts.
+std::chrono::nanoseconds age_of(std::chrono::nanoseconds now, const Session& session) {
+  return std::max(now - session.times().accepted, std::chrono::nanoseconds(0));
 }
 
-Millis idle_of(Worker& worker, const Session& session) {
-  return Millis(static_cast<std::int64_t>(worker.now_ms() - session.times().last_activity_ms));
+/// Activity is known by the millisecond in which it was: no session is idle for longer than it is old.
+Millis idle_of(std::chrono::nanoseconds now, const Session& session) {
+  const Millis last(static_cast<std::int64_t>(session.times().last_activity_ms));
+  const auto idle =
+      std::clamp<std::chrono::nanoseconds>(now - last, std::chrono::nanoseconds(0), age_of(now, session));
+  return std::chrono::duration_cast<Millis>(idle);
 }
 
-std::uint64_t rank_of(SessionOrder order, Worker& worker, const Session& session) {
-  return rank(order, session.bytes_to_backend() + session.bytes_to_client(), age_of(worker, session),
-              idle_of(worker, session));
+std::uint64_t rank_of(SessionOrder order, std::chrono::nanoseconds now, const Session& session) {
+  return rank(order, session.bytes_to_backend() + session.bytes_to_client(), age_of(now, session),
+              idle_of(now, session));
 }
 
-SessionInfo describe(Worker& worker, const Session& session) {
+SessionInfo describe(std::chrono::nanoseconds now, const Worker& worker, const Session& session) {
   SessionInfo info;
   info.id = id_of(worker, session);
   info.listener = session.listener().load().name;
@@ -45,8 +50,8 @@ SessionInfo describe(Worker& worker, const Session& session) {
                : session.closing()     ? "closing"
                : session.half_closed() ? "half_closed"
                                        : "relaying";
-  info.age = age_of(worker, session);
-  info.idle = idle_of(worker, session);
+  info.age = std::chrono::duration_cast<Millis>(age_of(now, session));
+  info.idle = idle_of(now, session);
   info.bytes_to_backend = session.bytes_to_backend();
   info.bytes_to_client = session.bytes_to_client();
   return info;
@@ -127,21 +132,22 @@ void Fleet::list_sessions(const SessionFilter& filter, SessionOrder order, std::
   };
   const auto first = [](const auto& a, const auto& b) { return a.first > b.first; };
   auto parts = std::make_shared<std::vector<Part>>(workers_.size());
+  const auto now = control_.refresh_now();
   on_all_in_steps(
-      [parts, filter, order, limit, first](Worker& worker, std::function<void()> finished) {
+      [parts, filter, order, limit, first, now](Worker& worker, std::function<void()> finished) {
         Part& part = (*parts)[worker.index()];
         worker.sweep(
-            [&worker, &part, filter, order, limit, first](Session& session) {
+            [&worker, &part, filter, order, limit, first, now](Session& session) {
               if (!matches(filter, worker, session)) return false;
               ++part.found;
               const bool full = part.sessions.size() == limit;
-              const std::uint64_t place = rank_of(order, worker, session);
+              const std::uint64_t place = rank_of(order, now, session);
               if (full && (limit == 0 || place <= part.sessions.front().first)) return false;
               if (full) {
                 std::ranges::pop_heap(part.sessions, first);
                 part.sessions.pop_back();
               }
-              part.sessions.emplace_back(place, describe(worker, session));
+              part.sessions.emplace_back(place, describe(now, worker, session));
               std::ranges::push_heap(part.sessions, first);
               return true;
             },

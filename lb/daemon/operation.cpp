@@ -17,6 +17,7 @@ void Daemon::make_admin_api() {
                  .adoption = adoption_,
                  .state = state_,
                  .reload = reload_,
+                 .events = events_,
                  .facts =
                      [this] {
                        ProcessFacts facts;
@@ -26,6 +27,8 @@ void Daemon::make_admin_api() {
                        facts.max_sessions = limits_.admission().max();
                        facts.stopping = shutting_down_ || upgrade_->superseded();
                        facts.unsaved = state_.problem();
+                       facts.problems = shortages_.in_force();
+                       facts.last_reload = events_.last(Event::Kind::Reload);
                        return facts;
                      },
                  .predecessors = &predecessors_,
@@ -64,6 +67,7 @@ void Daemon::make_upgrade() {
                    .program = origin_.program,
                    .first_process = origin_.first_process,
                    .reload_file = reload_,
+                   .events = events_,
                    .reload = [this] { reload(); },
                    .ending = [this] { return shutting_down_; },
                    .sessions = [this] { return limits_.admission().active(); },

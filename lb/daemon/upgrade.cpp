@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lb/base/log.h"
+#include "lb/control/event_json.h"
 #include "lb/daemon/first_process.h"
 #include "lb/net/descriptor_limit.h"
 
@@ -155,6 +156,8 @@ Result<void> Upgrade::start(std::vector<Fd> sockets) {
   inheritance.overrides = format_state(parts_.registry.overrides());
   legacy_ = parts_.registry.legacy();
   inheritance.legacy = legacy_;
+  inheritance.events = to_json(parts_.events.find({}));
+  inheritance.by = order_.by;
   inheritance.first_descriptor_limit = first_descriptor_limit();
   auto bequest = bequeath(inheritance);
   if (!bequest) return tl::unexpected(bequest.error());
@@ -246,7 +249,10 @@ void Upgrade::fail_with(std::string reason) {
   parts_.loop.post([child = std::shared_ptr<ChildProcess>(std::move(child_)),
                     channel = std::shared_ptr<UpgradeChannel>(std::move(channel_)),
                     output = std::shared_ptr<StartOutput>(std::move(output_))] {});
-  daemon_log().error("upgrade failed, this process serves on: {}", reason);
+  parts_.events.tell(spdlog::level::err, {.time = std::chrono::system_clock::now(),
+                                          .kind = Event::Kind::Upgrade,
+                                          .text = "upgrade failed, this process serves on: " + reason,
+                                          .by = order_.by});
   if (!wrote.empty()) reason += "; it wrote:\n" + wrote;
   end_with({Kind::Failed, fmt::format("the upgrade failed, the old process serves on: {}", reason)});
 }

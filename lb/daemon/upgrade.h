@@ -31,6 +31,7 @@ struct UpgradeParts {
   std::string program;      ///< what to start when the order does not say
   const Fd& first_process;  ///< may be none
   const Reload& reload_file;
+  Events& events;
   std::function<void()> reload;
   std::function<bool()> ending;  ///< this process has been told to end
   std::function<std::uint64_t()> sessions;

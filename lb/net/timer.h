@@ -17,8 +17,8 @@ class Timer {
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
-  /// Replaces an earlier start. A delay of nothing is "when the descriptors that are ready have been seen to",
-  /// even when the callback starts it again and again.
+  /// Replaces an earlier start. A delay of nothing is "when the descriptors that are ready have been seen
+  /// to", even when the callback starts it again and again.
   void start(Millis delay);
   void stop();
   bool active() const;

@@ -74,15 +74,14 @@ class Admission {
   tl::expected<Permit, Refusal> admit(ListenerLoad& listener) {
     const std::uint64_t waits = this->waits();
     // Looked at before anything is taken: whoever keeps being refused disturbs nobody.
-    if (short_of_descriptors() || !descriptors_.has_for_session())
-      return tl::unexpected(Refusal::Descriptors);
+    if (short_of_descriptors() || !descriptors_.has_for_session()) return refuse(Refusal::Descriptors);
     const std::uint64_t limit = listener.max_connections.load(std::memory_order_relaxed);
-    if (limit != 0 && listener.active.load() >= limit) return tl::unexpected(Refusal::Listener);
-    if (!take(active_, max_.load(std::memory_order_relaxed))) return tl::unexpected(Refusal::Process);
+    if (limit != 0 && listener.active.load() >= limit) return refuse(Refusal::Listener, &listener);
+    if (!take(active_, max_.load(std::memory_order_relaxed))) return refuse(Refusal::Process);
     if (!take(listener.active, limit == 0 ? UINT64_MAX : limit)) {
       active_.fetch_sub(1);
       wake_if_waited_since(waits);
-      return tl::unexpected(Refusal::Listener);
+      return refuse(Refusal::Listener, &listener);
     }
     return with_descriptors(listener, waits);
   }
@@ -90,8 +89,7 @@ class Admission {
   /// they cannot be served either.
   tl::expected<Permit, Refusal> admit_beyond_limits(ListenerLoad& listener) {
     const std::uint64_t waits = this->waits();
-    if (short_of_descriptors() || !descriptors_.has_for_session())
-      return tl::unexpected(Refusal::Descriptors);
+    if (short_of_descriptors() || !descriptors_.has_for_session()) return refuse(Refusal::Descriptors);
     active_.fetch_add(1);
     listener.active.fetch_add(1);
     return with_descriptors(listener, waits);
@@ -120,6 +118,12 @@ class Admission {
   std::uint64_t max() const { return max_.load(std::memory_order_relaxed); }
   void set_max(std::uint64_t max_sessions) { max_.store(max_sessions); }
   Descriptors& descriptors() { return descriptors_; }
+  /// How often a client has been kept out for this, but for Refusal::Listener (ListenerLoad::refused): the
+  /// same one again, whenever it is tried again.
+  std::uint64_t refused(Refusal why) const {
+    return (why == Refusal::Descriptors ? refused_for_descriptors_ : refused_at_max_)
+        .load(std::memory_order_relaxed);
+  }
 
  private:
   friend class Permit;
@@ -134,7 +138,14 @@ class Admission {
     if (descriptors_.take_for_session()) return Permit(*this, listener);
     leave(listener);
     wake_if_waited_since(waits);
-    return tl::unexpected(Refusal::Descriptors);
+    return refuse(Refusal::Descriptors);
+  }
+  tl::unexpected<Refusal> refuse(Refusal why, ListenerLoad* listener = nullptr) {
+    auto& count = why == Refusal::Listener  ? listener->refused
+                  : why == Refusal::Process ? refused_at_max_
+                                            : refused_for_descriptors_;
+    count.fetch_add(1, std::memory_order_relaxed);
+    return tl::unexpected(why);
   }
   void leave(ListenerLoad& listener) {
     listener.active.fetch_sub(1);
@@ -152,6 +163,8 @@ class Admission {
   std::atomic<std::int64_t> awaiting_descriptor_{0};
   std::atomic<bool> waiting_{false};
   std::atomic<std::uint64_t> waits_{0};
+  std::atomic<std::uint64_t> refused_at_max_{0};
+  std::atomic<std::uint64_t> refused_for_descriptors_{0};
   std::atomic<bool> closed_{false};
 };
 

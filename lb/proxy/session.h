@@ -115,7 +115,8 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   struct Setup {
     Attempts attempts;
     std::uint64_t probation_over_ms = 0;
-    std::uint16_t port = 0;  ///< of the backend that is connected to; 0 for a unix path
+    std::chrono::nanoseconds tried_at{0};  ///< the connect that is under way
+    std::uint16_t port = 0;                ///< of the backend that is connected to; 0 for a unix path
   };
 
   // session_connect.cpp

@@ -84,6 +84,7 @@ std::optional<ConnectFault> Session::try_connect(const Attempts::Try& one,
   if (phase_ == Phase::Waiting) worker_.waiting_room().leave(*this);
   phase_ = Phase::Connecting;
   setup_->port = one.address->port();
+  setup_->tried_at = worker_.loop().now();
   worker_.deadlines().set(*this, one.until_ms);
   if (connecting->connected) on_connected();
   return std::nullopt;
@@ -148,7 +149,10 @@ void Session::on_connected() {
   trial_ = false;
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(worker_.loop().now() - accepted_);
   connect_us_ = static_cast<std::uint32_t>(took.count());
-  WorkerTotals::add(lease_.get()->per_worker[worker_.index()].sessions, 1);
+  WorkerTotals& totals = lease_.get()->per_worker[worker_.index()];
+  WorkerTotals::add(totals.sessions, 1);
+  totals.record_connect(
+      std::chrono::duration_cast<std::chrono::microseconds>(worker_.loop().now() - setup_->tried_at));
   relay_.start();
   relay_.refuse_untouched(true);
   phase_ = Phase::Relaying;

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "lb/base/user_name.h"
 #include "tests/support/operated.h"
 
 using namespace weir::test;
@@ -66,6 +67,47 @@ TEST_CASE("what an operator said outlives reloads, a restart and kill -9") {
   CHECK(weir.backend_status("a").at("admin") == "enabled");
   CHECK(weir.backend_status("b").at("weight") == 1);
   CHECK(weir.backend_status("c").at("admin") == "disabled");
+}
+
+TEST_CASE("who said it and why is shown and kept, and what was said for a time ends by itself") {
+  Operated weir(lettered(3));
+  REQUIRE(weir.status({"drain", "web/a", "--comment", "for good"}) == 0);
+  REQUIRE(weir.cli({"weight", "web/b", "7", "--for", "1h"}, {.environment = {{"SUDO_USER", "ann"}}}).status ==
+          0);
+  REQUIRE(weir.status({"disable", "web/c", "--for", "3s", "--comment", "new disk"}) == 0);
+  const auto check = [&] {
+    const auto a = weir.backend_status("a").at("admin_word");
+    CHECK(a.at("by") == weir::user_name(::geteuid()));
+    CHECK(a.at("comment") == "for good");
+    CHECK_FALSE(a.contains("until"));
+    const auto b = weir.backend_status("b").at("weight_word");
+    CHECK(b.at("by") == (::geteuid() == 0 ? "ann by sudo" : weir::user_name(::geteuid())));
+    CHECK(b.contains("until"));
+  };
+  check();
+  const std::string me = weir::user_name(::geteuid());
+  CHECK_THAT(weir.cli({"status"}).out, Contains("drained by " + me + ": for good"));
+  CHECK_THAT(weir.cli({"status", "web/a"}).out,
+             Contains("drained by " + me) && Contains("enabled → drained"));
+  CHECK_THAT(weir.cli({"explain", "web", "127.0.0.1"}).out, Contains("drained by an operator ("));
+  weir.restart();
+  check();
+  CHECK(weir.says("new disk): its time is over"));
+  CHECK(eventually([&] { return weir.backend_status("c").at("eligible") == true; }));
+  CHECK(weir.backend_status("c").at("admin_by") == "file");
+  // Not only in this process's memory.
+  weir.restart();
+  CHECK(weir.backend_status("c").at("admin") == "enabled");
+  check();
+}
+
+TEST_CASE("what is said along with a word is refused whole when it makes no sense") {
+  Operated weir(lettered(2));
+  CHECK(weir.cli({"drain", "web/a", "--comment", "two\nlines"}).status == 2);
+  CHECK(weir.cli({"drain", "web/a", "--comment", std::string(300, 'x')}).status == 2);
+  CHECK(weir.cli({"drain", "web/a", "--for", "0s"}).status == 2);
+  CHECK(weir.cli({"drain", "web/a", "--for", "1m", "--timeout", "2m", "--then", "close"}).status == 2);
+  CHECK(weir.backend_status("a").at("admin") == "enabled");
 }
 
 TEST_CASE("edits elsewhere in the file leave what an operator said alone") {

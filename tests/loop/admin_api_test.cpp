@@ -179,6 +179,7 @@ class Api {
   std::shared_ptr<Config> next;
   std::vector<Fault> faults;
   Background background{*loop};
+  Events events;
   LoadResult loaded() const {
     auto config = std::make_shared<Config>(*next);
     config->state_file = dir.file("state.json");
@@ -189,6 +190,7 @@ class Api {
        .steps = steps,
        .state = state,
        .background = background,
+       .events = events,
        .load =
            [this] {
              if (!faults.empty()) return LoadResult{.config = nullptr, .faults = faults, .warnings = {}};
@@ -208,6 +210,7 @@ class Api {
                                             .adoption = adoption,
                                             .state = state,
                                             .reload = reload,
+                                            .events = events,
                                             .facts =
                                                 [this] {
                                                   ProcessFacts facts;
@@ -280,7 +283,7 @@ TEST_CASE("an override is in the state file before it is answered for") {
   Api api;
   CHECK(api.ask("POST", "/v1/backends/web/web1/weight", R"({"weight": 9})").json["changed"][0]["weight"] ==
         9);
-  CHECK(StateFile(api.state.path()).load()->overrides.at({"web", "web1"}).weight == 9);
+  CHECK(StateFile(api.state.path()).load()->overrides.at({"web", "web1"}).weight->value == 9);
   CHECK(api.ask("POST", "/v1/backends/web/web1/weight?weight=default").status == 200);
   CHECK(StateFile(api.state.path()).load()->overrides.empty());
 }

@@ -104,7 +104,7 @@ TEST_CASE("since when a backend is kept out is known, through idempotent repeats
   f.now += 5s;
   REQUIRE(f.registry.set_admin("web/web1", Admin::Drained));
   f.registry.apply(Fixture::three());
-  CHECK(f.status("web", "web1").admin_by_operator);
+  CHECK(f.status("web", "web1").admin_word);
   CHECK(f.status("web", "web1").admin_since == drained_at);
 
   Fixture restarted;
@@ -126,7 +126,7 @@ TEST_CASE("since when a backend is kept out is known, through idempotent repeats
     auto edited = Fixture::three();
     edited->pools[0].backends[0].admin = Admin::Disabled;
     f.registry.apply(edited);
-    CHECK_FALSE(f.status("web", "web1").admin_by_operator);
+    CHECK_FALSE(f.status("web", "web1").admin_word);
     CHECK(f.status("web", "web1").configured_admin == Admin::Disabled);
     CHECK(f.status("web", "web1").admin_since == moment());
   }
@@ -289,4 +289,76 @@ TEST_CASE("the counters of a listener outlive it") {
   CHECK(f.registry.status()->listeners.at(0).total == 0);
   CHECK(f.registry.status()->total == 15);
   CHECK(f.registry.status()->active == 3);
+}
+
+TEST_CASE("a word that was said for a time ends by itself, whoever is left, and the file's is in force") {
+  Fixture f;
+  all_up(f);
+  REQUIRE(
+      f.registry.set_admin("web/web1", Admin::Drained, false, {.by = "ann", .comment = "disk", .lasts = 2h}));
+  REQUIRE(f.registry.set_weight("web/web1", 5, {.by = "bob", .lasts = 1h}));
+  REQUIRE(f.registry.set_weight("web/web2", 6));
+  CHECK(f.registry.next_word_end() == f.registry.overrides().at({"web", "web1"}).weight->until);
+  f.now += 1h;
+  CHECK(f.registry.end_words().empty());
+  CHECK(f.at("web", "web1").weight == 1);
+  CHECK(f.at("web", "web1").admin == Admin::Drained);
+  f.now += 1h - 1ms;
+  CHECK(f.registry.end_words().empty());
+  CHECK(f.at("web", "web1").admin == Admin::Drained);
+  f.now += 1ms;
+  CHECK(f.registry.end_words() == std::vector<BackendId>{f.at("web", "web1").id()});
+  CHECK(f.at("web", "web1").eligible());
+  CHECK(f.at("web", "web2").weight == 6);
+  CHECK_FALSE(f.registry.next_word_end());
+  CHECK(f.registry.overrides().size() == 1);
+}
+
+TEST_CASE("a disable that ends by itself leaves the backend unknown until a probe has passed") {
+  Fixture f;
+  all_up(f);
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Disabled, false, {.lasts = 1s}));
+  f.now += 1s;
+  CHECK(f.registry.end_words().size() == 1);
+  CHECK(f.at("web", "web1").health == Health::Unknown);
+}
+
+TEST_CASE("saying it again says nothing new, but for what is said with it") {
+  Fixture f;
+  all_up(f);
+  const auto word = [&] { return *f.registry.overrides().at({"web", "web1"}).admin; };
+  REQUIRE(f.registry.set_admin("web/web1", Admin::Drained, false, {.by = "ann", .comment = "disk"}));
+  const auto first = word();
+  f.now += 1s;
+  SECTION("nothing with it") {
+    REQUIRE(f.registry.set_admin("web/web1", Admin::Drained, false, {.by = "bob"}));
+    CHECK(word() == first);
+  }
+  SECTION("a time: the comment stays, and since when") {
+    REQUIRE(f.registry.set_admin("web/web1", Admin::Drained, false, {.by = "bob", .lasts = 1h}));
+    CHECK(word().by == "bob");
+    CHECK(word().comment == "disk");
+    CHECK(word().since == first.since);
+    REQUIRE(word().until);
+    f.now += 1s;
+    // Whoever drains it without an end means what they say.
+    REQUIRE(f.registry.set_admin("web/web1", Admin::Drained, false, {.by = "eve"}));
+    CHECK_FALSE(word().until);
+    CHECK(word().by == "eve");
+  }
+  SECTION("another word is another's") {
+    REQUIRE(f.registry.set_admin("web/web1", Admin::Disabled, false, {.by = "bob"}));
+    CHECK(word().comment.empty());
+    CHECK(word().since != first.since);
+  }
+}
+
+TEST_CASE("what the file says already does not end by itself, and the operator is told") {
+  Fixture f;
+  all_up(f);
+  const auto change = f.registry.set_weight("web/web1", 1, {.lasts = 1h});
+  REQUIRE(change);
+  CHECK(change->notes ==
+        std::vector<std::string>{"web/web1 has weight 1 by the file: nothing ends by itself"});
+  CHECK_FALSE(f.registry.next_word_end());
 }

@@ -30,15 +30,23 @@ struct TemporaryDirectory {
   }
 };
 
+constexpr SystemTime kSaid{std::chrono::milliseconds(1'769'853'600'123)};
+
+Word<std::uint32_t> weight(std::uint32_t value) {
+  return {.value = value};
+}
+
 Overrides some() {
   Overrides out;
-  out[{"web", "web1"}] = {
-      .admin = Admin::Drained,
-      .admin_since = decltype(Override::admin_since)(std::chrono::milliseconds(1'769'853'600'123)),
-      .weight = {},
-      .file_address = "10.0.0.1:80"};
-  out[{"web", "[::1]:80"}] = {.admin = Admin::Enabled,
-                              .weight = 9,
+  out[{"web", "web1"}] = {.admin = Word<Admin>{.value = Admin::Drained,
+                                               .since = kSaid,
+                                               .by = "ann",
+                                               .comment = "disk \"7\" – ünder",
+                                               .until = kSaid + std::chrono::hours(2)},
+                          .weight = {},
+                          .file_address = "10.0.0.1:80"};
+  out[{"web", "[::1]:80"}] = {.admin = Word<Admin>{.value = Admin::Enabled},
+                              .weight = Word<std::uint32_t>{.value = 9, .since = kSaid, .by = "uid 7"},
                               .file_admin = Admin::Disabled,
                               .file_weight = 3,
                               .file_address = "[::1]:80"};
@@ -128,13 +136,13 @@ TEST_CASE("an override that makes no sense stays in the file, and the others cou
   CHECK(state->overrides == some());
   CHECK(state->complaints.size() == 1);
   Overrides more = some();
-  more[{"web", "new"}] = {.admin = {}, .weight = 5, .file_address = "10.0.0.9:80"};
+  more[{"web", "new"}] = {.admin = {}, .weight = weight(5), .file_address = "10.0.0.9:80"};
   const auto again = parse_state(format_state(more, state->unknown));
   REQUIRE(again);
   CHECK(again->overrides == more);
   CHECK(again->complaints == state->complaints);
   if (odd.size() > 1) {
-    more[{"a", "b"}] = {.admin = {}, .weight = 5, .file_address = "x"};
+    more[{"a", "b"}] = {.admin = {}, .weight = weight(5), .file_address = "x"};
     CHECK(parse_state(format_state(more, state->unknown))->complaints.empty());
   }
 }
@@ -151,7 +159,7 @@ TEST_CASE("what a newer version says more is said again when the file is written
   CHECK(loaded->warnings.size() == 3);
   auto overrides = loaded->overrides;
   REQUIRE(overrides.size() == 1);
-  overrides.begin()->second.weight = 7;
+  overrides.begin()->second.weight = weight(7);
   REQUIRE(file.save(overrides));
   const std::string text = dir.read();
   CHECK(text.find("\"weir_state\":2") != std::string::npos);
@@ -186,4 +194,19 @@ TEST_CASE("whether the file can be written is known beforehand") {
   CHECK_FALSE(deeper.check_writable(false));
   CHECK(deeper.check_writable(true));
   CHECK(deeper.save(some()));
+}
+
+TEST_CASE("what was said along with a word that an older Weir has replaced since is not taken for its own") {
+  const std::string word = GENERATE(R"("admin":"disabled","admin_since_ms":1769853600123)",
+                                    R"("admin":"drained","admin_since_ms":1769853600999)");
+  const auto state = parse_state(
+      R"({"weir_state":1,"overrides":[{"pool":"web","backend":"web1",)" + word +
+      R"(,"admin_word":{"value":"drained","since_ms":1769853600123,"by":"ann","until_ms":1769853600200},)" +
+      R"("file":{"admin":"enabled","weight":1,"address":"x"}}]})");
+  REQUIRE(state);
+  REQUIRE(state->overrides.size() == 1);
+  const auto& admin = state->overrides.begin()->second.admin;
+  REQUIRE(admin);
+  CHECK(admin->by.empty());
+  CHECK_FALSE(admin->until);
 }

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lb/observe/events.h"
+
+namespace weir {
+
+/// {"events": [{"time", "kind", "pool", "backend", "text", "by", "changes", and "count" where it is not 1}]}
+std::string to_json(const std::vector<Event>& events);
+
+/// The same back; what makes no sense is left out.
+std::vector<Event> parse_events(std::string_view text);
+
+}  // namespace weir

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weir {
+
+/// Something that has happened and that an operator may ask for later.
+struct Event {
+  enum class Kind : std::uint8_t {
+    Health,   ///< a backend's health is another
+    Verdict,  ///< a pool's is
+    Word,     ///< an operator's, and its end
+    Member,   ///< a backend has come or gone at run time
+    Reload,
+    Upgrade,
+    Trouble,  ///< of this host or this process
+    Process   ///< its start and its end
+  };
+
+  std::chrono::system_clock::time_point time;  ///< of the last, when there are several
+  Kind kind = Kind::Process;
+  std::string pool = {};                  ///< "" = of no pool
+  std::string backend = {};               ///< "" = of no backend
+  std::string text = {};                  ///< one line: "up → down: connection refused"
+  std::string by = {};                    ///< "ann", "SIGHUP"; "" = nobody
+  std::vector<std::string> changes = {};  ///< of a reload or an upgrade, a line each
+  std::uint64_t count = 1;                ///< how often, within a second each
+};
+
+std::string_view to_string(Event::Kind kind);
+std::optional<Event::Kind> event_kind(std::string_view word);
+
+/// The last events, in memory; the log is where all of them are for good. Control thread only.
+class Events {
+ public:
+  static constexpr std::size_t kMost = 10'000;
+  /// What is said again within this long is the same event once more.
+  static constexpr std::chrono::seconds kTogether{1};
+
+  /// Takes it, and writes it into the daemon's log: "web/web1 up → down: connection refused".
+  void tell(spdlog::level::level_enum level, Event event);
+  void add(Event event);
+
+  struct Wanted {
+    std::string_view pool = {};     ///< "" = any, and those of none
+    std::string_view backend = {};  ///< the same
+    std::chrono::system_clock::time_point since = {};
+    std::size_t most = kMost;  ///< the newest of them
+  };
+  /// In the order of their times.
+  std::vector<Event> find(const Wanted& wanted) const;
+
+  /// The last one of that kind, however long ago.
+  const std::optional<Event>& last(Event::Kind kind) const { return last_[static_cast<std::size_t>(kind)]; }
+
+  const std::deque<Event>& all() const { return events_; }
+
+ private:
+  std::deque<Event> events_;
+  std::array<std::optional<Event>, static_cast<std::size_t>(Event::Kind::Process) + 1> last_;
+};
+
+}  // namespace weir
