@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "tests/support/operated.h"
+#include "tests/support/skip.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -146,10 +147,7 @@ TEST_CASE("a symlink and a file in the socket's place are refused and left alone
 }
 
 TEST_CASE("another user may not connect to the admin socket") {
-  if (::geteuid() != 0) {
-    WARN("skipped: only root can become somebody else");
-    return;
-  }
+  SKIP_UNLESS(!(::geteuid() != 0), "only root can become somebody else");
   Operated weir(lettered(1));
   std::filesystem::permissions(weir.dir().path(), std::filesystem::perms(0755));
   CHECK(connect_as(kNobody, weir.socket()) == EACCES);
@@ -394,10 +392,7 @@ TEST_CASE("on the read-only socket everything can be seen and nothing be changed
 }
 
 TEST_CASE("somebody else who may use the admin socket may have no other program started") {
-  if (::geteuid() != 0) {
-    WARN("skipped: only root can become somebody else");
-    return;
-  }
+  SKIP_UNLESS(!(::geteuid() != 0), "only root can become somebody else");
   const bool any = GENERATE(false, true);
   FakeBackend backend(lettered(1)[0]);
   const FreePort port;

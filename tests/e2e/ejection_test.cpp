@@ -7,6 +7,7 @@
 #include "tests/support/operated.h"
 #include "tests/support/private_network.h"
 #include "tests/support/rig.h"
+#include "tests/support/skip.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -65,7 +66,7 @@ TEST_CASE("100 clients are served at the moment the ejection of the only backend
 }
 
 TEST_CASE("a trial whose connect takes a second holds up nobody else") {
-  if (!PrivateNetwork::possible()) return;
+  SKIP_UNLESS(PrivateNetwork::possible(), "needs root, ip, nft and unshare");
   const PrivateNetwork network;
   Rig rig(lettered(1), unprobed());
   eject(rig, 1);

@@ -10,6 +10,7 @@
 #include "tests/support/fake_backend.h"
 #include "tests/support/paced_clients.h"
 #include "tests/support/private_network.h"
+#include "tests/support/skip.h"
 #include "tests/support/weir_daemon.h"
 
 using namespace weir::test;
@@ -238,10 +239,7 @@ TEST_CASE("a stopped backend still passes tcp, fails expect, and its waiting ses
 }
 
 TEST_CASE("a backend cut off by a packet filter costs no session that begins afterwards", "[alone]") {
-  if (!PrivateNetwork::possible()) {
-    WARN("skipped: needs root and nft");
-    return;
-  }
+  SKIP_UNLESS(PrivateNetwork::possible(), "needs root and nft");
   const PrivateNetwork network;
   Trio trio("probe = \"tcp\"", "connect_timeout = \"200ms\"\nidle_timeout = \"2s\"");
   PacedClients clients(trio.address(), 10ms);

@@ -12,6 +12,7 @@
 
 #include "tests/support/operated.h"
 #include "tests/support/scripted_probe.h"
+#include "tests/support/skip.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -312,10 +313,8 @@ TEST_CASE("the share of a recovered backend grows over slow_start", "[alone]") {
 }
 
 TEST_CASE("each kind of probe passes with the real thing, and fails when that dies") {
-  if (!have_program("nginx") || !have_program("openssl") || !have_program("redis-server")) {
-    WARN("skipped: needs nginx, openssl and redis-server");
-    return;
-  }
+  SKIP_UNLESS(have_program("nginx") && have_program("openssl") && have_program("redis-server"),
+              "needs nginx, openssl and redis-server");
   const TempDir dir;
   const FreePort plain;
   const FreePort tls;

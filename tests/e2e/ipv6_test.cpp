@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/rig.h"
+#include "tests/support/skip.h"
 
 using namespace weir::test;
 
@@ -13,7 +14,6 @@ bool have_ipv6() {
     const FakeBackend backend(options);
     return true;
   } catch (const std::exception&) {
-    WARN("skipped: this machine has no IPv6 on loopback");
     return false;
   }
 }
@@ -47,25 +47,25 @@ void check_path(const std::string& bind, const std::string& client_side, const s
 }  // namespace
 
 TEST_CASE("an IPv4 client reaches an IPv6 backend") {
-  if (!have_ipv6()) return;
+  SKIP_UNLESS(have_ipv6(), "this machine has no IPv6 on loopback");
   const FreePort port;
   check_path(port.v4(), port.v4(), "[::1]:0");
 }
 
 TEST_CASE("an IPv6 client reaches an IPv4 backend") {
-  if (!have_ipv6()) return;
+  SKIP_UNLESS(have_ipv6(), "this machine has no IPv6 on loopback");
   const FreePort port;
   check_path(port.v6(), port.v6(), "127.0.0.1:0");
 }
 
 TEST_CASE("an IPv6 client reaches an IPv6 backend") {
-  if (!have_ipv6()) return;
+  SKIP_UNLESS(have_ipv6(), "this machine has no IPv6 on loopback");
   const FreePort port;
   check_path(port.v6(), port.v6(), "[::1]:0");
 }
 
 TEST_CASE("the wildcards of both families share one port") {
-  if (!have_ipv6()) return;
+  SKIP_UNLESS(have_ipv6(), "this machine has no IPv6 on loopback");
   const FreePort port;
   const std::string number = std::to_string(port.number());
   const std::string bind = "[\"0.0.0.0:" + number + "\", \"[::]:" + number + "\"]";
@@ -74,7 +74,7 @@ TEST_CASE("the wildcards of both families share one port") {
 }
 
 TEST_CASE("the IPv6 wildcard alone takes no IPv4 clients") {
-  if (!have_ipv6()) return;
+  SKIP_UNLESS(have_ipv6(), "this machine has no IPv6 on loopback");
   const FreePort port;
   FakeBackend backend(at("127.0.0.1:0"));
   SimpleConfig config;
@@ -86,7 +86,7 @@ TEST_CASE("the IPv6 wildcard alone takes no IPv4 clients") {
 }
 
 TEST_CASE("source hash tells IPv6 clients apart and keeps them") {
-  if (!have_ipv6()) return;
+  SKIP_UNLESS(have_ipv6(), "this machine has no IPv6 on loopback");
   const FreePort port;
   FakeBackend a(at("127.0.0.1:0"));
   FakeBackend b(at("[::1]:0"));

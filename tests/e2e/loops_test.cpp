@@ -6,17 +6,15 @@
 #include "tests/support/fake_dns.h"
 #include "tests/support/operated.h"
 #include "tests/support/private_names.h"
+#include "tests/support/skip.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
 
 namespace {
 
-#define NEEDS_PRIVATE_NAMES()                                  \
-  if (!PrivateNames::possible()) {                             \
-    WARN("skipped: needs root, ip, nft and mount namespaces"); \
-    return;                                                    \
-  }
+#define NEEDS_PRIVATE_NAMES() \
+  SKIP_UNLESS(PrivateNames::possible(), "needs root, ip, nft and mount namespaces")
 
 std::size_t count(const std::string& text, const std::string& what) {
   std::size_t found = 0;

@@ -9,6 +9,7 @@
 #include "tests/support/fake_dns.h"
 #include "tests/support/operated.h"
 #include "tests/support/private_names.h"
+#include "tests/support/skip.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -66,11 +67,8 @@ std::size_t count(const std::string& text, const std::string& what) {
   return found;
 }
 
-#define NEEDS_PRIVATE_NAMES()                                  \
-  if (!PrivateNames::possible()) {                             \
-    WARN("skipped: needs root, ip, nft and mount namespaces"); \
-    return;                                                    \
-  }
+#define NEEDS_PRIVATE_NAMES() \
+  SKIP_UNLESS(PrivateNames::possible(), "needs root, ip, nft and mount namespaces")
 
 }  // namespace
 
@@ -101,10 +99,7 @@ TEST_CASE("a backend follows its name when the time to live is over, and live se
 
 TEST_CASE("a name server of Debian's is followed") {
   NEEDS_PRIVATE_NAMES();
-  if (!have_program("dnsmasq")) {
-    WARN("skipped: needs dnsmasq");
-    return;
-  }
+  SKIP_UNLESS(have_program("dnsmasq"), "needs dnsmasq");
   const PrivateNames names;
   const TempDir dir;
   const FreePort port;

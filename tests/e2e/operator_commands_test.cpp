@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "tests/support/operated.h"
+#include "tests/support/skip.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -117,10 +118,7 @@ TEST_CASE("no daemon and no right to talk to it exit with 5 and are told apart")
   ProcessOptions named;
   named.environment = {{"WEIR_SOCKET", dir.file("other.sock")}};
   CHECK_THAT(run_program({weir_binary(), "status"}, named).err, Contains(dir.file("other.sock")));
-  if (::geteuid() != 0) {
-    WARN("skipped: only root can become somebody else");
-    return;
-  }
+  SKIP_UNLESS(!(::geteuid() != 0), "only root can become somebody else");
   Operated weir(lettered(1));
   std::filesystem::permissions(weir.dir().path(), std::filesystem::perms(0755));
   ProcessOptions stranger;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "tests/support/rig.h"
+#include "tests/support/skip.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -228,10 +229,7 @@ TEST_CASE("thousands of connects at once leave an existing session quick", "[lon
 }
 
 TEST_CASE("stalled readers cost bounded memory each", "[long][alone]") {
-  if (kSanitized) {
-    WARN("skipped: memory is measured without sanitizers only");
-    return;
-  }
+  SKIP_UNLESS(!(kSanitized), "memory is measured without sanitizers only");
   const std::size_t count = affordable(5000);
   FakeBackendOptions options;
   options.then = Then::Flood;
@@ -297,10 +295,7 @@ TEST_CASE("sessions cut in the middle of bulk leave no pipe beyond the pool's bo
 }
 
 TEST_CASE("100 000 sessions of mixed endings leave no descriptor and no memory behind", "[long][alone]") {
-  if (kSanitized) {
-    WARN("skipped: memory is measured without sanitizers only");
-    return;
-  }
+  SKIP_UNLESS(!(kSanitized), "memory is measured without sanitizers only");
   SimpleConfig config = with_limits("", "", 2);
   config.log = "access = \"off\"";
   Rig rig(lettered(2), config);

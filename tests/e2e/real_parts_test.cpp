@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "tests/support/port.h"
+#include "tests/support/skip.h"
 #include "tests/support/stream.h"
 #include "tests/support/weir_daemon.h"
 
@@ -18,6 +19,7 @@ bool missing(std::initializer_list<std::string_view> programs) {
   for (const std::string_view program : programs) {
     if (have_program(program)) continue;
     WARN("skipped: " << program << " is not installed");
+    note_skipped();
     return true;
   }
   return false;

@@ -10,6 +10,7 @@
 #include "lb/base/address.h"
 #include "tests/support/private_network.h"
 #include "tests/support/rig.h"
+#include "tests/support/skip.h"
 #include "tests/support/upgradable.h"
 
 using namespace weir::test;
@@ -52,10 +53,7 @@ TEST_CASE("a signal to stop without sessions ends Weir at once with status 0") {
 }
 
 TEST_CASE("a name server that does not answer holds up neither the end nor its status") {
-  if (!PrivateNetwork::possible()) {
-    WARN("skipped: needs root, ip, nft and unshare");
-    return;
-  }
+  SKIP_UNLESS(PrivateNetwork::possible(), "needs root, ip, nft and unshare");
   const PrivateNetwork network;
   const weir::Fd silent(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const weir::Address dns = weir::Address::parse_ip_port("127.0.0.1:53").value();

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "tests/support/operated.h"
+#include "tests/support/skip.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -193,10 +194,7 @@ TEST_CASE("a probe's command has the descriptor limit Weir was started with, and
 }
 
 TEST_CASE("as process 1 of a container Weir reaps orphans, and outlives upgrades") {
-  if (::geteuid() != 0 || !have_program("unshare")) {
-    WARN("skipped: needs root and unshare");
-    return;
-  }
+  SKIP_UNLESS(::geteuid() == 0 && have_program("unshare"), "needs root and unshare");
   const TempDir dir;
   // A probe whose command leaves an orphan in a session of its own, which no process group reaches.
   Peculiar weir("exec unshare --pid --fork --kill-child --mount-proc \"$@\"",

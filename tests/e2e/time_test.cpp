@@ -6,6 +6,7 @@
 
 #include "tests/support/private_network.h"
 #include "tests/support/rig.h"
+#include "tests/support/skip.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -160,10 +161,7 @@ TEST_CASE("a connect that nobody answers ends after connect_timeout for each att
 }
 
 TEST_CASE("backend connections cut by a packet filter are freed by the idle timeout", "[alone]") {
-  if (!PrivateNetwork::possible()) {
-    WARN("skipped: no right to make a network namespace, or no ip and nft");
-    return;
-  }
+  SKIP_UNLESS(PrivateNetwork::possible(), "no right to make a network namespace, or no ip and nft");
   const PrivateNetwork network;
   Rig rig(lettered(1), with_pool("idle_timeout = \"2s\"", 2));
   const std::size_t baseline = rig.process().descriptors("socket:");
@@ -180,10 +178,7 @@ TEST_CASE("backend connections cut by a packet filter are freed by the idle time
 }
 
 TEST_CASE("sessions come from the sources of their pool in turn, whose ports add up") {
-  if (!PrivateNetwork::possible()) {
-    WARN("skipped: no right to make a network namespace, or no ip and nft");
-    return;
-  }
+  SKIP_UNLESS(PrivateNetwork::possible(), "no right to make a network namespace, or no ip and nft");
   const PrivateNetwork network;
   const auto says_its_client = scripted([](Stream& stream) {
     stream.send_all(stream.peer_address().substr(0, 9));
@@ -204,10 +199,7 @@ TEST_CASE("sessions come from the sources of their pool in turn, whose ports add
 }
 
 TEST_CASE("when no source port is left sessions fail as Weir's own trouble and the next ones are served") {
-  if (!PrivateNetwork::possible()) {
-    WARN("skipped: no right to make a network namespace, or no ip and nft");
-    return;
-  }
+  SKIP_UNLESS(PrivateNetwork::possible(), "no right to make a network namespace, or no ip and nft");
   const PrivateNetwork network;
   Rig rig(lettered(1));
   network.limit_source_ports("40000 40019");

@@ -10,6 +10,7 @@
 #include "lb/net/socket.h"
 #include "tests/loop/health_bench.h"
 #include "tests/support/private_network.h"
+#include "tests/support/skip.h"
 
 using namespace weir;
 using namespace weir::test;
@@ -49,7 +50,7 @@ ProbeTarget target_at(const std::vector<std::string>& addresses, const ProbeConf
 }  // namespace
 
 TEST_CASE("an address that this host cannot use does not hide what the others say") {
-  if (!PrivateNetwork::possible()) return;
+  SKIP_UNLESS(PrivateNetwork::possible(), "needs root, ip, nft and unshare");
   const std::string kind = GENERATE("tcp", "expect", "http");
   const bool unusable_first = GENERATE(true, false);
   CAPTURE(kind, unusable_first);
@@ -69,7 +70,7 @@ TEST_CASE("an address that this host cannot use does not hide what the others sa
 }
 
 TEST_CASE("a backend at an address that this host cannot use is down") {
-  if (!PrivateNetwork::possible()) return;
+  SKIP_UNLESS(PrivateNetwork::possible(), "needs root, ip, nft and unshare");
   const std::string kind = GENERATE("tcp", "expect", "http");
   CAPTURE(kind);
   const PrivateNetwork network;
@@ -81,7 +82,7 @@ TEST_CASE("a backend at an address that this host cannot use is down") {
 
 TEST_CASE(
     "source ports that are used up are held against no backend, unless another address says it is dead") {
-  if (!PrivateNetwork::possible()) return;
+  SKIP_UNLESS(PrivateNetwork::possible(), "needs root, ip, nft and unshare");
   const PrivateNetwork network;
   FakeBackend backend({.address = kHere});
   HealthBench bench;
@@ -129,7 +130,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a probe that meets itself at a dead port is refused, and leaves the port to the backend") {
-  if (!PrivateNetwork::possible()) return;
+  SKIP_UNLESS(PrivateNetwork::possible(), "needs root, ip, nft and unshare");
   const std::string kind = GENERATE("tcp", "expect", "http");
   CAPTURE(kind);
   const PrivateNetwork network;

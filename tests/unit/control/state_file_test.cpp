@@ -1,5 +1,10 @@
 #include "lb/control/state_file.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -8,6 +13,29 @@
 
 using namespace weir;
 namespace fs = std::filesystem;
+
+namespace {
+
+/// What the system calls that make a file last were asked, in their order. The test program's own, in place
+/// of libc's.
+std::vector<std::string>& lasting_calls() {
+  static std::vector<std::string> calls;
+  return calls;
+}
+
+}  // namespace
+
+extern "C" int fsync(int fd) {
+  struct stat status {};
+  ::fstat(fd, &status);
+  lasting_calls().push_back(S_ISDIR(status.st_mode) ? "fsync of the directory" : "fsync of the file");
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
+
+extern "C" int rename(const char* from, const char* to) noexcept {
+  lasting_calls().emplace_back("rename");
+  return static_cast<int>(::syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+}
 
 namespace {
 
@@ -62,6 +90,14 @@ TEST_CASE("what was saved is loaded, and nothing else is left in the directory")
   REQUIRE(state.save(some()));
   CHECK(state.load()->overrides == some());
   CHECK(dir.files() == 1);
+}
+
+TEST_CASE("a save is on the disk before it takes the old one's place, and its name is when the save ends") {
+  const TemporaryDirectory dir;
+  StateFile state(dir.file());
+  lasting_calls().clear();
+  REQUIRE(state.save(some()));
+  CHECK(lasting_calls() == std::vector<std::string>{"fsync of the file", "rename", "fsync of the directory"});
 }
 
 TEST_CASE("what is on disk already is not written again, unless the last write failed") {
