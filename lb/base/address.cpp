@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <net/if.h>
 
 #include <algorithm>
 #include <charconv>
@@ -52,6 +53,30 @@ Result<HostAndPort> split_host_port(std::string_view text) {
   parts.port = *port;
   if (parts.host.empty()) return fail(fmt::format("\"{}\" has no host before its port", text));
   return parts;
+}
+
+/// "fe80::1%eth0", the zone by the name of an interface or its number: what RFC 4007 lets stand for
+/// link-local addresses only, which mean nothing without it. Nothing when it has no zone.
+Result<std::optional<Address>> zoned(const std::string& host, std::uint16_t port) {
+  const auto percent = host.find('%');
+  sockaddr_in6 v6{};
+  const bool is_v6 = inet_pton(AF_INET6, host.substr(0, percent).c_str(), &v6.sin6_addr) == 1;
+  const bool link_local = is_v6 && IN6_IS_ADDR_LINKLOCAL(&v6.sin6_addr);
+  if (link_local && percent == std::string::npos)
+    return fail(fmt::format("\"{}\" is link-local: write its interface too, [{}%eth0]:port", host, host));
+  if (percent == std::string::npos) return std::optional<Address>();
+  if (!link_local)
+    return fail(fmt::format("\"{}\" has a zone (%), which only link-local addresses (fe80::) have", host));
+  const std::string zone = host.substr(percent + 1);
+  unsigned index = 0;
+  const auto [end, status] = std::from_chars(zone.data(), zone.data() + zone.size(), index);
+  const bool number = !zone.empty() && status == std::errc{} && end == zone.data() + zone.size() && index > 0;
+  if (!number && (index = if_nametoindex(zone.c_str())) == 0)
+    return fail(fmt::format("\"{}\": this host has no interface \"{}\"", host, zone));
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = htons(port);
+  v6.sin6_scope_id = index;
+  return std::optional(Address(reinterpret_cast<const sockaddr*>(&v6), sizeof v6));
 }
 
 std::optional<Address> address_of(const std::string& host, std::uint16_t port) {
@@ -107,10 +132,27 @@ Address::Address(const sockaddr* address, socklen_t size)
 Result<Address> Address::parse_ip_port(std::string_view text) {
   auto parts = split_host_port(text);
   if (!parts) return tl::unexpected(parts.error());
-  const auto address = address_of(parts->host, parts->port);
-  if (!address || parts->bracketed != (address->family() == AF_INET6))
+  auto address = zoned(parts->host, parts->port);
+  if (!address) return tl::unexpected(address.error());
+  if (!*address) address = address_of(parts->host, parts->port);
+  if (!*address || parts->bracketed != ((*address)->family() == AF_INET6))
     return fail(fmt::format("\"{}\" is not ip:port or [v6]:port", text));
-  return *address;
+  return **address;
+}
+
+Result<Address> Address::parse_unix(std::string_view text) {
+  if (!text.starts_with('@')) return unix_path(text);
+  const auto name = text.substr(1);
+  if (name.empty()) return fail("\"@\" has no name behind it");
+  if (name.size() > kMaxUnixPath)
+    return fail(fmt::format("the name \"{}\" has {} bytes; an abstract unix socket's has at most {}", text,
+                            name.size(), kMaxUnixPath));
+  if (name.find('\0') != std::string_view::npos) return fail("a name of a unix socket holds a NUL byte");
+  Address address;
+  address.storage_.local.sun_family = AF_UNIX;
+  std::memcpy(address.storage_.local.sun_path + 1, name.data(), name.size());
+  address.size_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  return address;
 }
 
 Result<Address> Address::unix_path(std::string_view path) {
@@ -149,25 +191,38 @@ bool Address::is_wildcard() const {
 
 std::string Address::host_to_string() const {
   if (family() == AF_INET) return ip_text(AF_INET, &storage_.v4.sin_addr);
-  if (family() == AF_INET6) return ip_text(AF_INET6, &storage_.v6.sin6_addr);
+  if (family() == AF_INET6) {
+    auto text = ip_text(AF_INET6, &storage_.v6.sin6_addr);
+    char name[IF_NAMESIZE];
+    if (const auto zone = storage_.v6.sin6_scope_id; zone != 0)
+      text += "%" + (if_indextoname(zone, name) != nullptr ? std::string(name) : std::to_string(zone));
+    return text;
+  }
+  constexpr std::size_t kName = offsetof(sockaddr_un, sun_path) + 1;
+  if (is_unix() && !has_file() && size_ > kName)
+    return "@" + std::string(storage_.local.sun_path + 1, size_ - kName);
   return std::string(path());
 }
 
 std::string Address::to_string() const {
   if (family() == AF_INET) return fmt::format("{}:{}", host_to_string(), port());
   if (family() == AF_INET6) return fmt::format("[{}]:{}", host_to_string(), port());
-  if (family() == AF_UNIX) return fmt::format("{}{}", kUnixPrefix, path());
+  if (family() == AF_UNIX) return fmt::format("{}{}", kUnixPrefix, host_to_string());
   return "-";
 }
 
 bool operator==(const Address& a, const Address& b) {
-  return a.family() == b.family() && a.port() == b.port() && a.host_to_string() == b.host_to_string();
+  if (a.family() != b.family() || a.port() != b.port()) return false;
+  const auto zone = [](const Address& one) {
+    return one.family() == AF_INET6 ? one.storage_.v6.sin6_scope_id : 0;
+  };
+  return zone(a) == zone(b) && a.host_to_string() == b.host_to_string();
 }
 
 Result<Endpoint> parse_endpoint(std::string_view text) {
   Endpoint endpoint{.text = std::string(text), .address = std::nullopt, .host = {}, .port = 0};
   if (text.starts_with(kUnixPrefix)) {
-    auto address = Address::unix_path(text.substr(kUnixPrefix.size()));
+    auto address = Address::parse_unix(text.substr(kUnixPrefix.size()));
     if (!address) return tl::unexpected(address.error());
     endpoint.address = *address;
     return endpoint;
@@ -176,7 +231,9 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
   if (!parts) return tl::unexpected(parts.error());
   if (parts->port == 0) return fail(fmt::format("\"{}\" has port 0 (1 to 65535)", text));
   endpoint.port = parts->port;
-  endpoint.address = address_of(parts->host, parts->port);
+  auto with_zone = zoned(parts->host, parts->port);
+  if (!with_zone) return tl::unexpected(with_zone.error());
+  endpoint.address = *with_zone ? *with_zone : address_of(parts->host, parts->port);
   if (endpoint.address) {
     if (parts->bracketed != (endpoint.address->family() == AF_INET6))
       return fail(fmt::format("\"{}\" has an IPv4 address in brackets", text));

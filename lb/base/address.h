@@ -15,10 +15,12 @@
 
 namespace weir {
 
-/// The longest path of a unix socket, without its closing NUL (sockaddr_un).
+/// The longest path of a unix socket, without its closing NUL (sockaddr_un), and the longest abstract name,
+/// without the NUL before it.
 inline constexpr std::size_t kMaxUnixPath = sizeof(sockaddr_un::sun_path) - 1;
 
-/// A socket address that bind() and connect() take: IPv4, IPv6 or a unix path. A value.
+/// A socket address that bind() and connect() take: IPv4, IPv6 (with a zone where it is link-local), a unix
+/// path or an abstract unix name (unix(7)), which has no file and no mode. A value.
 class Address {
  public:
   Address() = default;
@@ -28,6 +30,8 @@ class Address {
   /// affair.
   static Result<Address> parse_ip_port(std::string_view text);
   static Result<Address> unix_path(std::string_view path);
+  /// What stands behind "unix:": a path, or "@name" for an abstract one.
+  static Result<Address> parse_unix(std::string_view text);
 
   const sockaddr* data() const { return &storage_.generic; }
   socklen_t size() const { return size_; }
@@ -35,10 +39,12 @@ class Address {
   bool is_unix() const { return family() == AF_UNIX; }
   std::uint16_t port() const;  ///< 0 for a unix path
   void set_port(std::uint16_t port);
-  std::string_view path() const;       ///< of a unix socket, else empty
-  bool is_wildcard() const;            ///< 0.0.0.0 or [::]
-  std::string to_string() const;       ///< "203.0.113.9:80", "[::1]:80", "unix:/run/x.sock"
-  std::string host_to_string() const;  ///< the same without port and brackets; the path of a unix socket
+  std::string_view path() const;  ///< of a unix socket that has one, else empty
+  bool has_file() const { return !path().empty(); }
+  bool is_wildcard() const;  ///< 0.0.0.0 or [::]
+  /// "203.0.113.9:80", "[::1]:80", "[fe80::1%eth0]:80", "unix:/run/x.sock", "unix:@name"
+  std::string to_string() const;
+  std::string host_to_string() const;  ///< the same without port, brackets and "unix:"
 
   friend bool operator==(const Address& a, const Address& b);
 
@@ -65,7 +71,7 @@ struct Endpoint {
   friend bool operator==(const Endpoint& a, const Endpoint& b) { return a.text == b.text; }
 };
 
-/// Reads ip:port, [v6]:port, host:port or unix:/path. Port 1 to 65535.
+/// Reads ip:port, [v6]:port, host:port, unix:/path or unix:@name. Port 1 to 65535.
 Result<Endpoint> parse_endpoint(std::string_view text);
 
 /// A client's address in 19 bytes, IPv4-mapped IPv6 (`::ffff:a.b.c.d`) folded to IPv4. A value; compares

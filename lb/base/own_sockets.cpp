@@ -18,6 +18,11 @@ std::string key_of(const ClientAddress& address) {
   return {ip.begin(), ip.end()};
 }
 
+/// Of a unix socket: where its file really is, or its abstract name.
+std::string place_of(const Address& local) {
+  return local.has_file() ? real_path(local.path()) : local.host_to_string();
+}
+
 bool is_loopback(const ClientAddress& address) {
   const auto ip = address.ip();
   return ip.size() == 4 ? ip.front() == 127
@@ -54,7 +59,7 @@ bool HostAddresses::contains(const ClientAddress& ip) const {
 
 void OwnSockets::add(const Address& bound, std::size_t tag) {
   if (bound.is_unix()) {
-    by_path_.emplace(real_path(bound.path()), tag);
+    by_path_.emplace(place_of(bound), tag);
     return;
   }
   const ClientAddress address(bound.data());
@@ -63,7 +68,7 @@ void OwnSockets::add(const Address& bound, std::size_t tag) {
 
 std::optional<std::size_t> OwnSockets::reached_by(const Address& to) const {
   if (to.is_unix()) {
-    const auto found = by_path_.find(real_path(to.path()));
+    const auto found = by_path_.find(place_of(to));
     return found == by_path_.end() ? std::nullopt : std::optional(found->second);
   }
   const ClientAddress ip(to.data());

@@ -222,7 +222,7 @@ void CommandLine::State::add_members() {
           [this] { return run_add(common, target, second, third, weight, flag); });
   join->add_option("pool", target, "the pool")->required()->type_name("");
   join->add_option("name", second, "the new backend's name")->required()->type_name("");
-  join->add_option("address", third, "ip:port, [v6]:port, host:port or unix:/path")
+  join->add_option("address", third, "ip:port, [v6]:port, host:port, unix:/path or unix:@name")
       ->required()
       ->type_name("");
   join->add_option("--weight", weight, "1 to 256")->check(CLI::Range(1, 256))->type_name("N");

@@ -78,8 +78,11 @@ struct ListenerConfig {
   std::string name;
   std::vector<Address> bind;
   std::string pool;
-  std::uint64_t max_connections = 0;  ///< 0 = only the global limit
-  bool ready = true;                  ///< Weir is ready only when it can serve this one
+  std::uint64_t max_connections = 0;       ///< 0 = only the global limit
+  std::optional<std::uint32_t> mode = {};  ///< of the files of its unix sockets; nothing: 0666, or what it is
+  std::optional<std::uint32_t> owner = {};  ///< of these; nothing: Weir's user, or whose it is
+  std::optional<std::uint32_t> group = {};
+  bool ready = true;  ///< Weir is ready only when it can serve this one
 
   friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
 };

@@ -15,7 +15,8 @@ constexpr std::string_view kRoot[] = {
     "workers", "max_connections", "shutdown_grace", "state_file", "admin", "log", "listener", "pool"};
 constexpr std::string_view kAdmin[] = {"socket", "mode", "upgrade", "read_only_socket", "read_only_mode"};
 constexpr std::string_view kLog[] = {"level", "access"};
-constexpr std::string_view kListener[] = {"name", "bind", "pool", "max_connections", "ready"};
+constexpr std::string_view kListener[] = {"name", "bind",  "pool",  "max_connections",
+                                          "mode", "owner", "group", "ready"};
 constexpr std::string_view kPool[] = {"name",
                                       "balance",
                                       "connect_timeout",

@@ -21,17 +21,6 @@ void read_log(Findings& findings, const toml::table& table, Draft& draft) {
   if (reader.string("access", log.access)) draft.access = reader.place("access");
 }
 
-void read_mode(const TableReader& reader, std::string_view key, std::uint32_t& out) {
-  std::string mode;
-  if (!reader.string(key, mode)) return;
-  const bool octal = (mode.size() == 3 || (mode.size() == 4 && mode.front() == '0')) &&
-                     mode.find_first_not_of("01234567") == std::string::npos;
-  if (octal)
-    out = static_cast<std::uint32_t>(std::stoul(mode, nullptr, 8));
-  else
-    reader.wrong(key, mode, "must be octal digits, \"0000\" to \"0777\", like \"0660\"");
-}
-
 void read_admin(Findings& findings, const toml::table& table, Draft& draft) {
   const TableReader reader(findings, table, admin_keys());
   AdminConfig& admin = draft.config->admin;
@@ -39,10 +28,10 @@ void read_admin(Findings& findings, const toml::table& table, Draft& draft) {
     admin.socket_given = true;
     draft.admin_socket = reader.place("socket");
   }
-  read_mode(reader, "mode", admin.mode);
+  reader.file_mode("mode", admin.mode);
   if (reader.string("read_only_socket", admin.read_only_socket))
     draft.read_only_socket = reader.place("read_only_socket");
-  read_mode(reader, "read_only_mode", admin.read_only_mode);
+  reader.file_mode("read_only_mode", admin.read_only_mode);
   constexpr std::string_view kUpgrades[] = {"same", "any"};
   if (std::size_t upgrade = 0; reader.choice("upgrade", "upgrade rule", kUpgrades, upgrade))
     admin.any_upgrade = upgrade == 1;

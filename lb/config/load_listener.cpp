@@ -1,4 +1,10 @@
 #include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
 
 #include "lb/config/draft.h"
 
@@ -7,7 +13,7 @@ namespace {
 
 constexpr std::string_view kUnixPrefix = "unix:";
 
-constexpr std::string_view kAllowed = "must be ip:port, [v6]:port or unix:/path";
+constexpr std::string_view kAllowed = "must be ip:port, [v6]:port, unix:/path or unix:@name";
 
 /// The port of ":80" and "*:80", which other programs take for every address; else "".
 std::string_view port_of_every_address(std::string_view text) {
@@ -20,7 +26,7 @@ std::string_view port_of_every_address(std::string_view text) {
 /// The address to bind, or what is wrong with it.
 Result<Address> parse_bind(const std::string& text) {
   if (text.starts_with(kUnixPrefix))
-    return Address::unix_path(std::string_view(text).substr(kUnixPrefix.size()));
+    return Address::parse_unix(std::string_view(text).substr(kUnixPrefix.size()));
   if (const auto port = port_of_every_address(text); !port.empty())
     return fail(fmt::format("every address is [\"0.0.0.0:{}\", \"[::]:{}\"]", port, port));
   auto address = Address::parse_ip_port(text);
@@ -39,6 +45,51 @@ Result<Address> parse_bind(const std::string& text) {
           fmt::format("is IPv4 written as IPv6: write {}:{}", folded.ip_to_string(), address->port()));
   }
   return address;
+}
+
+/// The number of a user or a group: as it is written, or by what `find` knows of the name.
+template <class Find>
+void read_id(const TableReader& reader, std::string_view key, std::string_view what, Find find,
+             std::optional<std::uint32_t>& out) {
+  std::string text;
+  if (!reader.string(key, text)) return;
+  std::uint32_t number = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (status == std::errc{} && end == text.data() + text.size() && !text.empty())
+    out = number;
+  else if (const auto found = find(text.c_str()))
+    out = *found;
+  else
+    reader.wrong(key, text, fmt::format("is no {} of this host, nor the number of one", what));
+}
+
+void read_access(const TableReader& reader, ListenerConfig& listener) {
+  if (std::uint32_t mode = 0; reader.file_mode("mode", mode)) listener.mode = mode;
+  char buffer[4096];
+  read_id(
+      reader, "owner", "user",
+      [&](const char* name) -> std::optional<std::uint32_t> {
+        passwd entry{};
+        passwd* found = nullptr;
+        getpwnam_r(name, &entry, buffer, sizeof buffer, &found);
+        return found != nullptr ? std::optional(found->pw_uid) : std::nullopt;
+      },
+      listener.owner);
+  read_id(
+      reader, "group", "group",
+      [&](const char* name) -> std::optional<std::uint32_t> {
+        struct group entry {};
+        struct group* found = nullptr;
+        getgrnam_r(name, &entry, buffer, sizeof buffer, &found);
+        return found != nullptr ? std::optional(found->gr_gid) : std::nullopt;
+      },
+      listener.group);
+  if (std::ranges::any_of(listener.bind, &Address::has_file)) return;
+  for (const char* key : {"mode", "owner", "group"})
+    if (reader.has(key))
+      reader.findings().fault(
+          reader.place(key),
+          fmt::format("{}: goes with a listener on unix:/path, which has a file", reader.path(key)));
 }
 
 }  // namespace
@@ -85,6 +136,7 @@ void read_listener(Findings& findings, const toml::table& table, Draft& draft) {
   if (!reader.has("pool")) reader.missing("pool", "the name of the pool that serves this listener");
   if (reader.integer("max_connections", 0, kMaxSessions, listener.max_connections))
     places.max_connections = reader.place("max_connections");
+  read_access(reader, listener);
   reader.boolean("ready", listener.ready);
   draft.config->listeners.push_back(std::move(listener));
   draft.listeners.push_back(std::move(places));

@@ -55,7 +55,7 @@ void read_backend(Findings& findings, const toml::table& table, PoolConfig& pool
       reader.wrong("address", address, endpoint.error().message);
     }
   } else if (!reader.has("address")) {
-    reader.missing("address", "ip:port, [v6]:port, host:port or unix:/path");
+    reader.missing("address", "ip:port, [v6]:port, host:port, unix:/path or unix:@name");
   }
   places.name = read_backend_name(reader, static_cast<bool>(places.address), backend);
   read_weight(reader, table, backend);

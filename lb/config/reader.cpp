@@ -154,6 +154,18 @@ bool TableReader::duration(std::string_view key, Zero zero, Millis& target) cons
   return true;
 }
 
+bool TableReader::file_mode(std::string_view key, std::uint32_t& target) const {
+  std::string mode;
+  if (!string(key, mode)) return false;
+  const bool octal = (mode.size() == 3 || (mode.size() == 4 && mode.front() == '0')) &&
+                     mode.find_first_not_of("01234567") == std::string::npos;
+  if (octal)
+    target = static_cast<std::uint32_t>(std::stoul(mode, nullptr, 8));
+  else
+    wrong(key, mode, "must be octal digits, \"0000\" to \"0777\", like \"0660\"");
+  return octal;
+}
+
 bool TableReader::choice(std::string_view key, std::string_view what, std::span<const std::string_view> words,
                          std::size_t& target) const {
   const toml::node* node = table_.get(key);

@@ -92,6 +92,8 @@ class TableReader {
   bool boolean(std::string_view key, bool& target) const;
   bool string(std::string_view key, std::string& target) const;
   bool duration(std::string_view key, Zero zero, Millis& target) const;
+  /// "0660": permissions of a file.
+  bool file_mode(std::string_view key, std::uint32_t& target) const;
   /// One of a few words; `target` is its index. `what` names them: "balancer".
   bool choice(std::string_view key, std::string_view what, std::span<const std::string_view> words,
               std::size_t& target) const;

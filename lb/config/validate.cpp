@@ -20,8 +20,13 @@ void check_name(Findings& findings, NamesSeen& seen, std::string_view key, std::
                 Named named) {
   if (!named.place || name.empty()) return;
   const auto [first, fresh] = seen.emplace(name, named);
-  // Of two backends named by the same address, that address is what is said to be taken.
-  if (fresh || (named.by_address && first->second.by_address)) return;
+  if (fresh) return;
+  if (named.by_address && first->second.by_address)
+    return findings.fault(
+        named.place, value_fault("pool.backend.address", name,
+                                 fmt::format("line {} has this address, too: two backends of one address "
+                                             "need a name each",
+                                             first->second.place.line)));
   findings.fault(
       named.place,
       value_fault(key, name, fmt::format("this name is taken by line {}", first->second.place.line)));

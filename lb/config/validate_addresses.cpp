@@ -13,8 +13,12 @@ namespace {
 
 /// One spelling for each address: a mapped IPv4 address is that IPv4 address, a path has no // and no /./.
 std::string canonical(const Address& address) {
+  if (address.is_unix() && !address.has_file()) return address.to_string();
   if (address.is_unix())
     return fmt::format("unix:{}", std::filesystem::path(address.path()).lexically_normal().string());
+  // Two zones may have the same link-local address.
+  if (const auto host = address.host_to_string(); host.find('%') != std::string::npos)
+    return address.to_string();
   return ClientAddress(address.data()).to_string();
 }
 
@@ -123,10 +127,12 @@ void validate_addresses(Findings& findings, const Draft& draft, HostAddresses ho
       if (const std::string loop = bound.reached_by(pool.backends[j].endpoint); !loop.empty())
         findings.fault(place, value_fault("pool.backend.address", pool.backends[j].endpoint.text, loop));
       const auto [first, fresh] = seen.emplace(canonical(pool.backends[j].endpoint), place);
+      // Two names for one server can be meant: one of them may be probed in another way.
       if (!fresh)
-        findings.fault(place,
-                       value_fault("pool.backend.address", pool.backends[j].endpoint.text,
-                                   fmt::format("this address is taken by line {}", first->second.line)));
+        findings.warn(place, value_fault("pool.backend.address", pool.backends[j].endpoint.text,
+                                         fmt::format("line {} has this address, too: one server gets the "
+                                                     "sessions of both",
+                                                     first->second.line)));
     }
   }
 }

@@ -88,7 +88,7 @@ void validate_paths(Findings& findings, const Draft& draft) {
   for (std::size_t i = 0; i < draft.listeners.size(); ++i) {
     for (std::size_t j = 0; j < draft.listeners[i].bind.size(); ++j) {
       const Address& address = config.listeners[i].bind[j];
-      if (address.is_unix())
+      if (address.has_file())
         report(draft.listeners[i].bind[j], "listener.bind", address.to_string(),
                path_problem(std::string(address.path()), true));
     }

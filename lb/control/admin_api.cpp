@@ -115,7 +115,7 @@ Result<Fd> AdminApi::bind(const AdminConfig& config, Level level) {
     return fail_errno(fmt::format("admin socket: {}", directory), errno);
   auto address = Address::unix_path(path);
   if (!address) return tl::unexpected(address.error());
-  auto fd = listen_unix(*address, level == Level::All ? config.mode : config.read_only_mode);
+  auto fd = listen_unix(*address, {.mode = level == Level::All ? config.mode : config.read_only_mode});
   if (!fd && fd.error().code == EADDRINUSE)
     return fail(fmt::format(
         "admin socket {}: another Weir is running there; stop it, or name another socket in [admin]", path));

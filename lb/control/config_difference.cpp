@@ -50,6 +50,13 @@ std::string shown(const std::vector<T>& values) {
   return out.empty() ? "none" : out;
 }
 
+std::string octal(std::optional<std::uint32_t> mode) {
+  return mode ? fmt::format("{:04o}", *mode) : "unset";
+}
+std::string number(std::optional<std::uint32_t> id) {
+  return id ? fmt::format("{}", *id) : "unset";
+}
+
 /// " key old→new" for each key that differs.
 class Difference {
  public:
@@ -137,6 +144,9 @@ std::string difference_of(const ListenerConfig& now, const ListenerConfig& next)
       .key("bind", now.bind, next.bind)
       .key("pool", now.pool, next.pool)
       .key("max_connections", now.max_connections, next.max_connections)
+      .key("mode", octal(now.mode), octal(next.mode))
+      .key("owner", number(now.owner), number(next.owner))
+      .key("group", number(now.group), number(next.group))
       .key("ready", now.ready, next.ready)
       .text();
 }

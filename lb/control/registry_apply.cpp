@@ -52,16 +52,15 @@ Config Registry::State::with_added(const Config& next) const {
   for (auto& pool : out.pools) {
     const PoolEntry* const before = members.find_pool(pool.name);
     if (before == nullptr) continue;
-    const auto is_out = [&](const std::string& name) {
+    const auto is_known = [&](const std::string& name) {
       return std::ranges::any_of(before->entries,
-                                 [&](const Entry& entry) { return entry.out && entry.file.name == name; });
+                                 [&](const Entry& entry) { return entry.file.name == name; });
     };
     for (const auto& entry : before->entries) {
-      // Of one that stays removed the address is free.
-      const bool taken =
-          std::any_of(pool.backends.begin(), pool.backends.end(), [&](const BackendConfig& one) {
-            return one.name == entry.file.name || (one.endpoint == entry.file.endpoint && !is_out(one.name));
-          });
+      // A new backend of its address is itself, under another name; one that stood beside it still does.
+      const bool taken = std::ranges::any_of(pool.backends, [&](const BackendConfig& one) {
+        return one.name == entry.file.name || (one.endpoint == entry.file.endpoint && !is_known(one.name));
+      });
       if (entry.added && !entry.out && !taken) pool.backends.push_back(entry.file);
     }
   }

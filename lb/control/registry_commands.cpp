@@ -285,8 +285,6 @@ CommandResult<void> Registry::State::check_new_member(const PoolEntry& pool,
           Kind::Refused,
           fmt::format("{} exists with address {}, weight {}{}; remove it first, or use weir weight", key,
                       entry.file.endpoint.text, entry.file.weight, entry.file.backup ? ", a backup" : ""));
-    if (entry.file.endpoint == backend.endpoint)
-      return refuse(Kind::Refused, fmt::format("{} has the address {} already", key, backend.endpoint.text));
   }
   const OwnSockets own = own_listeners(*config);
   for (const Address& address : known_addresses(backend.endpoint))
@@ -332,7 +330,12 @@ CommandResult<Change> Registry::add(std::string_view pool_name, std::string_view
                      wanted.endpoint.text, weight, backup ? ", a backup" : ""),
          by);
   const bool published = s.refresh();
-  return s.change_of({{pool, &pool->entries.back()}}, published);
+  Change change = s.change_of({{pool, &pool->entries.back()}}, published);
+  for (const auto& entry : pool->entries)
+    if (!entry.out && entry.file.name != name && entry.file.endpoint == wanted.endpoint)
+      change.notes.push_back(fmt::format("{} has this address, too: one server gets the sessions of both",
+                                         format_key(pool_name, entry.file.name)));
+  return change;
 }
 
 CommandResult<Change> Registry::remove(std::string_view target, bool force, const std::string& by) {

@@ -55,6 +55,7 @@ void Listening::take_effect(Registry& registry, Fleet& fleet) {
       const bool moves = record->listener != listener.name || record->pool != listener.pool;
       record->listener = listener.name;
       record->pool = listener.pool;
+      keep_access(listener, *record);
       if (record->state == Record::State::Planned) {
         open(*record, load, fleet);
       } else if (moves) {

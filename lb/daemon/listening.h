@@ -69,7 +69,9 @@ class Listening {
                             std::vector<std::uint32_t>& made);
   Result<bool> take_back(const ListenerConfig& listener, const Address& address,
                          std::vector<std::uint32_t>& made);
-  Result<void> bind(Record& record);
+  Result<void> bind(Record& record, const ListenerConfig& listener);
+  /// The file of a socket that is there already gets the mode and the owner that the configuration names.
+  static void keep_access(const ListenerConfig& listener, const Record& record);
   Result<void> share_out(Record& record, std::vector<Fd> sockets) const;
   bool is_ours(const Address& address) const;
   bool is_held_outside(std::uint64_t identity) const;

@@ -1,10 +1,12 @@
 // How the sockets of a Change are come by.
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <fmt/format.h>
 #include <algorithm>
 #include <cerrno>
 
+#include "lb/base/log.h"
 #include "lb/daemon/listening_record.h"
 #include "lb/net/socket.h"
 
@@ -22,6 +24,10 @@ Result<Fd> duplicate(int fd) {
   Fd copy(fcntl(fd, F_DUPFD_CLOEXEC, 3));
   if (!copy) return fail_errno("a listening socket for each worker", errno);
   return copy;
+}
+
+UnixAccess access_of(const ListenerConfig& listener) {
+  return {listener.mode.value_or(kUnixListenerMode), listener.owner, listener.group};
 }
 
 tl::unexpected<Error> fail_for(const ListenerConfig& listener, const Error& error) {
@@ -55,20 +61,21 @@ Result<void> Listening::plan_address(const ListenerConfig& listener, const Addre
   if (!taken_back) return tl::unexpected(taken_back.error());
   if (*taken_back) return {};
   auto record = std::make_unique<Record>(next_id_, address, listener, workers_);
-  if (auto bound = bind(*record); !bound) return bound;
+  if (auto bound = bind(*record, listener); !bound) return bound;
   ++next_id_;
   made.push_back(record->id);
   records_.push_back(std::move(record));
   return {};
 }
 
-/// A TCP socket that is closing keeps its place in the kernel, and its queue, on every worker that has not
-/// closed it; the others join. (The path of a unix socket has gone already, and one that is held outside is
+/// A socket that is closing and has no file keeps its place in the kernel, and its queue, on every worker
+/// that has not closed it. Of a TCP socket the others join; an abstract unix socket cannot be joined, and
+/// those who have it serve it. (The path of a unix socket has gone already, and one that is held outside is
 /// not lost when it is closed here: both are had anew.)
 Result<bool> Listening::take_back(const ListenerConfig& listener, const Address& address,
                                   std::vector<std::uint32_t>& made) {
   const auto found = std::find_if(records_.begin(), records_.end(), [&](const auto& record) {
-    return record->state == Record::State::Closing && record->address == address && !address.is_unix() &&
+    return record->state == Record::State::Closing && record->address == address && !address.has_file() &&
            !record->held_outside;
   });
   if (found == records_.end()) return false;
@@ -84,7 +91,7 @@ Result<bool> Listening::take_back(const ListenerConfig& listener, const Address&
   record.listener = listener.name;
   record.pool = listener.pool;
   made.push_back(record.id);
-  for (std::size_t worker = 0; worker < workers_; ++worker) {
+  for (std::size_t worker = 0; worker < workers_ && !address.is_unix(); ++worker) {
     if (std::find(record.kept.begin(), record.kept.end(), worker) != record.kept.end()) continue;
     auto fd = listen_tcp(address, false);
     if (!fd) return tl::unexpected(fd.error());
@@ -103,7 +110,7 @@ bool Listening::is_ours(const Address& address) const {
                              [&](const auto& socket) { return overlap(socket.address, address); });
 }
 
-Result<void> Listening::bind(Record& record) {
+Result<void> Listening::bind(Record& record, const ListenerConfig& listener) {
   const Address& address = record.address;
   std::vector<Fd> sockets;
   for (const InheritedSocket& socket : inherited_) {
@@ -117,7 +124,7 @@ Result<void> Listening::bind(Record& record) {
   const bool ours = is_ours(address);
   for (std::size_t i = inherited; i < (address.is_unix() ? 1 : workers_); ++i) {
     auto fd =
-        address.is_unix() ? listen_unix(address, kUnixListenerMode) : listen_tcp(address, i == 0 && !ours);
+        address.is_unix() ? listen_unix(address, access_of(listener)) : listen_tcp(address, i == 0 && !ours);
     // A socket of the service manager's may not be open to joining: then the workers share it.
     if (!fd && inherited > 0) break;
     if (!fd) return tl::unexpected(fd.error());
@@ -157,6 +164,19 @@ void Listening::undo(const std::vector<std::uint32_t>& made) {
     record.state = Record::State::Closing;
     for (const std::size_t worker : std::exchange(record.kept, {})) order_close(record, worker, *fleet_);
   }
+}
+
+void Listening::keep_access(const ListenerConfig& listener, const Record& record) {
+  struct stat now {};
+  const std::string path(record.address.path());
+  if (path.empty() || record.held_outside || (!listener.mode && !listener.owner && !listener.group)) return;
+  if (::stat(path.c_str(), &now) != 0 || record.path.lost()) return;
+  const UnixAccess wanted{listener.mode.value_or(now.st_mode & 07777U), listener.owner, listener.group};
+  if (wanted.mode == (now.st_mode & 07777U) && wanted.owner.value_or(now.st_uid) == now.st_uid &&
+      wanted.group.value_or(now.st_gid) == now.st_gid)
+    return;
+  if (const auto set = set_access(path, wanted); !set)
+    daemon_log().error("listener {}: {}", listener.name, set.error().message);
 }
 
 std::vector<Address> Listening::settle_inherited() {

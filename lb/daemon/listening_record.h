@@ -38,7 +38,7 @@ struct Listening::Record {
         orders(workers) {}
 
   /// A unix socket whose path has gone: nobody comes to it any more, and it is of no use to another process.
-  bool is_pathless() const { return state == State::Closing && address.is_unix() && !held_outside; }
+  bool is_pathless() const { return state == State::Closing && address.has_file() && !held_outside; }
 
   const std::uint32_t id;
   const Address address;

@@ -79,16 +79,32 @@ Result<Fd> listen_tcp(const Address& address, bool first) {
   return fd;
 }
 
-Result<Fd> listen_unix(const Address& address, std::uint32_t mode) {
-  if (auto removed = remove_stale(address); !removed) return tl::unexpected(removed.error());
+Result<void> set_access(const std::string& path, const UnixAccess& access) {
+  constexpr auto kLeave = static_cast<uid_t>(-1);
+  if ((access.owner || access.group) &&
+      lchown(path.c_str(), access.owner.value_or(kLeave), access.group.value_or(kLeave)) != 0)
+    return fail_errno(fmt::format("cannot give {} to its owner", path), errno);
+  // A new owner takes bits away, and the umask may have: safe, but not what was asked for.
+  if (chmod(path.c_str(), access.mode) != 0)
+    return fail_errno(fmt::format("cannot set the mode of {}", path), errno);
+  return {};
+}
+
+Result<Fd> listen_unix(const Address& address, const UnixAccess& access) {
+  if (address.has_file())
+    if (auto removed = remove_stale(address); !removed) return tl::unexpected(removed.error());
   Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail_errno(fmt::format("cannot listen on {}", address.to_string()), errno);
   // The mode of the unbound socket becomes the file's: there is no moment in which it is open to others.
-  if (fchmod(fd.get(), mode) != 0)
+  if (fchmod(fd.get(), access.mode) != 0)
     return fail_errno(fmt::format("cannot set the mode of {}", address.to_string()), errno);
   if (bind(fd.get(), address.data(), address.size()) != 0) return bind_failed(address, errno);
-  // The umask may have narrowed it, which is safe but not what was asked for.
-  chmod(std::string(address.path()).c_str(), mode);
+  // Before listen() a connect is refused.
+  if (address.has_file())
+    if (auto set = set_access(std::string(address.path()), access); !set) {
+      unlink(std::string(address.path()).c_str());
+      return tl::unexpected(set.error());
+    }
   if (listen(fd.get(), listen_backlog()) != 0) return bind_failed(address, errno);
   return fd;
 }

@@ -1,7 +1,11 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "lb/base/address.h"
@@ -23,9 +27,18 @@ inline constexpr int kKeepaliveProbes = 6;
 /// paths.
 Result<Fd> listen_tcp(const Address& address, bool first);
 
+/// Who may connect to a unix socket's file; nothing: whoever makes it, in its own group.
+struct UnixAccess {
+  std::uint32_t mode = 0;
+  std::optional<uid_t> owner = {};
+  std::optional<gid_t> group = {};
+};
 /// A non-blocking listening socket on a path. A stale socket file is replaced; a live one, and anything that
-/// is not a socket, is refused. The file has `mode` from birth.
-Result<Fd> listen_unix(const Address& address, std::uint32_t mode);
+/// is not a socket, is refused. The file has `mode` from birth, and its owner before anybody can connect. An
+/// abstract name has no file: `access` means nothing to it.
+Result<Fd> listen_unix(const Address& address, const UnixAccess& access);
+/// What the file at `path` is now is made to be that.
+Result<void> set_access(const std::string& path, const UnixAccess& access);
 
 /// Whether clients who have not begun to connect yet stay out of a listening TCP socket's queue: their SYNs
 /// are ignored (they try again after a second, and find whoever listens then), while handshakes that are

@@ -9,7 +9,7 @@
 namespace weir {
 
 SocketPath::SocketPath(const Address& address) {
-  if (!address.is_unix()) return;
+  if (!address.has_file()) return;
   path_ = address.path();
   identity_ = look();
 }

@@ -8,7 +8,9 @@
 #include <filesystem>
 #include <thread>
 
+#include "tests/support/private_network.h"
 #include "tests/support/rig.h"
+#include "tests/support/skip.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -311,4 +313,78 @@ TEST_CASE("a unix side that passes descriptors along with its bytes has every by
   }
   CHECK(heard ==
         "a piece with a descriptor;a piece with a descriptor;a piece with a descriptor;the last one");
+}
+
+TEST_CASE("abstract unix sockets serve as any other, and one that is taken back from its close serves on") {
+  const TempDir dir;
+  const FreePort port;
+  FakeBackend backend(at(fmt::format("unix:@weir-test-back-{}", ::getpid())));
+  const std::string address = fmt::format("unix:@weir-test-front-{}", ::getpid());
+  SimpleConfig config = between("[\"" + address + "\", \"" + port.v4() + "\"]", backend.address());
+  config.admin = "socket = \"" + dir.file("weir.sock") + "\"";
+  WeirDaemon weir(config);
+  const auto serves = [&] {
+    Stream client = Stream::connect(address);
+    return client.recv_exact(1) == "a" && client.echoes("hello");
+  };
+  CHECK(serves());
+  const auto reload = [&] {
+    write_file(weir.config_file(), config.toml());
+    const auto done = run_program({weir_binary(), "reload", "--socket", dir.file("weir.sock")});
+    CAPTURE(done.err);
+    REQUIRE(done.status == 0);
+  };
+  for (int i = 0; i < 20; ++i) {
+    config.bind = port.v4();
+    reload();
+    config.bind = "[\"" + address + "\", \"" + port.v4() + "\"]";
+    reload();
+    CHECK(serves());
+  }
+  const auto upgraded = run_program({weir_binary(), "upgrade", "--socket", dir.file("weir.sock")});
+  CAPTURE(upgraded.err);
+  REQUIRE(upgraded.status == 0);
+  CHECK(serves());
+  weir.expect_exit();
+  run_program({weir_binary(), "stop", "--socket", dir.file("weir.sock")});
+}
+
+TEST_CASE("a unix listener's file has the mode and the owner that the configuration names") {
+  SKIP_UNLESS(::geteuid() == 0, "only root can give files away");
+  const TempDir dir;
+  FakeBackend backend(at("127.0.0.1:0"));
+  const std::string path = dir.file("front");
+  SimpleConfig config = between("unix:" + path, backend.address());
+  config.admin = "socket = \"" + dir.file("weir.sock") + "\"";
+  config.listener = "mode = \"0620\"\nowner = \"12\"\ngroup = \"34\"";
+  WeirDaemon weir(config);
+  const auto access = [&] {
+    struct stat status {};
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    return fmt::format("{:o} {} {}", status.st_mode & 07777U, status.st_uid, status.st_gid);
+  };
+  CHECK(access() == "620 12 34");
+  const auto reload = [&](const std::string& keys) {
+    config.listener = keys;
+    write_file(weir.config_file(), config.toml());
+    REQUIRE(run_program({weir_binary(), "reload", "--socket", dir.file("weir.sock")}).status == 0);
+  };
+  reload("mode = \"0660\"\ngroup = \"35\"");
+  CHECK(access() == "660 12 35");
+  // What nothing is said of stays.
+  reload("");
+  CHECK(access() == "660 12 35");
+}
+
+TEST_CASE("a link-local address with its zone is bound and connected to") {
+  SKIP_UNLESS(PrivateNetwork::possible(), "needs root, ip, nft and unshare");
+  const PrivateNetwork network;
+  network.add_address("fe80::7/64");
+  const FreePort port;
+  FakeBackend backend(at("[fe80::7%lo]:0"));
+  const std::string address = fmt::format("[fe80::7%lo]:{}", port.number());
+  WeirDaemon weir(between(address, backend.address()));
+  Stream client = Stream::connect(address);
+  CHECK(client.recv_exact(1) == "a");
+  CHECK(client.echoes("hello"));
 }

@@ -37,7 +37,7 @@ TEST_CASE("a connection is accepted with no descriptor left, and what was given 
   const std::string path = dir.file("socket");
   auto loop = Loop::create();
   REQUIRE(loop);
-  auto listening = listen_unix(*Address::unix_path(path), 0600);
+  auto listening = listen_unix(*Address::unix_path(path), {.mode = 0600});
   REQUIRE(listening);
   std::vector<Fd> accepted;
   auto acceptor = Acceptor::create(**loop, std::move(*listening), [&](Fd connection) {

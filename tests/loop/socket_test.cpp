@@ -18,6 +18,7 @@
 #include "tests/loop/pump_rig.h"
 #include "tests/support/port.h"
 #include "tests/support/private_network.h"
+#include "tests/support/skip.h"
 #include "tests/support/temp_dir.h"
 
 using namespace weir;
@@ -114,18 +115,18 @@ TEST_CASE("a stale unix socket is replaced, a live one and a file that is no soc
   TempDir directory;
   const Address address = to_address("unix:" + directory.file("s"));
   {
-    const auto listening = listen_unix(address, 0640);
+    const auto listening = listen_unix(address, {.mode = 0640});
     REQUIRE(listening);
     struct stat status {};
     REQUIRE(::stat(directory.file("s").c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0640);
-    const auto second = listen_unix(address, 0640);
+    const auto second = listen_unix(address, {.mode = 0640});
     REQUIRE_FALSE(second);
     CHECK(second.error().code == EADDRINUSE);
   }
-  REQUIRE(listen_unix(address, 0600));
+  REQUIRE(listen_unix(address, {.mode = 0600}));
   write_file(directory.file("f"), "precious");
-  REQUIRE_FALSE(listen_unix(to_address("unix:" + directory.file("f")), 0600));
+  REQUIRE_FALSE(listen_unix(to_address("unix:" + directory.file("f")), {.mode = 0600}));
   REQUIRE(read_file(directory.file("f")) == "precious");
 }
 
@@ -161,7 +162,7 @@ TEST_CASE("a failed connect tells of us, of the address or of the backend") {
 }
 
 TEST_CASE("a host without IPv6 is told apart from one whose source ports are used up") {
-  if (!PrivateNetwork::possible()) return;
+  SKIP_UNLESS(PrivateNetwork::possible(), "needs root, ip, nft and unshare");
   const PrivateNetwork network;
   std::ofstream("/proc/sys/net/ipv6/conf/all/disable_ipv6") << 1;
   const Address v6 = to_address("[::1]:80");

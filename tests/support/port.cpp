@@ -45,7 +45,7 @@ FreePort::FreePort() {
 
 Address to_address(const std::string& text) {
   const auto address =
-      text.starts_with("unix:") ? Address::unix_path(text.substr(5)) : Address::parse_ip_port(text);
+      text.starts_with("unix:") ? Address::parse_unix(text.substr(5)) : Address::parse_ip_port(text);
   if (!address) throw std::runtime_error(text + ": " + address.error().message);
   return *address;
 }

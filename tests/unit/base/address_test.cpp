@@ -1,5 +1,7 @@
 #include "lb/base/address.h"
 
+#include <net/if.h>
+
 #include <catch2/catch.hpp>
 
 using namespace weir;
@@ -43,6 +45,13 @@ TEST_CASE("a bad endpoint is refused with what is wrong with it") {
       {":80", "no host"},
       {"bad host:80", "neither"},
       {"unix:relative", "absolute"},
+      {"unix:@", "no name behind it"},
+      {"[fe80::1]:80", "is link-local: write its interface too"},
+      {"[fe80::1%]:80", "no interface"},
+      {"[fe80::1%no-such]:80", "no interface \"no-such\""},
+      {"[fe80::1%0]:80", "no interface"},
+      {"[2001:db8::1%lo]:80", "only link-local addresses"},
+      {"[10.0.0.1%lo]:80", "only link-local addresses"},
       {"", "no port"},
   }));
   CAPTURE(text);
@@ -64,4 +73,36 @@ TEST_CASE("an IPv4-mapped client is the IPv4 client") {
   CHECK(ClientAddress::parse_ip("[2001:db8::5]")->ip_to_string() == "2001:db8::5");
   CHECK_FALSE(ClientAddress::parse_ip("localhost").has_value());
   CHECK(ClientAddress().to_string() == "unix");
+}
+
+TEST_CASE("an abstract unix name is an address without a file") {
+  const auto endpoint = parse_endpoint("unix:@weir/web");
+  REQUIRE(endpoint);
+  const Address& address = *endpoint->address;
+  CHECK(address.is_unix());
+  CHECK_FALSE(address.has_file());
+  CHECK(address.to_string() == "unix:@weir/web");
+  CHECK(address.size() == sizeof(sa_family_t) + 1 + 8);
+  CHECK(address == *Address::parse_unix("@weir/web"));
+  CHECK_FALSE(address == *Address::parse_unix("@weir/we"));
+  CHECK_FALSE(address == *Address::parse_unix("/weir/web"));
+  // As the kernel tells it.
+  CHECK(Address(address.data(), address.size()).to_string() == "unix:@weir/web");
+  CHECK(Address::parse_unix("@" + std::string(107, 'a')));
+  CHECK_FALSE(Address::parse_unix("@" + std::string(108, 'a')));
+  CHECK_FALSE(Address::unix_path("@weir"));
+}
+
+TEST_CASE("a link-local address has its zone, by name or by number") {
+  const auto named = parse_endpoint("[fe80::1%lo]:80");
+  REQUIRE(named);
+  CHECK(named->address->to_string() == "[fe80::1%lo]:80");
+  const auto index = if_nametoindex("lo");
+  const auto numbered = parse_endpoint("[fe80::1%" + std::to_string(index) + "]:80");
+  REQUIRE(numbered);
+  CHECK(*numbered->address == *named->address);
+  const auto other = parse_endpoint("[fe80::1%9999]:80");
+  REQUIRE(other);
+  CHECK(other->address->to_string() == "[fe80::1%9999]:80");
+  CHECK_FALSE(*other->address == *named->address);
 }

@@ -60,7 +60,7 @@ TEST_CASE("a listener's address that cannot be bound is refused") {
       {"\"localhost:80\"",
        "f:2:8: listener.bind = \"localhost:80\": a listener binds an address, and \"localhost\" is a name: "
        "must be "
-       "ip:port, [v6]:port or unix:/path\n"},
+       "ip:port, [v6]:port, unix:/path or unix:@name\n"},
       {"\":80\"", "f:2:8: listener.bind = \":80\": every address is [\"0.0.0.0:80\", \"[::]:80\"]\n"},
       {"\"*:80\"", "f:2:8: listener.bind = \"*:80\": every address is [\"0.0.0.0:80\", \"[::]:80\"]\n"},
       {"\"[::ffff:127.0.0.1]:80\"",
@@ -89,7 +89,7 @@ TEST_CASE("names are unique: listeners, pools, and backends within a pool") {
   CHECK(good(kListener + kPool + kBackend + "[[pool]]\nname = \"b\"\n" + kBackend).pools.size() == 2);
 }
 
-TEST_CASE("an address is unique within its pool however it is written") {
+TEST_CASE("an address that is twice in a pool is warned of, however it is written") {
   const auto [one, other] = GENERATE(table<std::string, std::string>({
       {"10.0.0.9:80", "10.0.0.9:80"},
       {"[2001:db8::1]:80", "[2001:DB8:0:0::0:1]:80"},
@@ -100,12 +100,16 @@ TEST_CASE("an address is unique within its pool however it is written") {
   CAPTURE(one, other);
   const std::string text = kListener + kPool + "[[pool.backend]]\nname = \"a\"\naddress = \"" + one +
                            "\"\n[[pool.backend]]\nname = \"b\"\naddress = \"" + other + "\"\n";
-  CHECK(bad(text) == "f:12:11: pool.backend.address = \"" + other + "\": this address is taken by line 9\n");
+  const auto result = parse(text);
+  CHECK(all_of(result.faults).empty());
+  CHECK_THAT(all_of(result.warnings),
+             Contains("f:12:11: pool.backend.address = \"" + other + "\": line 9 has this address, too"));
 }
 
 TEST_CASE("two backends without names on one address are one fault") {
   CHECK(bad(and_backend("address = \"10.0.0.1:80\"")) ==
-        "f:10:11: pool.backend.address = \"10.0.0.1:80\": this address is taken by line 8\n");
+        "f:10:11: pool.backend.address = \"10.0.0.1:80\": line 8 has this address, too: two backends of one "
+        "address need a name each\n");
 }
 
 TEST_CASE("an address is bound once in the whole file") {
@@ -205,4 +209,24 @@ TEST_CASE("a pool that no listener uses is a warning") {
   const LoadResult result = parse(kListener + kPool + kBackend + "[[pool]]\nname = \"spare\"\n" + kBackend);
   CHECK(result.config != nullptr);
   CHECK(all_of(result.warnings) == "f:10:8: pool.name = \"spare\": no listener uses this pool\n");
+}
+
+TEST_CASE("mode, owner and group are of a unix listener's file") {
+  const auto with = [](const std::string& bind, const std::string& keys) {
+    return "[[listener]]\nname = \"web\"\nbind = \"" + bind + "\"\npool = \"web\"\n" + keys + "\n" + kPool +
+           kBackend;
+  };
+  const auto result = parse(with("unix:/tmp/x.sock", "mode = \"0600\"\nowner = \"root\"\ngroup = \"12\""));
+  CHECK(all_of(result.faults).empty());
+  REQUIRE(result.config);
+  CHECK(result.config->listeners[0].mode == 0600);
+  CHECK(result.config->listeners[0].owner == 0);
+  CHECK(result.config->listeners[0].group == 12);
+  CHECK_THAT(bad(with("unix:/tmp/x.sock", "owner = \"nobody-of-that-name\"")),
+             Contains("f:5:9: listener.owner = \"nobody-of-that-name\": is no user of this host"));
+  CHECK_THAT(bad(with("unix:/tmp/x.sock", "group = \"\"")), Contains("is no group of this host"));
+  CHECK_THAT(bad(with("unix:/tmp/x.sock", "mode = \"rw\"")), Contains("must be octal digits"));
+  CHECK_THAT(bad(with("127.0.0.1:8080", "mode = \"0600\"")),
+             Contains("f:5:8: listener.mode: goes with a listener on unix:/path"));
+  CHECK_THAT(bad(with("unix:@x", "mode = \"0600\"")), Contains("goes with a listener on unix:/path"));
 }

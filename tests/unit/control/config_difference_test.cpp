@@ -89,6 +89,9 @@ TEST_CASE("every key of the file that a reload changes is told with what it was 
   listener.pool = "x";
   listener.max_connections = 9;
   listener.ready = false;
+  listener.mode = 0600;
+  listener.owner = 1;
+  listener.group = 2;
   CHECK(names_in(difference_of(ListenerConfig(), listener)) == keys_of(listener_keys(), "", {"name"}));
   Config config;
   config.max_connections = 9;
