@@ -35,7 +35,8 @@ class FarewellOnInterrupt {
     // In the background of a shell without job control it is ignored, and stays so.
     if (::sigaction(SIGINT, nullptr, &before_) != 0 || before_.sa_handler == SIG_IGN) return;
     action.sa_handler = [](int number) {
-      static_cast<void>(::write(STDERR_FILENO, text_.data(), text_.size()));
+      const auto written = ::write(STDERR_FILENO, text_.data(), text_.size());
+      static_cast<void>(written);
       ::signal(number, SIG_DFL);
       ::raise(number);
     };

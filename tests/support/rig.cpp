@@ -43,6 +43,7 @@ void Rig::restart(SimpleConfig config, const std::vector<std::size_t>& order) {
     config.backends.push_back(
         {std::string(1, static_cast<char>('a' + i)), backends_[i]->address(), backend_lines_[i]});
   }
+  config_ = config;
   weir_ = std::make_unique<WeirDaemon>(config, options_);
 }
 

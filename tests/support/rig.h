@@ -33,6 +33,8 @@ class Rig {
   std::size_t open_sessions() const;  ///< connections open at all backends
   WeirDaemon& weir() { return *weir_; }
   Process& process() { return weir_->process(); }
+  /// What the daemon was started with, complete.
+  const SimpleConfig& config() const { return config_; }
   /// Ends the daemon and starts another one on the same port with `config`, completed in the same way; the
   /// file lists the backends in the order of `order`.
   void restart(SimpleConfig config, const std::vector<std::size_t>& order);
@@ -47,6 +49,7 @@ class Rig {
   std::vector<std::string> backend_lines_;
   ProcessOptions options_;
   std::vector<std::unique_ptr<FakeBackend>> backends_;
+  SimpleConfig config_;
   std::unique_ptr<WeirDaemon> weir_;
 };
 
