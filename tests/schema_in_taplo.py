@@ -127,12 +127,7 @@ def main():
     wrong = []
     schema = subprocess.run([weir, "schema"], capture_output=True, text=True, check=True).stdout
     conf = source / "conf"
-    if schema != (conf / "weir.schema.json").read_text():
-        wrong.append("conf/weir.schema.json is another than `weir schema` prints: write it anew")
     examples = sorted(conf.rglob("*.toml"))
-    for example in examples:
-        if not example.read_text().startswith("#:schema "):
-            wrong.append(f"{example} names no schema in its first line")
     # By the schema that each of them names.
     refused, said = refused_by(tool, examples)
     if refused:

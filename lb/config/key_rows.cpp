@@ -16,8 +16,6 @@ constexpr Value kMode{Mode};
 constexpr Value kText{Text};
 constexpr Value kTable{Table};
 constexpr Value kListOfTables{Tables};
-/// One of the kinds that the other rooms offer.
-constexpr Value kKind{Word};
 
 constexpr Value of(ValueType type, Shape shape = Shape::One) {
   return {.type = type, .shape = shape};
@@ -85,7 +83,7 @@ constexpr Key kListener[] = {
 
 constexpr Key kPool[] = {
     needed({"name", kName, kNone, "What listeners, logs and commands call it."}),
-    {"balance", kKind, "round_robin",
+    {"balance", of(Balancer), "round_robin",
      "Who gets a new session: the next in turn by weight (round_robin), the one with the fewest sessions for "
      "its weight (least_connections), or the one that the client's address decides (source_hash)."},
     {"connect_timeout", kLongerThanZero, "2s",
@@ -108,7 +106,7 @@ constexpr Key kPool[] = {
 };
 
 constexpr Key kHealth[] = {
-    {"probe", kKind, "tcp",
+    {"probe", of(Probe), "tcp",
      "What a probe does: connect (tcp), ask by HTTP (http), wait for an answer (expect), run a program "
      "(exec), or nothing (none)."},
     {"interval", kLongerThanZero, "2s", "From one probe of a backend to the next."},

@@ -13,9 +13,11 @@ enum class ValueType : std::uint8_t {
   Integer,
   Boolean,
   Duration,
-  Word,    ///< one of Key::words
-  Text,    ///< any string
-  Filled,  ///< any string but ""
+  Word,      ///< one of Value::words
+  Balancer,  ///< one of those that lb/balance offers
+  Probe,     ///< one of those that health offers
+  Text,      ///< any string
+  Filled,    ///< any string but ""
   Name,
   Mode,        ///< the rights of a file
   Path,        ///< of a file; "" = none
@@ -39,7 +41,7 @@ struct Value {
   Shape shape = Shape::One;
   std::uint64_t least = 0;         ///< of an Integer; of a Duration 1: longer than zero
   std::uint64_t most = 0;          ///< of an Integer
-  std::string_view words[8] = {};  ///< of a Word; none: the names of the balancers or probes that there are
+  std::string_view words[8] = {};  ///< of a Word
 };
 
 /// The default of a key that has none which could be written.

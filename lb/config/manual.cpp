@@ -84,7 +84,7 @@ std::string key_item(const Key& key, const KnownKinds& kinds) {
   else if (!key.probe.empty())
     prose += fmt::format(" Only with probe = \"{}\".", key.probe);
   return fmt::format(".TP\n\\fB{}\\fR = {}\n{}", roff_word(key.name),
-                     roff_word(placeholder_of(key.value, words_of(key, kinds))), roff_prose(prose));
+                     roff_word(placeholder_of(key.value, words_of(key.value, kinds))), roff_prose(prose));
 }
 
 std::string table_section(const TableKeys& table, const KnownKinds& kinds) {

@@ -35,7 +35,9 @@ Json single(const Key& key, const TableKeys& table, const KnownKinds& kinds) {
     case ValueType::Boolean:
       return {{"type", "boolean"}};
     case ValueType::Word:
-      return one_of_words(words_of(key, kinds));
+    case ValueType::Balancer:
+    case ValueType::Probe:
+      return one_of_words(words_of(value, kinds));
     case ValueType::Table:
       return table_schema(*table_below(table, key.name), kinds);
     case ValueType::Tables:

@@ -69,11 +69,10 @@ bool is_string(ValueType type) {
          type != ValueType::Tables;
 }
 
-std::span<const std::string_view> words_of(const Key& key, const KnownKinds& kinds) {
-  const auto end = std::ranges::find(key.value.words, "");
-  const std::span own(std::begin(key.value.words), end);
-  if (!own.empty() || key.value.type != ValueType::Word) return own;
-  return key.name == "balance" ? kinds.balancers : kinds.probes;
+std::span<const std::string_view> words_of(const Value& value, const KnownKinds& kinds) {
+  if (value.type == ValueType::Balancer) return kinds.balancers;
+  if (value.type == ValueType::Probe) return kinds.probes;
+  return {std::begin(value.words), std::ranges::find(value.words, "")};
 }
 
 std::string placeholder_of(const Value& value, std::span<const std::string_view> words) {
@@ -108,7 +107,7 @@ std::string placeholder_of(const Value& value, std::span<const std::string_view>
   }();
   if (value.type == ValueType::Integer) return fmt::format("{} to {}", value.least, value.most);
   if (value.type == ValueType::Boolean) return "true or false";
-  if (value.type == ValueType::Word) return fmt::format("\"{}\"", fmt::join(words, "\" | \""));
+  if (!words.empty()) return fmt::format("\"{}\"", fmt::join(words, "\" | \""));
   if (value.shape == Shape::List) return fmt::format("[\"{}\", ...]", name);
   if (value.shape == Shape::OneOrMore) return fmt::format("\"{0}\" or [\"{0}\", ...]", name);
   return fmt::format("\"{}\"", name);

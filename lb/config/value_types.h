@@ -19,7 +19,8 @@ std::string pattern_of(ValueType type);
 /// Whether the file has it within quotes.
 bool is_string(ValueType type);
 
-/// The words that may stand there: the row's own, or the names of the kinds that there are.
-std::span<const std::string_view> words_of(const Key& key, const KnownKinds& kinds);
+/// The words of which it is one: the row's own, or the names of the kinds that there are. Of other types
+/// none.
+std::span<const std::string_view> words_of(const Value& value, const KnownKinds& kinds);
 
 }  // namespace weir

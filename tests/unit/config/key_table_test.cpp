@@ -117,9 +117,9 @@ Samples values_of(const Key& key) {
     samples = {{"true", "false"}, {"1", "\"true\""}};
   } else {
     const KnownKinds kinds = default_options().kinds;
-    const auto words = words_of(key, kinds);
+    const auto words = words_of(value, kinds);
     Samples texts = samples_of(value.type);
-    if (value.type == ValueType::Word) texts = {{words.begin(), words.end()}, {"", "x", "Any"}};
+    if (!words.empty()) texts = {{words.begin(), words.end()}, {"", "x", "Any"}};
     if (value.type == ValueType::Duration) (value.least > 0 ? texts.bad : texts.good).push_back("0.00s");
     for (const auto& text : texts.good) samples.good.push_back(in_shape(key, text));
     for (const auto& text : texts.bad) samples.bad.push_back(in_shape(key, text));
