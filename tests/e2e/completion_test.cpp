@@ -25,7 +25,7 @@ bool missing(std::initializer_list<std::string_view> programs) {
 /// A Weir with three backends, two of which have names that shells take apart.
 class Served {
  public:
-  Served() : weir_(config()) {}
+  Served() : weir_(config()) { write_file(folder_.file("some.toml"), ""); }
 
   /// For a shell: this Weir is "weir", and the one that is running.
   ProcessOptions options() const {
@@ -33,7 +33,8 @@ class Served {
     const char* const old = std::getenv("PATH");
     return {.environment = {{"WEIR_SOCKET", socket()},
                             {"PATH", path + ":" + (old != nullptr ? old : "/usr/bin:/bin")},
-                            {"HOME", dir_.path().string()}}};
+                            {"HOME", dir_.path().string()}},
+            .directory = folder_.path().string()};
   }
   std::string script(const std::string& shell) const {
     const Finished script = run_program({weir_binary(), "completion", shell});
@@ -42,7 +43,8 @@ class Served {
     return dir_.file(shell);
   }
   std::string socket() const { return dir_.file("weir.sock"); }
-  const TempDir& dir() const { return dir_; }
+  /// Where the shell is: what is in it, some.toml alone, is offered where a file is meant only.
+  const TempDir& folder() const { return folder_; }
   Process& process() { return weir_.process(); }
 
  private:
@@ -56,6 +58,7 @@ class Served {
 
   FreePort port_;
   TempDir dir_;
+  TempDir folder_;
   WeirDaemon weir_;
 };
 
@@ -82,8 +85,7 @@ void check_keys(const Served& served, const std::string& shell, const std::vecto
 TEST_CASE("bash completes the running Weir's backends, an option's words and files") {
   if (missing({"bash", "python3"})) return;
   const Served served;
-  const std::string dir = served.dir().path().string();
-  write_file(served.dir().file("some.toml"), "");
+  const std::string dir = served.folder().path().string();
   check_keys(served, "bash",
              {{"weir dra", "weir drain "},
               {"weir drain ", "weir drain web/[::1]:80 web/[::1]:81 web/web1 ", "all"},
@@ -93,17 +95,16 @@ TEST_CASE("bash completes the running Weir's backends, an option's words and fil
               {"weir drain 'web/[::1]:81", "weir drain 'web/[::1]:81' "},
               {"weir drain web/web1 --then=cl", "weir drain web/web1 --then=close "},
               {"weir status -o ", "weir status -o json table ", "all"},
-              {"weir check -c " + dir + "/so", "weir check -c " + dir + "/some.toml "},
+              {"weir check -c ", "weir check -c some.toml "},
               {"weir check --config=" + dir + "/so", "weir check --config=" + dir + "/some.toml "},
-              {"cd " + dir + "; weir drain --timeout ", "cd " + dir + "; weir drain --timeout "},
-              {"cd " + dir + "; weir reload ", "cd " + dir + "; weir reload "}});
+              {"weir drain --timeout ", "weir drain --timeout "},
+              {"weir reload ", "weir reload "}});
 }
 
 TEST_CASE("zsh completes the running Weir's backends, an option's words and files") {
   if (missing({"zsh", "python3"})) return;
   const Served served;
-  const std::string dir = served.dir().path().string();
-  write_file(served.dir().file("some.toml"), "");
+  const std::string dir = served.folder().path().string();
   check_keys(served, "zsh",
              {{"weir dra", "weir drain "},
               {"weir drain ", R"(weir drain web/\[::1\]:80 web/\[::1\]:81 web/web1 )", "all"},
@@ -113,7 +114,7 @@ TEST_CASE("zsh completes the running Weir's backends, an option's words and file
               {"weir drain 'web/[::1]:81", "weir drain 'web/[::1]:81' "},
               {"weir drain web/web1 --then=cl", "weir drain web/web1 --then=close "},
               {"weir status -o ", "weir status -o json table ", "all"},
-              {"weir check -c " + dir + "/so", "weir check -c " + dir + "/some.toml "},
+              {"weir check -c ", "weir check -c some.toml "},
               {"weir check --config=" + dir + "/so", "weir check --config=" + dir + "/some.toml "},
               {"weir drain --timeout ", "weir drain --timeout "},
               {"weir reload ", "weir reload "}});
@@ -123,23 +124,21 @@ TEST_CASE("fish completes the running Weir's backends, an option's words and fil
   if (missing({"fish"})) return;
   const Served served;
   const std::string script = served.script("fish");
-  const std::string file = served.dir().file("some.toml");
-  write_file(file, "");
+  const std::string file = served.folder().file("some.toml");
   const std::vector<Keys> lines{
       {"weir drain ", "web/web1\tup, 127.0.0.1:1\nweb/[::1]:80\tup, [::1]:80\nweb/[::1]:81\tup, [::1]:81\n"},
       {"weir drain web/[::1]:81", "web/[::1]:81\tup, [::1]:81\n"},
       {"weir drain web/web1 --then ", "close\nleave\n"},
       {"weir drain --then=", "--then=close\n--then=leave\n"},
       {"weir drai", "drain\tno new sessions; live ones and probes go on\n"},
-      {"weir check -c " + file.substr(0, file.size() - 4), file + "\n"},
+      {"weir check -c ", "some.toml\n"},
       {"weir check --config=" + file.substr(0, file.size() - 4), "--config=" + file + "\n"},
       {"weir drain --timeout ", ""},
       {"weir reload ", ""}};
   for (const Keys& one : lines) {
     CAPTURE(one.typed);
     const Finished fish = run_program(
-        {"fish", "--no-config", "-c",
-         fmt::format("source {}; cd {}; complete -C '{}'", script, served.dir().path().string(), one.typed)},
+        {"fish", "--no-config", "-c", fmt::format("source {}; complete -C '{}'", script, one.typed)},
         served.options(), 60s);
     INFO(fish.err);
     CHECK(fish.out == one.becomes);
