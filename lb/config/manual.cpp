@@ -95,6 +95,12 @@ std::string table_section(const TableKeys& table, const KnownKinds& kinds) {
   return out;
 }
 
+std::string_view default_state_file() {
+  for (const Key& key : root_keys().rows)
+    if (key.name == "state_file") return key.standard;
+  return "";
+}
+
 std::string conventions() {
   return ".SH DESCRIPTION\n" + roff_prose(kAbout) + ".PP\n" + roff_prose(kVariables) + ".PP\n" +
          roff_prose(fmt::format("A DURATION is a number and a unit, ms, s, m or h: \"1.5s\"; at most {}.",
@@ -118,7 +124,7 @@ std::string config_manual(const KnownKinds& kinds, std::string_view version, std
   for (const TableKeys& table : all_tables()) out += table_section(table, kinds);
   out += ".SH FILES\n" + item("/etc/weir/weir.toml",
                               "What \"weir run\" and \"weir check\" read when -c names no other file.");
-  out += item(root_keys().rows[3].standard, "Operators' overrides, unless state_file names another file.");
+  out += item(default_state_file(), "Operators' overrides, unless state_file names another file.");
   out += ".SH SIGNALS\n" +
          item("SIGHUP", "The file is read again. A file with a fault changes nothing, and the log says why.");
   out += ".SH EXIT STATUS\nOf \\(dqweir check\\(dq:\n" +
