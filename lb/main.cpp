@@ -13,7 +13,10 @@
 #include "lb/base/surroundings.h"
 #include "lb/cli/command_line.h"
 #include "lb/cli/exit_status.h"
+#include "lb/cli/manual.h"
 #include "lb/config/load.h"
+#include "lb/config/manual.h"
+#include "lb/config/schema.h"
 #include "lb/daemon/check.h"
 #include "lb/daemon/daemon.h"
 #include "lb/daemon/first_process.h"
@@ -81,9 +84,17 @@ int run(const std::string& path) {
 int main_with(int argc, char** argv) {
   CLI::App app("weir: a Layer-4 TCP load balancer");
   app.require_subcommand(1);
-  const CommandLine commands(app, WEIR_VERSION, {.run = run, .check = [](const std::string& file, bool json) {
-                                                   return check_file(file, json, load_options());
-                                                 }});
+  const auto manual = [&app](const std::string& page) {
+    return page == "weir" ? command_manual(app, WEIR_VERSION, WEIR_DATE)
+                          : config_manual(load_options().kinds, WEIR_VERSION, WEIR_DATE);
+  };
+  const CommandLine commands(
+      app, WEIR_VERSION,
+      {.run = run,
+       .check = [](const std::string& file, bool json) { return check_file(file, json, load_options()); },
+       .manual = manual,
+       .schema = [] { return config_schema(load_options().kinds); }});
+  if (argc > 2 && argv[1] == kCompleteCommand) return commands.complete({argv + 2, argv + argc});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -3,20 +3,25 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <functional>
 
-#include "lb/base/nearest.h"
 #include "lb/cli/commands.h"
+#include "lb/cli/completion_scripts.h"
 #include "lb/cli/exit_status.h"
+#include "lb/cli/offers.h"
+#include "lb/cli/syntax.h"
+#include "lb/cli/usage_complaint.h"
 
 namespace weir {
 
 struct CommandLine::State {
   State(CLI::App& to, std::string own_version, LocalCommands own)
       : app(to), version(std::move(own_version)), local(std::move(own)) {
-    app.set_version_flag("-V,--version", "weir " + version);
+    app.set_help_flag("-h,--help", "what it does, and its options");
+    app.set_version_flag("-V,--version", "weir " + version, "the version");
+    app.formatter_fn(
+        [](const CLI::App* one, const std::string&, CLI::AppFormatMode) { return help_text(*one); });
   }
 
   /// A command of the daemon's: with --socket and -o, an example, and what it does.
@@ -55,7 +60,12 @@ struct CommandLine::State {
 
 namespace {
 
-constexpr auto kTargetHelp = "POOL/BACKEND, either part may be a glob (web/web*)";
+int say(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return kExitDone;
+}
+
+constexpr auto kTargetHelp = "either part may be a glob (web/web*)";
 
 std::string check_duration(const std::string& text) {
   const auto parsed = parse_duration(text);
@@ -80,11 +90,13 @@ void add_remark(CLI::App* command, RemarkOptions& remark) {
 }
 
 void add_filter(CLI::App* command, FilterOptions& filter) {
-  command->add_option("--pool", filter.pool, "sessions of this pool")->check(check_given);
-  command->add_option("--backend", filter.backend, "of this backend: POOL/BACKEND, or a name beside --pool")
-      ->check(check_given);
+  command->add_option("--pool", filter.pool, "sessions of this pool")->check(check_given)->type_name("POOL");
+  command->add_option("--backend", filter.backend, "of this backend; beside --pool its name is enough")
+      ->check(check_given)
+      ->type_name("POOL/BACKEND");
   command->add_option("--client", filter.client, "from this address or network (203.0.113.0/24)")
-      ->check(check_given);
+      ->check(check_given)
+      ->type_name("NETWORK");
 }
 
 }  // namespace
@@ -132,7 +144,7 @@ void CommandLine::State::add_local() {
       "check", "read and validate a configuration, or say what a reload of it would change");
   check->footer("Examples:\n  weir check -c new.toml\n  weir check -c new.toml --diff");
   add_file(check);
-  check->add_option("file", file, "the same, without -c")->type_name("");
+  check->add_option("file", file, "the same, without -c")->type_name("FILE");
   check->add_flag("--diff", flag,
                   "ask the running Weir what a reload of this file would change, by its own environment and "
                   "limits; nothing is changed");
@@ -147,7 +159,7 @@ void CommandLine::State::add_output(CLI::App* command) {
   command
       ->add_option_function<std::string>(
           "-o,--output", [this](const std::string& format) { common.json = format == "json"; },
-          "table or json")
+          "the form of the answer")
       ->check(CLI::IsMember({"table", "json"}))
       ->type_name("FORMAT");
 }
@@ -160,10 +172,8 @@ void CommandLine::State::add_status() {
             if (ready) return run_ready(common, targets);
             return run_status(common, targets, flag);
           });
-  command
-      ->add_option("target", targets,
-                   "POOL or POOL/BACKEND, either part may be a glob; with --ready listeners")
-      ->type_name("");
+  command->add_option("target", targets, "either part may be a glob; with --ready listeners")
+      ->type_name("POOL[/BACKEND]");
   command->add_flag("--ready", ready, "exit 0 when every listener can be served, else 1 and why; within 1s");
   command->add_flag("--watch", flag, "again every second, until interrupted");
 }
@@ -182,7 +192,7 @@ void CommandLine::State::add_drain() {
                         if (!spread.empty()) drain.spread = *parse_duration(spread);
                         return run_drain(common, drain);
                       });
-  command->add_option("target", target, kTargetHelp)->required()->type_name("");
+  command->add_option("target", target, kTargetHelp)->required()->type_name("POOL/BACKEND");
   command->add_flag("--wait", drain.wait, "return when the last session has ended");
   command->add_option("--timeout", timeout, "wait this long at most; exit 4 when sessions are left")
       ->check(check_duration)
@@ -200,19 +210,21 @@ void CommandLine::State::add_drain() {
 void CommandLine::State::add_changes() {
   auto* disable = add("disable", "as drain, and no probes: maintenance", "  weir disable web/web1",
                       [this] { return run_disable(common, target, remark, force); });
-  disable->add_option("target", target, kTargetHelp)->required()->type_name("");
+  disable->add_option("target", target, kTargetHelp)->required()->type_name("POOL/BACKEND");
   add_remark(disable, remark);
   disable->add_flag("--force", force, "even the pool's last eligible backend");
 
   auto* enable = add("enable", "take a drain or disable back: eligible again when its health allows",
                      "  weir enable web/web1", [this] { return run_enable(common, target); });
-  enable->add_option("target", target, kTargetHelp)->required()->type_name("");
+  enable->add_option("target", target, kTargetHelp)->required()->type_name("POOL/BACKEND");
 
   auto* reweigh =
       add("weight", "a new weight, from now on", "  weir weight web/web1 5\n  weir weight web/web1 default",
           [this] { return run_weight(common, target, second, remark); });
-  reweigh->add_option("target", target, kTargetHelp)->required()->type_name("");
-  reweigh->add_option("weight", second, "1 to 256, or \"default\": the file's")->required()->type_name("");
+  reweigh->add_option("target", target, kTargetHelp)->required()->type_name("POOL/BACKEND");
+  reweigh->add_option("weight", second, "1 to 256, or \"default\": the file's")
+      ->required()
+      ->type_name("N|default");
   add_remark(reweigh, remark);
 }
 
@@ -220,17 +232,17 @@ void CommandLine::State::add_members() {
   auto* join =
       add("add", "a new backend, until the next reload", "  weir add web web4 10.0.0.14:80 --weight 2",
           [this] { return run_add(common, target, second, third, weight, flag); });
-  join->add_option("pool", target, "the pool")->required()->type_name("");
-  join->add_option("name", second, "the new backend's name")->required()->type_name("");
+  join->add_option("pool", target, "the pool")->required()->type_name("POOL");
+  join->add_option("name", second, "the new backend's name")->required()->type_name("NAME");
   join->add_option("address", third, "ip:port, [v6]:port, host:port, unix:/path or unix:@name")
       ->required()
-      ->type_name("");
+      ->type_name("ADDRESS");
   join->add_option("--weight", weight, "1 to 256")->check(CLI::Range(1, 256))->type_name("N");
   join->add_flag("--backup", flag, "used only when no other backend is eligible");
 
   auto* leave = add("remove", "no longer a backend, until the next reload; live sessions go on",
                     "  weir remove web/web4", [this] { return run_remove(common, target, force); });
-  leave->add_option("target", target, kTargetHelp)->required()->type_name("");
+  leave->add_option("target", target, kTargetHelp)->required()->type_name("POOL/BACKEND");
   leave->add_flag("--force", force, "even the pool's last eligible backend");
 }
 
@@ -255,7 +267,7 @@ void CommandLine::State::add_sessions() {
       add("kill", "end sessions now, both sides with a reset",
           "  weir kill 2-1f\n  weir kill --backend web/web1\n  weir kill --client 203.0.113.0/24 --rate 50",
           [this] { return run_kill(common, filter, rate); });
-  kill->add_option("ids", filter.ids, "as weir sessions shows them")->type_name("");
+  kill->add_option("ids", filter.ids, "as weir sessions shows them")->type_name("ID");
   kill->add_option("--rate", rate, "at most so many a second, of the sessions that there are now")
       ->check(CLI::Range(1, 1'000'000))
       ->type_name("N");
@@ -269,15 +281,15 @@ void CommandLine::State::add_others() {
                                        since.empty() ? std::nullopt : std::optional(*parse_duration(since)),
                                        listing.limit);
                    });
-  past->add_option("target", target, "of this POOL or POOL/BACKEND only")->type_name("");
+  past->add_option("target", target, "of this one only")->type_name("POOL[/BACKEND]");
   past->add_option("--since", since, "of this long, until now")->check(check_duration)->type_name("DURATION");
   past->add_option("--limit", listing.limit, "the last N (default: all that are kept)")
       ->check(CLI::Range(1, 10'000))
       ->type_name("N");
   auto* why = add("explain", "which backend a client would get, and why", "  weir explain web 203.0.113.9",
                   [this] { return run_explain(common, target, second); });
-  why->add_option("pool", target, "the pool")->required()->type_name("");
-  why->add_option("client", second, "the client's address")->required()->type_name("");
+  why->add_option("pool", target, "the pool")->required()->type_name("POOL");
+  why->add_option("client", second, "the client's address")->required()->type_name("CLIENT_IP");
   auto* stop =
       add("stop", "no new sessions; ends when the live ones have, or their time is over",
           "  weir stop\n  weir stop --grace 5m", [this] {
@@ -309,19 +321,23 @@ void CommandLine::State::add_descriptions() {
   add_output(about);
   about->callback([this] { chosen = [this] { return run_version(common, version); }; });
   auto* completion = app.add_subcommand("completion", "print completions for a shell");
-  completion->add_option("shell", target, "bash, zsh or fish")
+  completion->add_option("shell", target, "the shell")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}))
       ->type_name("");
   completion->footer("Examples:\n  weir completion bash > /etc/bash_completion.d/weir");
-  const auto say = [](const std::string& text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    return static_cast<int>(kExitDone);
-  };
-  completion->callback([this, say] { chosen = [this, say] { return say(shell_completion(app, target)); }; });
-  auto* man = app.add_subcommand("man", "print the manual page (roff)");
-  man->group("");
-  man->callback([this, say] { chosen = [this, say] { return say(man_page(app, version)); }; });
+  completion->callback([this] { chosen = [this] { return say(completion_script(target)); }; });
+
+  auto* man = app.add_subcommand("man", "print a page of the manual: weir(8), or weir.toml(5)");
+  man->footer("Examples:\n  weir man weir.toml | man -l -");
+  man->add_option("page", target, "the page (default: weir)")
+      ->check(CLI::IsMember({"weir", "weir.toml"}))
+      ->type_name("");
+  man->callback([this] { chosen = [this] { return say(local.manual(target.empty() ? "weir" : target)); }; });
+
+  auto* schema = app.add_subcommand("schema", "print the JSON Schema of the configuration, for editors");
+  schema->footer("Examples:\n  weir schema > weir.schema.json");
+  schema->callback([this] { chosen = [this] { return say(local.schema()); }; });
 }
 
 CommandLine::CommandLine(CLI::App& app, std::string version, LocalCommands local)
@@ -340,38 +356,11 @@ CommandLine::~CommandLine() = default;
 
 std::string CommandLine::explain(const std::string& complaint,
                                  const std::vector<std::string>& arguments) const {
-  const auto known_as = [](std::string_view name, const std::vector<std::string>& names) {
-    const std::vector<std::string_view> candidates(names.begin(), names.end());
-    const auto best = nearest(name, candidates);
-    return is_near(name, best) ? fmt::format("; did you mean {}?", best) : std::string();
-  };
-  if (arguments.empty()) return "a command is needed; weir --help lists them";
-  const CLI::App* command = nullptr;
-  std::vector<std::string> commands;
-  for (const CLI::App* one : state_->app.get_subcommands([](const CLI::App*) { return true; })) {
-    if (one->get_name() == arguments[0]) command = one;
-    if (!one->get_group().empty()) commands.push_back(one->get_name());
-  }
-  if (command == nullptr && !arguments[0].starts_with('-'))
-    return fmt::format("there is no command \"{}\"{}{}", arguments[0], known_as(arguments[0], commands),
-                       "; weir --help lists them");
-  const CLI::App& of = command != nullptr ? *command : state_->app;
-  const std::string name = command != nullptr ? "weir " + command->get_name() : "weir";
-  std::vector<std::string> flags;
-  for (const auto* option : of.get_options())
-    for (const auto& flag : flags_of(*option)) flags.push_back(flag);
-  for (const auto& argument : arguments) {
-    const std::string flag = argument.substr(0, argument.find('='));
-    const bool short_with_value = flag.size() > 2 && flag[0] == '-' && flag[1] != '-' &&
-                                  std::ranges::find(flags, flag.substr(0, 2)) != flags.end();
-    if (flag == "--") break;
-    if (flag.size() < 2 || flag[0] != '-' || short_with_value ||
-        std::ranges::find(flags, flag) != flags.end())
-      continue;
-    return fmt::format("{} has no option {}{}; {} --help lists them", name, flag, known_as(flag, flags),
-                       name);
-  }
-  return fmt::format("{}; {} --help says more", complaint, name);
+  return usage_complaint(state_->app, complaint, arguments);
+}
+
+int CommandLine::complete(const std::vector<std::string>& words) const {
+  return say(offer_lines(offers_for(state_->app, words, ask_running)));
 }
 
 bool CommandLine::chosen() const {

@@ -3,11 +3,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace CLI {
 class App;
-class Option;
 }  // namespace CLI
 
 namespace weir {
@@ -16,7 +16,12 @@ namespace weir {
 struct LocalCommands {
   std::function<int(const std::string& file)> run;
   std::function<int(const std::string& file, bool json)> check;
+  std::function<std::string(const std::string& page)> manual = {};  ///< "weir" or "weir.toml", in roff
+  std::function<std::string()> schema = {};                         ///< of the configuration
 };
+
+/// The command that the scripts of the shells ask, on behalf of whoever presses a key. It is not in the help.
+inline constexpr std::string_view kCompleteCommand = "complete";
 
 /// All commands and their options: help, completions and manual page come from here alone. Outlives
 /// app.parse().
@@ -29,6 +34,9 @@ class CommandLine {
   /// the user, with the nearest command or option where one is not known.
   std::string explain(const std::string& complaint, const std::vector<std::string>& arguments) const;
 
+  /// Prints what may stand for the last of `words`, which are those after "weir". Always 0.
+  int complete(const std::vector<std::string>& words) const;
+
   /// Whether a command was parsed: then `run` it.
   bool chosen() const;
   int run() const;
@@ -37,12 +45,5 @@ class CommandLine {
   struct State;
   std::unique_ptr<State> state_;
 };
-
-/// "-o,--output" as {"-o", "--output"}; nothing for a positional.
-std::vector<std::string> flags_of(const CLI::Option& option);
-
-/// From the descriptions in `app`, so that they never differ from --help.
-std::string shell_completion(const CLI::App& app, const std::string& shell);
-std::string man_page(const CLI::App& app, const std::string& version);
 
 }  // namespace weir

@@ -11,82 +11,15 @@
 namespace weir {
 namespace {
 
-constexpr std::string_view kRoot[] = {
-    "workers", "max_connections", "shutdown_grace", "state_file", "admin", "log", "listener", "pool"};
-constexpr std::string_view kAdmin[] = {"socket", "mode", "upgrade", "read_only_socket", "read_only_mode"};
-constexpr std::string_view kLog[] = {"level", "access"};
-constexpr std::string_view kListener[] = {"name", "bind",  "pool",  "max_connections",
-                                          "mode", "owner", "group", "ready"};
-constexpr std::string_view kPool[] = {"name",
-                                      "balance",
-                                      "connect_timeout",
-                                      "connect_attempts",
-                                      "idle_timeout",
-                                      "half_close_timeout",
-                                      "on_all_down",
-                                      "on_backend_down",
-                                      "slow_start",
-                                      "source",
-                                      "health",
-                                      "backend"};
-constexpr std::string_view kHealth[] = {
-    "probe",  "interval", "fast_interval", "timeout",     "rise",      "fall",
-    "port",   "send",     "expect",        "https",       "path",      "host",
-    "status", "body",     "command",       "eject_after", "eject_for", "eject_for_at_most"};
-constexpr std::string_view kBackend[] = {"name", "address", "weight", "backup", "admin"};
-
-constexpr TableKeys kTables[] = {
-    {"", "the top level", kRoot},
-    {"admin", "[admin]", kAdmin},
-    {"log", "[log]", kLog},
-    {"listener", "[[listener]]", kListener},
-    {"pool", "[[pool]]", kPool},
-    {"pool.health", "[pool.health]", kHealth},
-    {"pool.backend", "[[pool.backend]]", kBackend},
-};
-
-struct ProbeKey {
-  std::string_view key;
-  std::string_view kind;
-};
-constexpr ProbeKey kProbeKeys[] = {{"send", "expect"},
-                                   {"expect", "expect"},
-                                   {"https", "http"},
-                                   {"path", "http"},
-                                   {"host", "http"},
-                                   {"status", "http"},
-                                   {"body", "http"},
-                                   {"command", "exec"},
-                                   {"eject_after", "none"},
-                                   {"eject_for", "none"},
-                                   {"eject_for_at_most", "none"}};
 constexpr std::string_view kProbeKinds[] = {"tcp", "http", "expect", "exec", "none"};
 
 }  // namespace
 
-const TableKeys& root_keys() {
-  return kTables[0];
-}
-const TableKeys& admin_keys() {
-  return kTables[1];
-}
-const TableKeys& log_keys() {
-  return kTables[2];
-}
-const TableKeys& listener_keys() {
-  return kTables[3];
-}
-const TableKeys& pool_keys() {
-  return kTables[4];
-}
-const TableKeys& health_keys() {
-  return kTables[5];
-}
-const TableKeys& backend_keys() {
-  return kTables[6];
-}
-std::span<const TableKeys> all_tables() {
-  return kTables;
+const TableKeys* table_below(const TableKeys& table, std::string_view key) {
+  const std::string path = table.path.empty() ? std::string(key) : fmt::format("{}.{}", table.path, key);
+  for (const TableKeys& other : all_tables())
+    if (other.path == path) return &other;
+  return nullptr;
 }
 
 std::string unknown_key_message(const TableKeys& table, std::string_view key) {
@@ -96,7 +29,7 @@ std::string unknown_key_message(const TableKeys& table, std::string_view key) {
   if (!own.empty()) return fmt::format("{}: Weir's word for it is {}", unknown, own);
   const std::string_view best = nearest(key, table.keys);
   if (is_near(key, best)) return fmt::format("{}: did you mean \"{}\"?", unknown, best);
-  for (const TableKeys& other : kTables) {
+  for (const TableKeys& other : all_tables()) {
     const bool elsewhere = std::find(other.keys.begin(), other.keys.end(), key) != other.keys.end();
     if (elsewhere)
       return fmt::format("{}: it belongs to {}; the nearest key here is \"{}\"", unknown, other.header, best);
@@ -106,8 +39,8 @@ std::string unknown_key_message(const TableKeys& table, std::string_view key) {
 }
 
 std::string_view probe_kind_of(std::string_view key) {
-  for (const ProbeKey& known : kProbeKeys)
-    if (known.key == key) return known.kind;
+  for (const Key& known : health_keys().rows)
+    if (known.name == key) return known.probe;
   return "";
 }
 

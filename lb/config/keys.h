@@ -1,16 +1,70 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace weir {
 
+/// What a value must look like; value_types.h has what the manual and the schema say of each.
+enum class ValueType : std::uint8_t {
+  Integer,
+  Boolean,
+  Duration,
+  Word,      ///< one of Value::words
+  Balancer,  ///< one of those that lb/balance offers
+  Probe,     ///< one of those that health offers
+  Text,      ///< any string
+  Filled,    ///< any string but ""
+  Name,
+  Mode,        ///< the rights of a file
+  Path,        ///< of a file; "" = none
+  SocketPath,  ///< the same of a unix socket
+  LogTarget,
+  Bind,     ///< what a listener binds
+  Address,  ///< where a backend is
+  Ip,
+  HttpPath,
+  HttpHost,
+  Statuses,
+  Program,  ///< an absolute path, then its arguments
+  Table,    ///< of keys of its own: the TableKeys of that path
+  Tables,   ///< a list of those
+};
+
+enum class Shape : std::uint8_t { One, OneOrMore, List };
+
+struct Value {
+  ValueType type = ValueType::Text;
+  Shape shape = Shape::One;
+  std::uint64_t least = 0;         ///< of an Integer; of a Duration 1: longer than zero
+  std::uint64_t most = 0;          ///< of an Integer
+  std::string_view words[8] = {};  ///< of a Word
+};
+
+/// The default of a key that has none which could be written.
+inline constexpr std::string_view kNone = "(none)";
+
+/// One key as the file has it. Unknown keys are told, weir.toml(5) and the schema are written by this alone;
+/// that the readers go by it is held by a test.
+struct Key {
+  std::string_view name;
+  Value value;
+  std::string_view standard;    ///< the default as the file would have it, without quotes; or kNone
+  std::string_view about;       ///< a sentence for whoever writes the file
+  std::string_view probe = "";  ///< the only probe kind that has it; "" = all
+  bool required = false;        ///< in its table; of a probe's own key: with that probe
+};
+
 /// Every key that one table of the file may have, in the order of the documentation.
 struct TableKeys {
   std::string_view path;    ///< "" for the top level, else "pool.health"
   std::string_view header;  ///< how the file opens it: "[pool.health]"
-  std::span<const std::string_view> keys;
+  std::string_view about;   ///< a sentence of what the table is
+  std::span<const Key> rows;
+  std::span<const std::string_view> keys;  ///< the names of `rows`
 };
 
 const TableKeys& root_keys();
@@ -21,6 +75,9 @@ const TableKeys& pool_keys();
 const TableKeys& health_keys();
 const TableKeys& backend_keys();
 std::span<const TableKeys> all_tables();
+
+/// The table that `key` of `table` opens: "pool" of the top level, "health" of "pool".
+const TableKeys* table_below(const TableKeys& table, std::string_view key);
 
 /// `unknown key "pool.conect_timeout": did you mean "connect_timeout"?`, or where a key of another table
 /// belongs.

@@ -1,10 +1,15 @@
 #include "lb/cli/command_line.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <catch2/catch.hpp>
 
+#include "lb/base/roff.h"
 #include "lb/cli/client.h"
 #include "lb/cli/exit_status.h"
+#include "lb/cli/manual.h"
+#include "lb/cli/syntax.h"
 
 using namespace weir;
 
@@ -58,14 +63,28 @@ TEST_CASE("a command line that makes no sense exits 2") {
   CHECK(run(words) == kExitUsage);
 }
 
-TEST_CASE("completions and the manual page know every command and hide the hidden one") {
+TEST_CASE("the manual and the help know every command, by their own words alone") {
   CLI::App app("weir");
   const CommandLine commands(app, "0.1.0");
-  const std::string what = GENERATE("bash", "zsh", "fish", "man");
-  const auto text = what == "man" ? man_page(app, "0.1.0") : shell_completion(app, what);
-  for (const auto* word : {"status", "drain", "kill", "explain", "spread", "run", "check", "diff"})
-    CHECK(text.find(word) != std::string::npos);
-  CHECK(text.find("roff") == std::string::npos);
+  std::string help = app.help();
+  for (const CLI::App* command : shown_commands(app)) help += command->help();
+  const std::string manual = command_manual(app, "0.1.0", "2026-01-31");
+  for (const auto* command : shown_commands(app)) {
+    CAPTURE(command->get_name());
+    CHECK(help.find(synopsis_of(*command)) != std::string::npos);
+    CHECK(manual.find(".SS " + roff_word(synopsis_of(*command)) + "\n") != std::string::npos);
+    for (const auto* option : options_of(*command))
+      CHECK(help.find(flags_and_value(*option)) != std::string::npos);
+  }
+  for (const auto* section :
+       {"SYNOPSIS", "OPTIONS", "ENVIRONMENT", "FILES", "SIGNALS", "EXIT STATUS", "EXAMPLES"})
+    CHECK(manual.find(fmt::format(".SH {}\n", section)) != std::string::npos);
+  for (const std::string& text : {help, manual})
+    for (const auto* foreign :
+         {"REQUIRED", ":{", ":INT", "UINT", "[OPTIONS]", "SUBCOMMAND", "Positionals", " in [", "complete "}) {
+      CAPTURE(foreign);
+      CHECK(text.find(foreign) == std::string::npos);
+    }
 }
 
 TEST_CASE("the socket is the one given, else the environment's, else the default") {

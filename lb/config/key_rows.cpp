@@ -1,0 +1,206 @@
+// The table of keys. A new key is one row here, and a reader that takes it.
+#include <array>
+
+#include "lb/config/keys.h"
+
+namespace weir {
+namespace {
+
+using enum ValueType;
+
+constexpr Value kBoolean{Boolean};
+constexpr Value kDuration{Duration};
+constexpr Value kLongerThanZero{.type = Duration, .least = 1};
+constexpr Value kName{Name};
+constexpr Value kMode{Mode};
+constexpr Value kText{Text};
+constexpr Value kTable{Table};
+constexpr Value kListOfTables{Tables};
+
+constexpr Value of(ValueType type, Shape shape = Shape::One) {
+  return {.type = type, .shape = shape};
+}
+
+constexpr Value integer(std::uint64_t least, std::uint64_t most) {
+  return {.type = Integer, .least = least, .most = most};
+}
+
+template <class... Words>
+constexpr Value word(Words... words) {
+  return {.type = Word, .words = {words...}};
+}
+
+constexpr Key needed(Key key) {
+  key.required = true;
+  return key;
+}
+
+constexpr std::uint64_t kMostSessions = 1'000'000'000;
+constexpr std::uint64_t kMostInARow = 10'000;
+
+constexpr Key kRoot[] = {
+    {"workers", integer(0, 1024), "0", "Event-loop threads; 0 is one for each CPU that the process may use."},
+    {"max_connections", integer(1, kMostSessions), kNone,
+     "Sessions at once in the whole process, at which clients wait in the kernel's queue; left out, as many "
+     "as the descriptor limit holds."},
+    {"shutdown_grace", kDuration, "30s", "How long SIGTERM lets live sessions finish."},
+    {"state_file", of(Path), "/var/lib/weir/state.json",
+     "Where operators' overrides are kept over a restart; \"\" is nowhere."},
+    {"admin", kTable, kNone, "The sockets of the admin API."},
+    {"log", kTable, kNone, "The daemon's log and the access log."},
+    needed({"listener", kListOfTables, kNone, "What Weir accepts connections on."}),
+    needed({"pool", kListOfTables, kNone, "Backends that serve the same."}),
+};
+
+constexpr Key kAdmin[] = {
+    {"socket", of(SocketPath), "/run/weir/weir.sock",
+     "The socket of the admin API, which the commands use; \"\" is none."},
+    {"mode", kMode, "0660", "The rights of that socket: who may use it may change everything."},
+    {"upgrade", word("same", "any"), "same",
+     "What others than root and Weir's own user may have started by an upgrade: the binary that Weir was "
+     "started from, or any program."},
+    {"read_only_socket", of(SocketPath), "",
+     "A second socket, on which everything can be seen and nothing be changed; \"\" is none."},
+    {"read_only_mode", kMode, "0666", "The rights of the second socket."},
+};
+
+constexpr Key kLog[] = {
+    {"level", word("trace", "debug", "info", "warn", "error"), "info",
+     "The least that the daemon's log, on stderr, tells."},
+    {"access", of(LogTarget), "stdout",
+     "Where the access log goes, one line for each ended session: \"off\", \"stdout\" or a file."},
+};
+
+constexpr Key kListener[] = {
+    needed({"name", kName, kNone, "What logs and commands call it."}),
+    needed({"bind", of(Bind, Shape::OneOrMore), kNone,
+            "The addresses to accept connections on; [::] is IPv6 only and goes beside 0.0.0.0."}),
+    needed({"pool", kName, kNone, "The pool that serves it."}),
+    {"max_connections", integer(0, kMostSessions), "0",
+     "Sessions at once of this listener; 0 is no limit but the global one."},
+    {"mode", kMode, "0666", "The rights of the files of its unix sockets: who may connect."},
+    {"owner", of(Filled), kNone, "Whose these files are, by name or number; left out, Weir's user's."},
+    {"group", of(Filled), kNone, "Their group, by name or number; left out, Weir's."},
+    {"ready", kBoolean, "true", "Whether \"weir status --ready\" says no while it has nobody to serve it."},
+};
+
+constexpr Key kPool[] = {
+    needed({"name", kName, kNone, "What listeners, logs and commands call it."}),
+    {"balance", of(Balancer), "round_robin",
+     "Who gets a new session: the next in turn by weight (round_robin), the one with the fewest sessions for "
+     "its weight (least_connections), or the one that the client's address decides (source_hash)."},
+    {"connect_timeout", kLongerThanZero, "2s",
+     "How long a backend may take to accept before the next one is tried."},
+    {"connect_attempts", integer(1, 1000), "3",
+     "How many different backends are tried for one session, at once and without a pause."},
+    {"idle_timeout", kLongerThanZero, "10m",
+     "A session in which no byte passes either way for so long is ended."},
+    {"half_close_timeout", kLongerThanZero, "30s", "The same once one side has finished."},
+    {"on_all_down", word("refuse", "try_all"), "refuse",
+     "When no backend is up: refuse clients, or use every enabled backend all the same."},
+    {"on_backend_down", word("leave", "close"), "leave",
+     "What becomes of the live sessions of a backend that goes down."},
+    {"slow_start", kDuration, "0s",
+     "For so long the share of a backend that has come back grows, from a tenth."},
+    {"source", of(Ip, Shape::OneOrMore), kNone,
+     "Addresses of this host to connect from, in turn; left out, the kernel chooses."},
+    {"health", kTable, kNone, "How the backends are probed."},
+    needed({"backend", kListOfTables, kNone, "The servers of the pool."}),
+};
+
+constexpr Key kHealth[] = {
+    {"probe", of(Probe), "tcp",
+     "What a probe does: connect (tcp), ask by HTTP (http), wait for an answer (expect), run a program "
+     "(exec), or nothing (none)."},
+    {"interval", kLongerThanZero, "2s", "From one probe of a backend to the next."},
+    {"fast_interval", kLongerThanZero, "500ms",
+     "The same while a verdict is being confirmed; cut to the interval when longer."},
+    {"timeout", kLongerThanZero, "1s", "How long one probe may take."},
+    {"rise", integer(1, kMostInARow), "2", "Consecutive passes to go up."},
+    {"fall", integer(1, kMostInARow), "3", "Consecutive failures to go down."},
+    {"port", integer(1, 65'535), kNone, "The port to probe; left out, the backend's own."},
+    {"send", kText, "", "What is sent first; \"\" is nothing.", "expect"},
+    needed({"expect", of(Filled), kNone, "What the answer must contain.", "expect"}),
+    {"https", kBoolean, "false", "Ask by HTTPS; the certificate is not judged.", "http"},
+    {"path", of(HttpPath), "/", "What is asked for.", "http"},
+    {"host", of(HttpHost), "", "The Host header; \"\" is the backend's address.", "http"},
+    {"status", of(Statuses), "200-399", "The status of an answer that passes.", "http"},
+    {"body", kText, "", "What the answer's body must contain; \"\" is anything.", "http"},
+    needed({"command", of(Program, Shape::List), kNone,
+            "The program and its arguments; exit status 0 passes. WEIR_POOL, WEIR_BACKEND, WEIR_ADDRESS, "
+            "WEIR_HOST and WEIR_PORT are in its environment.",
+            "exec"}),
+    {"eject_after", integer(0, kMostInARow), "3",
+     "Failed connects in a row that take a backend out of rotation, unless nobody else is in it; 0 is never.",
+     "none"},
+    {"eject_for", kLongerThanZero, "1s",
+     "For how long; twice as long each time, and a minute without a failure sets it back.", "none"},
+    {"eject_for_at_most", kLongerThanZero, "30s",
+     "The longest that it becomes; raised to eject_for when shorter.", "none"},
+};
+
+constexpr Key kBackend[] = {
+    {"name", kName, kNone,
+     "What logs and commands call it; left out, the address as written. A backend on a unix socket needs "
+     "one."},
+    needed({"address", of(Address), kNone, "Where it is; a host name is followed."}),
+    {"weight", integer(1, 256), "1", "Its share beside the others'."},
+    {"backup", kBoolean, "false", "Used only when no other backend is eligible."},
+    {"admin", word("enabled", "drained", "disabled"), "enabled",
+     "How it starts, until an operator says otherwise."},
+};
+
+template <std::size_t count>
+constexpr auto names_of(const Key (&rows)[count]) {
+  std::array<std::string_view, count> names;
+  for (std::size_t i = 0; i < count; ++i) names[i] = rows[i].name;
+  return names;
+}
+constexpr auto kRootNames = names_of(kRoot);
+constexpr auto kAdminNames = names_of(kAdmin);
+constexpr auto kLogNames = names_of(kLog);
+constexpr auto kListenerNames = names_of(kListener);
+constexpr auto kPoolNames = names_of(kPool);
+constexpr auto kHealthNames = names_of(kHealth);
+constexpr auto kBackendNames = names_of(kBackend);
+
+constexpr TableKeys kTables[] = {
+    {"", "the top level", "What concerns the process as a whole.", kRoot, kRootNames},
+    {"admin", "[admin]", "The admin API. It changes with a restart or an upgrade only.", kAdmin, kAdminNames},
+    {"log", "[log]", "What is logged.", kLog, kLogNames},
+    {"listener", "[[listener]]", "Once for each listener.", kListener, kListenerNames},
+    {"pool", "[[pool]]", "Once for each pool.", kPool, kPoolNames},
+    {"pool.health", "[pool.health]", "Below its [[pool]]. Without it the pool is probed by the defaults.",
+     kHealth, kHealthNames},
+    {"pool.backend", "[[pool.backend]]", "Below its [[pool]], once for each backend.", kBackend,
+     kBackendNames},
+};
+
+}  // namespace
+
+const TableKeys& root_keys() {
+  return kTables[0];
+}
+const TableKeys& admin_keys() {
+  return kTables[1];
+}
+const TableKeys& log_keys() {
+  return kTables[2];
+}
+const TableKeys& listener_keys() {
+  return kTables[3];
+}
+const TableKeys& pool_keys() {
+  return kTables[4];
+}
+const TableKeys& health_keys() {
+  return kTables[5];
+}
+const TableKeys& backend_keys() {
+  return kTables[6];
+}
+std::span<const TableKeys> all_tables() {
+  return kTables;
+}
+
+}  // namespace weir
