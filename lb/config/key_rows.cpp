@@ -78,9 +78,11 @@ constexpr Key kListener[] = {
     needed({"pool", kName, kNone, "The pool that serves it."}),
     {"max_connections", integer(0, kMostSessions), "0",
      "Sessions at once of this listener; 0 is no limit but the global one."},
-    {"mode", kMode, "0666", "The rights of the files of its unix sockets: who may connect."},
-    {"owner", of(Filled), kNone, "Whose these files are, by name or number; left out, Weir's user's."},
-    {"group", of(Filled), kNone, "Their group, by name or number; left out, Weir's."},
+    {"mode", kMode, kNone,
+     "The rights of the files of its unix sockets: who may connect; left out, 0666 at first, and then as "
+     "they are."},
+    {"owner", of(Account), kNone, "Whose these files are, by name or number; left out, Weir's user's."},
+    {"group", of(Account), kNone, "Their group, by name or number; left out, Weir's."},
     {"ready", kBoolean, "true", "Whether \"weir status --ready\" says no while it has nobody to serve it."},
 };
 

@@ -30,6 +30,7 @@ enum class ValueType : std::uint8_t {
   HttpHost,
   Statuses,
   Program,  ///< an absolute path, then its arguments
+  Account,  ///< a user or a group of this host, by name or number
   Table,    ///< of keys of its own: the TableKeys of that path
   Tables,   ///< a list of those
 };

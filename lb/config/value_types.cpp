@@ -102,6 +102,8 @@ std::string placeholder_of(const Value& value, std::span<const std::string_view>
         return "STATUS";
       case ValueType::Program:
         return "PROGRAM";
+      case ValueType::Account:
+        return "NAME";
       default:
         return "TEXT";
     }
@@ -119,6 +121,7 @@ std::string pattern_of(ValueType type) {
     case ValueType::Duration:
       return durations();
     case ValueType::Filled:
+    case ValueType::Account:
       return R"([\s\S]+)";
     case ValueType::Name:
       return R"([A-Za-z0-9._:\[\]-]{1,128})";

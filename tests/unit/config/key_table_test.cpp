@@ -33,6 +33,9 @@ std::string file_with(const TableKeys& table, const Key& key, const std::string&
         tables["pool.health"][std::string(other.name)] =
             other.value.shape == Shape::List ? "[\"/bin/sh\"]" : "\"x\"";
   }
+  // What only a file of a unix socket has.
+  if (table.path == "listener" && (key.name == "mode" || key.name == "owner" || key.name == "group"))
+    tables["listener"]["bind"] = "\"unix:/tmp/weir-key-table.sock\"";
   if (!value.empty()) tables[table.path][std::string(key.name)] = value;
   std::string text;
   for (const TableKeys& one : all_tables()) {
@@ -79,11 +82,12 @@ Samples samples_of(ValueType type) {
     case ValueType::LogTarget:
       return {{"off", "stdout", "/tmp/x"}, {"", "on", "x/y", "/tmp/"}};
     case ValueType::Bind:
-      return {{"0.0.0.0:1", "[::]:65535", "unix:/tmp/x", "127.0.0.1:08080"},
+      return {{"0.0.0.0:1", "[::]:65535", "unix:/tmp/x", "127.0.0.1:08080", "unix:@x", "[fe80::1%lo]:80"},
               {"0.0.0.0:0", "0.0.0.0:65536", "::1:80", "[::1]", "1.2.3.4", ":80", "host:80", "unix:x",
                "unix:", "unix:/tmp/" + kLongest}};
     case ValueType::Address:
-      return {{"10.0.0.1:80", "[::1]:80", "host:65535", "a_b.example.:1", "unix:/tmp/x"},
+      return {{"10.0.0.1:80", "[::1]:80", "host:65535", "a_b.example.:1", "unix:/tmp/x", "unix:@x",
+               "[fe80::1%lo]:80"},
               {"10.0.0.1:0", "10.0.0.1:65536", "::1:80", "host", "ho st:80", "-x:80", "unix:x",
                "unix:/tmp/" + kLongest}};
     case ValueType::Ip:
@@ -96,6 +100,8 @@ Samples samples_of(ValueType type) {
       return {{"200", "200-399", " 200 - 299 , 304", "0200"}, {"", "99", "600", "2xx", "200-", "200,"}};
     case ValueType::Program:
       return {{"/bin/sh"}, {"sh", ""}};
+    case ValueType::Account:
+      return {{"0", "12345", "root"}, {""}};
     default:
       return {{"", "x"}, {}};
   }
