@@ -29,9 +29,12 @@ constexpr std::string_view kPool[] = {"name",
                                       "health",
                                       "backend"};
 constexpr std::string_view kHealth[] = {
-    "probe",  "interval", "fast_interval", "timeout",     "rise",      "fall",
-    "port",   "send",     "expect",        "https",       "path",      "host",
-    "status", "body",     "command",       "eject_after", "eject_for", "eject_for_at_most"};
+    "probe",   "interval",     "fast_interval", "timeout",     "rise",      "fall",
+    "port",    "send",         "expect",        "https",       "path",      "host",
+    "status",  "body",         "command",       "eject_after", "eject_for", "eject_for_at_most",
+    "reject",  "steps",        "user",          "database",    "role",      "verify",
+    "ca_file", "min_days_left"};
+constexpr std::string_view kStep[] = {"send", "expect", "reject"};
 constexpr std::string_view kBackend[] = {"name", "address", "weight", "backup", "admin"};
 
 constexpr TableKeys kTables[] = {
@@ -42,6 +45,7 @@ constexpr TableKeys kTables[] = {
     {"pool", "[[pool]]", kPool},
     {"pool.health", "[pool.health]", kHealth},
     {"pool.backend", "[[pool.backend]]", kBackend},
+    {"pool.health.steps", "pool.health.steps", kStep},
 };
 
 struct ProbeKey {
@@ -50,16 +54,29 @@ struct ProbeKey {
 };
 constexpr ProbeKey kProbeKeys[] = {{"send", "expect"},
                                    {"expect", "expect"},
+                                   {"reject", "expect"},
+                                   {"steps", "expect"},
                                    {"https", "http"},
                                    {"path", "http"},
                                    {"host", "http"},
+                                   {"host", "smtp"},
+                                   {"host", "tls"},
                                    {"status", "http"},
                                    {"body", "http"},
                                    {"command", "exec"},
+                                   {"user", "postgres"},
+                                   {"user", "mysql"},
+                                   {"database", "postgres"},
+                                   {"role", "postgres"},
+                                   {"role", "redis"},
+                                   {"verify", "tls"},
+                                   {"ca_file", "tls"},
+                                   {"min_days_left", "tls"},
                                    {"eject_after", "none"},
                                    {"eject_for", "none"},
                                    {"eject_for_at_most", "none"}};
-constexpr std::string_view kProbeKinds[] = {"tcp", "http", "expect", "exec", "none"};
+constexpr std::string_view kProbeKinds[] = {"tcp",   "http", "expect", "postgres", "mysql",
+                                            "redis", "smtp", "tls",    "exec",     "none"};
 
 }  // namespace
 
@@ -84,6 +101,9 @@ const TableKeys& health_keys() {
 const TableKeys& backend_keys() {
   return kTables[6];
 }
+const TableKeys& step_keys() {
+  return kTables[7];
+}
 std::span<const TableKeys> all_tables() {
   return kTables;
 }
@@ -104,10 +124,11 @@ std::string unknown_key_message(const TableKeys& table, std::string_view key) {
                      fmt::join(table.keys, ", "));
 }
 
-std::string_view probe_kind_of(std::string_view key) {
+std::vector<std::string_view> probe_kinds_of(std::string_view key) {
+  std::vector<std::string_view> kinds;
   for (const ProbeKey& known : kProbeKeys)
-    if (known.key == key) return known.kind;
-  return "";
+    if (known.key == key) kinds.push_back(known.kind);
+  return kinds;
 }
 
 bool knows_probe_kind(std::string_view kind) {

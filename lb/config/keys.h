@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace weir {
 
@@ -20,15 +21,16 @@ const TableKeys& listener_keys();
 const TableKeys& pool_keys();
 const TableKeys& health_keys();
 const TableKeys& backend_keys();
+const TableKeys& step_keys();  ///< of one step of an expect probe
 std::span<const TableKeys> all_tables();
 
 /// `unknown key "pool.conect_timeout": did you mean "connect_timeout"?`, or where a key of another table
 /// belongs.
 std::string unknown_key_message(const TableKeys& table, std::string_view key);
 
-/// The probe kinds that a key of [pool.health] belongs to, as "http" or "expect"; "" for a key of every
+/// The probe kinds that a key of [pool.health] belongs to, as "http" or "expect"; none for a key of every
 /// probe.
-std::string_view probe_kind_of(std::string_view key);
+std::vector<std::string_view> probe_kinds_of(std::string_view key);
 
 /// Whether [pool.health] has keys of its own for this kind, or is known to have none.
 bool knows_probe_kind(std::string_view kind);
