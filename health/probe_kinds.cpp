@@ -1,12 +1,11 @@
 #include <algorithm>
 
-#include "health/probe.h"
+#include "health/talk.h"
 
 namespace weir {
 
 std::unique_ptr<ProbeFactory> make_tcp_probes(ProbeLoop& loop);
 std::unique_ptr<ProbeFactory> make_http_probes(ProbeLoop& loop);
-std::unique_ptr<ProbeFactory> make_expect_probes(ProbeLoop& loop);
 std::unique_ptr<ProbeFactory> make_exec_probes(ProbeLoop& loop);
 
 namespace {
@@ -14,7 +13,7 @@ namespace {
 constexpr ProbeKind kKinds[] = {
     {"tcp", make_tcp_probes},
     {"http", make_http_probes},
-    {"expect", make_expect_probes},
+    {"expect", make_talk_probes<make_expect_talk>},
     {"exec", make_exec_probes, true, true},
     {"none", nullptr},
 };
