@@ -54,5 +54,6 @@ std::unique_ptr<ProbeFactory> make_talk_probes(ProbeLoop& loop) {
 
 // One for each protocol. `config` outlives the talk.
 std::unique_ptr<Talk> make_expect_talk(const ProbeConfig& config);
+std::unique_ptr<Talk> make_redis_talk(const ProbeConfig& config);
 
 }  // namespace weir
