@@ -15,6 +15,7 @@ constexpr ProbeKind kKinds[] = {
     {"http", make_http_probes},
     {"expect", make_talk_probes<make_expect_talk>},
     {"postgres", make_talk_probes<make_postgres_talk>},
+    {"mysql", make_talk_probes<make_mysql_talk>},
     {"redis", make_talk_probes<make_redis_talk>},
     {"exec", make_exec_probes, true, true},
     {"none", nullptr},

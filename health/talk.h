@@ -55,6 +55,7 @@ std::unique_ptr<ProbeFactory> make_talk_probes(ProbeLoop& loop) {
 // One for each protocol. `config` outlives the talk.
 std::unique_ptr<Talk> make_expect_talk(const ProbeConfig& config);
 std::unique_ptr<Talk> make_postgres_talk(const ProbeConfig& config);
+std::unique_ptr<Talk> make_mysql_talk(const ProbeConfig& config);
 std::unique_ptr<Talk> make_redis_talk(const ProbeConfig& config);
 
 }  // namespace weir
