@@ -17,6 +17,7 @@ constexpr ProbeKind kKinds[] = {
     {"postgres", make_talk_probes<make_postgres_talk>},
     {"mysql", make_talk_probes<make_mysql_talk>},
     {"redis", make_talk_probes<make_redis_talk>},
+    {"smtp", make_talk_probes<make_smtp_talk>},
     {"exec", make_exec_probes, true, true},
     {"none", nullptr},
 };

@@ -57,5 +57,6 @@ std::unique_ptr<Talk> make_expect_talk(const ProbeConfig& config);
 std::unique_ptr<Talk> make_postgres_talk(const ProbeConfig& config);
 std::unique_ptr<Talk> make_mysql_talk(const ProbeConfig& config);
 std::unique_ptr<Talk> make_redis_talk(const ProbeConfig& config);
+std::unique_ptr<Talk> make_smtp_talk(const ProbeConfig& config);
 
 }  // namespace weir
