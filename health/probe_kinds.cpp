@@ -6,6 +6,7 @@ namespace weir {
 
 std::unique_ptr<ProbeFactory> make_tcp_probes(ProbeLoop& loop);
 std::unique_ptr<ProbeFactory> make_http_probes(ProbeLoop& loop);
+std::unique_ptr<ProbeFactory> make_tls_probes(ProbeLoop& loop);
 std::unique_ptr<ProbeFactory> make_exec_probes(ProbeLoop& loop);
 
 namespace {
@@ -18,6 +19,7 @@ constexpr ProbeKind kKinds[] = {
     {"mysql", make_talk_probes<make_mysql_talk>},
     {"redis", make_talk_probes<make_redis_talk>},
     {"smtp", make_talk_probes<make_smtp_talk>},
+    {"tls", make_tls_probes},
     {"exec", make_exec_probes, true, true},
     {"none", nullptr},
 };
