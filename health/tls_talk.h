@@ -23,7 +23,7 @@ tl::expected<TlsContext, std::string> make_tls_context(const std::string& ca_fil
 
 /// A handshake as a client, which gives in to any certificate and judges it afterwards: a server has an alert
 /// in its log for each handshake that ends in the middle. `now`: what the certificate's days are counted
-/// from. `config` and `context` outlive it.
+/// from. `config` outlives it.
 std::unique_ptr<Talk> make_tls_talk(const ProbeConfig& config, SSL_CTX& context, std::time_t now);
 
 }  // namespace weir

@@ -1,4 +1,3 @@
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -22,12 +21,13 @@ std::span<const std::string_view> roles_of(std::string_view kind) {
 }
 
 /// A name that goes out within a message: a NUL would end it.
-void read_account(const TableReader& reader, std::string_view key, std::string& target) {
+void read_account(const TableReader& reader, std::string_view key, std::size_t least, std::string& target) {
   if (!reader.string(key, target)) return;
   const bool printable =
       std::ranges::none_of(target, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-  if (target.empty() || target.size() > kMaxName || !printable)
-    reader.wrong(key, target, fmt::format("must be 1 to {} bytes without a control character", kMaxName));
+  if (target.size() < least || target.size() > kMaxName || !printable)
+    reader.wrong(key, target,
+                 fmt::format("must be {} to {} bytes without a control character", least, kMaxName));
 }
 
 void read_tls(const TableReader& reader, ProbeConfig& probe) {
@@ -51,8 +51,8 @@ void read_tls(const TableReader& reader, ProbeConfig& probe) {
 }  // namespace
 
 void read_protocols(const TableReader& reader, ProbeConfig& probe) {
-  read_account(reader, "user", probe.user);
-  read_account(reader, "database", probe.database);
+  read_account(reader, "user", 1, probe.user);
+  read_account(reader, "database", 0, probe.database);
   const auto roles = roles_of(probe.kind);
   if (std::size_t role = 0; !roles.empty() && reader.choice("role", "role", roles, role))
     probe.role = roles[role];

@@ -119,6 +119,7 @@ TEST_CASE("a probe that speaks a protocol takes its own keys") {
   CHECK(postgres.user == "u");
   CHECK(postgres.database == "d");
   CHECK(postgres.role == "standby");
+  CHECK(probe("probe = \"postgres\"\ndatabase = \"\"").database.empty());
   CHECK(probe("probe = \"mysql\"\nuser = \"u\"").user == "u");
   CHECK(probe("probe = \"redis\"\nrole = \"master\"").role == "master");
   CHECK(probe("probe = \"smtp\"\nhost = \"lb.example.org\"").host == "lb.example.org");
@@ -134,7 +135,8 @@ TEST_CASE("a wrong value of such a key is a fault at its place") {
   const auto [text, fault] = GENERATE(table<std::string, std::string>({
       {"probe = \"postgres\"\nuser = \"\"", "f:9:8: pool.health.user = \"\": must be 1 to 128 bytes"},
       {"probe = \"mysql\"\nuser = \"a\\u0000b\"", "f:9:8: pool.health.user = \"a\\x00b\": must be 1 to 128"},
-      {"probe = \"postgres\"\ndatabase = \"\"", "f:9:12: pool.health.database = \"\": must be 1 to 128"},
+      {"probe = \"postgres\"\ndatabase = \"a\\nb\"",
+       "f:9:12: pool.health.database = \"a\\nb\": must be 0 to 128"},
       {"probe = \"postgres\"\nrole = \"master\"",
        "f:9:8: pool.health.role = \"master\": unknown role (known: primary, standby)"},
       {"probe = \"redis\"\nrole = \"mastre\"",
