@@ -116,6 +116,13 @@ TEST_CASE("postgres probes leave a server's log clean, whether they may come in 
     weir.says("locked", "down", "(postgres): its role is not known: it asks locked for a password");
     check_clean(cluster.log());
   }
+  // Who only connects is in it.
+  const Probed weir({{"tcp", address, "probe = \"tcp\""}});
+  CHECK(eventually([&] {
+    const std::string log = cluster.log();
+    return log.find("incomplete startup packet") != std::string::npos ||
+           log.find("reset by peer") != std::string::npos;
+  }));
 }
 
 TEST_CASE("a postgres that takes nobody in is down for the server's own reason, a standby is told as one") {

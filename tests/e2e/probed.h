@@ -4,12 +4,13 @@
 
 #include <catch2/catch.hpp>
 #include <memory>
-#include <sstream>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "tests/support/port.h"
 #include "tests/support/stream.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/weir_daemon.h"
 
 namespace weir::test {
@@ -43,6 +44,7 @@ class Probed {
     SimpleConfig config;
     config.bind = front_.v4();
     config.backends = {{"unused", "127.0.0.1:1"}};
+    config.admin = "socket = \"" + socket() + "\"";
     config.log = "access = \"off\"\nlevel = \"debug\"";
     std::string text = config.toml();
     for (const ProbedPool& pool : pools)
@@ -53,22 +55,25 @@ class Probed {
     weir_ = std::make_unique<WeirDaemon>(text);
   }
 
-  /// Waits until the backend of the pool `name` has become up or down for a reason that contains `why`.
-  void says(const std::string& name, const std::string& health, const std::string& why = "") const {
-    const std::string begin = name + "/one ";
+  /// Waits until the backend of the pool `name` is up or down for a reason that contains `why`.
+  void says(const std::string& name, const std::string& health, const std::string& why) const {
+    std::string last;
     const bool said = eventually([&] {
-      std::istringstream log(weir_->process().err());
-      for (std::string line; std::getline(log, line);)
-        if (line.find(begin) != std::string::npos && line.find(" → " + health + ": ") != std::string::npos &&
-            line.find(why) != std::string::npos)
-          return true;
-      return false;
+      const Finished status =
+          run_program({weir_binary(), "status", name + "/one", "-o", "json", "--socket", socket()});
+      if (status.status != 0) return false;
+      const auto backend = nlohmann::json::parse(status.out).at("pools").at(0).at("backends").at(0);
+      last = backend.at("reason");
+      return backend.at("health") == health && last.find(why) != std::string::npos;
     });
-    INFO(name << " → " << health << ": " << why << "; it said: " << weir_->process().err());
+    INFO(name << " → " << health << ": " << why << "; it says: " << last);
     CHECK(said);
   }
 
  private:
+  std::string socket() const { return dir_.file("weir.sock"); }
+
+  TempDir dir_;
   FreePort front_;
   std::unique_ptr<WeirDaemon> weir_;
 };

@@ -55,14 +55,17 @@ TEST_CASE(
   CHECK(seen.first().ending == Ending::Eof);
 }
 
-TEST_CASE("a probe that has nothing more to say ends, and does not reset") {
+TEST_CASE("a probe that has nothing more to say ends at once, and does not reset") {
   Seen seen;
   const std::string asks_for_password("R\0\0\0\x08\0\0\0\5", 9);
   FakeBackend backend(seen.backend(asks_for_password));
   HealthBench bench;
-  bench.checker().set_targets({HealthBench::target(1, backend.address(), HealthBench::probe("postgres"))});
+  const auto target = HealthBench::target(1, backend.address(), HealthBench::probe("postgres"));
+  bench.checker().set_targets({target});
   CHECK(bench.wait_for(1, Health::Up));
   CHECK(seen.first().ending == Ending::Eof);
+  // A backend that is not told has 100 ms to close by itself.
+  CHECK(eventually([&] { return target.load->last_probe.load() < Millis(90); }));
 }
 
 TEST_CASE("an expect probe that has found its text resets, which leaves no TIME_WAIT") {
