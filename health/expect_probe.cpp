@@ -1,112 +1,111 @@
 #include <fmt/format.h>
-#include <sys/socket.h>
 
-#include <cerrno>
+#include <algorithm>
+#include <vector>
 
-#include "health/probe.h"
-#include "health/probe_socket.h"
+#include "health/talk.h"
 #include "lb/base/log.h"
 
 namespace weir {
 namespace {
 
-constexpr std::size_t kMaxAnswer = 64 * 1024;
-constexpr std::size_t kShown = 40;  ///< of a wrong answer, in the reason
+constexpr std::size_t kMaxAnswer = 64 * 1024;  ///< to one step
+constexpr std::size_t kShown = 40;             ///< of a wrong answer, in the reason
 
-/// Sends `send`, then reads until `expect` has come, however it is cut into segments.
-class ExpectProbe final : public Probe {
+/// Looks for one text in an answer that grows, and at each byte of it once.
+class Search {
  public:
-  ExpectProbe(ProbeLoop& loop, const ProbeInput& input, Done done)
-      : config_(input.config),
-        address_(input.address),
-        done_(std::move(done)),
-        socket_(
-            loop, input.address, input.config.source, [this](int error) { on_connected(error); },
-            [this] { proceed(); }) {}
-
-  void start() override { socket_.start(); }
-  void cancel() override { socket_.close(); }
-  void look_again() override { socket_.look_again(); }
-  bool connected() const override { return socket_.connected(); }
+  /// Where the text ends for the first time; npos while it is not there.
+  std::size_t end_in(std::string_view answer, std::string_view text) {
+    if (text.empty()) return std::string_view::npos;
+    const std::size_t at = answer.find(text, looked_ < text.size() ? 0 : looked_ - text.size() + 1);
+    looked_ = answer.size();
+    return at == std::string_view::npos ? at : at + text.size();
+  }
 
  private:
-  void on_connected(int error) {
-    if (error != 0)
-      finish(connect_failed_with(error, address_));
-    else
-      proceed();
-  }
-
-  void proceed() {
-    // Reads first: a backend may refuse in words, and reset.
-    if (!read() || !write()) return;
-    socket_.wait_for(sent_ < config_.send.size() ? events::kReadable | events::kWritable : events::kReadable);
-  }
-
-  /// False when the probe is over.
-  bool write() {
-    while (sent_ < config_.send.size()) {
-      const ssize_t n =
-          ::send(socket_.fd(), config_.send.data() + sent_, config_.send.size() - sent_, MSG_NOSIGNAL);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0 && errno == EAGAIN) return true;
-      if (n < 0) return finish(failed_with(errno));
-      sent_ += static_cast<std::size_t>(n);
-    }
-    return true;
-  }
-
-  bool read() {
-    char buffer[4096];
-    while (true) {
-      const ssize_t n = ::recv(socket_.fd(), buffer, sizeof buffer, 0);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0 && errno == EAGAIN) return true;
-      if (n < 0) return finish(failed_with(errno));
-      if (n == 0) return finish(wrong("closed by the backend"));
-      answer_.append(buffer, static_cast<std::size_t>(n));
-      if (answer_.find(config_.expect) != std::string::npos) return finish({Outcome::Passed, "", true});
-      if (answer_.size() >= kMaxAnswer) return finish(wrong("64 KiB read"));
-    }
-  }
-
-  ProbeResult wrong(std::string_view end) const {
-    const std::string_view start = std::string_view(answer_).substr(0, kShown);
-    return {Outcome::Failed,
-            fmt::format("{} without {}, got {}", end, quoted(config_.expect.substr(0, kShown)),
-                        start.empty() ? "nothing" : quoted(start)),
-            true};
-  }
-
-  bool finish(ProbeResult result) {
-    socket_.close();
-    done_(std::move(result));
-    return false;
-  }
-
-  const ProbeConfig& config_;
-  const Address address_;
-  Done done_;
-  std::string answer_;
-  std::size_t sent_ = 0;
-  ProbeSocket socket_;
+  std::size_t looked_ = 0;  ///< it begins nowhere that all of it would be before here
 };
 
-class ExpectProbes final : public ProbeFactory {
+/// Says and expects what the configuration has, step by step. Each step reads on where the one before has
+/// found its text.
+class ExpectTalk final : public Talk {
  public:
-  explicit ExpectProbes(ProbeLoop& loop) : loop_(loop) {}
-  std::unique_ptr<Probe> create(const ProbeInput& input, Probe::Done done) override {
-    return std::make_unique<ExpectProbe>(loop_, input, std::move(done));
+  explicit ExpectTalk(const ProbeConfig& config) : steps_(config.steps) {
+    if (steps_.empty()) steps_ = {{config.send, config.expect, config.reject}};
   }
 
+  Heard begin(std::string& words) override {
+    enter(words);
+    return over() ? Heard::passed() : Heard();
+  }
+
+  Heard hear(std::string_view bytes, std::string& words) override {
+    std::string left(bytes);
+    while (true) {
+      const std::size_t taken = std::min(left.size(), kMaxAnswer - answer_.size());
+      answer_.append(left, 0, taken);
+      const std::size_t rejected = reject_.end_in(answer_, step().reject);
+      const std::size_t found = expect_.end_in(answer_, step().expect);
+      if (rejected != std::string::npos && rejected <= found) return Heard::failed(unwanted(rejected));
+      if (found == std::string::npos)
+        return answer_.size() < kMaxAnswer ? Heard() : Heard::failed(wrong("64 KiB read"));
+      left = answer_.substr(found) + left.substr(taken);
+      ++index_;
+      enter(words);
+      if (over()) return Heard::passed();
+    }
+  }
+
+  Heard hear_end() override { return Heard::failed(wrong("closed by the backend")); }
+
+  /// A reset could overtake what is sent last.
+  bool minds_reset() const override { return steps_.back().expect.empty(); }
+
  private:
-  ProbeLoop& loop_;
+  const ExpectStep& step() const { return steps_[index_]; }
+  bool over() const { return index_ == steps_.size(); }
+
+  /// Says what the steps from here on have to say before one waits for an answer.
+  void enter(std::string& words) {
+    answer_.clear();
+    reject_ = expect_ = Search();
+    for (; !over(); ++index_) {
+      words += step().send;
+      if (!step().expect.empty()) return;
+    }
+  }
+
+  std::string where() const { return steps_.size() == 1 ? "" : fmt::format("step {}: ", index_ + 1); }
+
+  std::string wrong(std::string_view end) const {
+    const std::string_view start = std::string_view(answer_).substr(0, kShown);
+    return fmt::format("{}{} without {}, got {}", where(), end, quoted(step().expect.substr(0, kShown)),
+                       start.empty() ? "nothing" : quoted(start));
+  }
+
+  /// With what stands before it on its line.
+  std::string unwanted(std::size_t end) const {
+    const std::string& text = step().reject;
+    const std::size_t at = end - text.size();
+    const std::size_t newline = at == 0 ? std::string::npos : answer_.rfind('\n', at - 1);
+    const std::size_t line = newline == std::string::npos ? 0 : newline + 1;
+    const std::size_t from = std::max(line, end - std::min(end, std::max(2 * kShown, text.size())));
+    return fmt::format("{}got {}, which must not be there", where(),
+                       quoted(std::string_view(answer_).substr(from, end - from).substr(0, 4 * kShown)));
+  }
+
+  std::vector<ExpectStep> steps_;
+  std::size_t index_ = 0;
+  std::string answer_;  ///< to this step, so far
+  Search reject_;
+  Search expect_;
 };
 
 }  // namespace
 
-std::unique_ptr<ProbeFactory> make_expect_probes(ProbeLoop& loop) {
-  return std::make_unique<ExpectProbes>(loop);
+std::unique_ptr<Talk> make_expect_talk(const ProbeConfig& config) {
+  return std::make_unique<ExpectTalk>(config);
 }
 
 }  // namespace weir

@@ -1,6 +1,7 @@
 #include "health/probe_socket.h"
 
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <cctype>
 #include <cerrno>
@@ -117,6 +118,11 @@ void ProbeSocket::on_events(std::uint32_t) {
     settle(take_socket_error(fd_.get()));
   else if (state_ == State::Connected)
     on_ready_();
+}
+
+void ProbeSocket::end_without_reset() {
+  const linger in_order{0, 0};
+  setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &in_order, sizeof in_order);
 }
 
 void ProbeSocket::close() {

@@ -17,8 +17,8 @@ ProbeResult connect_failed_with(int code, const Address& address);
 /// The result for a system call that failed on the connection.
 ProbeResult failed_with(int code);
 
-/// The connection of a probe. Closes with a reset. Watched level-triggered. One that has met itself is
-/// refused.
+/// The connection of a probe. Closes with a reset, unless that has been given up. Watched level-triggered.
+/// One that has met itself is refused.
 class ProbeSocket final : public Watcher {
  public:
   /// `sources`: as start_connect() takes them; outlive it. `on_connected`: 0, or the errno with which it
@@ -33,6 +33,8 @@ class ProbeSocket final : public Watcher {
 
   /// After the connection: which of events::kReadable and kWritable to wait for.
   void wait_for(std::uint32_t interest);
+  /// From now on it closes like any other connection, for servers that log a reset.
+  void end_without_reset();
   /// No further callback; the descriptor is closed at once.
   void close();
 

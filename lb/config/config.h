@@ -20,6 +20,16 @@ inline constexpr std::uint32_t kMaxWorkers = 1024;
 /// are filled in, `${NAME}` is replaced. Never changed after loading; shared between threads as
 /// `shared_ptr<const Config>`.
 
+/// One step of an expect probe: says `send`, then reads until `expect` has come, and `reject` must not have
+/// come before. Each may be empty, not all of them; `reject` needs an `expect`.
+struct ExpectStep {
+  std::string send = {};
+  std::string expect = {};
+  std::string reject = {};
+
+  friend bool operator==(const ExpectStep&, const ExpectStep&) = default;
+};
+
 struct ProbeConfig {
   std::string kind = "tcp";  ///< one of the probe kinds the loader was given
   Millis interval{2000};
@@ -33,12 +43,22 @@ struct ProbeConfig {
   std::uint16_t port = 0;            ///< probes this port instead of the backend's; 0 = the backend's own
   std::string send;                  ///< expect: what is sent first; may be empty
   std::string expect;                ///< expect: what the answer must contain
+  std::string reject;                ///< expect: what it must not contain before; "" = anything may
+  std::vector<ExpectStep> steps;     ///< expect: instead of these three; may be empty
   bool https = false;                ///< http
   std::string path = "/";            ///< http
-  std::string host;                  ///< http: the Host header; "" = the backend's address
+  /// http: the Host header; "" = the backend's address. smtp: what it calls itself; "" = this host's name.
+  /// tls: the name to ask for and to verify, or an IP; "" = none, with `verify` off only.
+  std::string host;
   std::vector<std::pair<std::uint16_t, std::uint16_t>> status = {{200, 399}};  ///< http: inclusive ranges
   std::string body;                  ///< http: what the body must contain; "" = anything
   std::vector<std::string> command;  ///< exec: absolute path, arguments
+  std::string user = "weir";         ///< postgres, mysql
+  std::string database;              ///< postgres; "" = none is named, so that it is the user's
+  std::string role;                  ///< postgres: primary, standby; redis: master, replica; "" = any
+  bool verify = true;                ///< tls
+  std::string ca_file;               ///< tls: whom to trust; "" = whom this host trusts
+  std::uint32_t min_days_left = 0;   ///< tls: of the certificate; 0 = not looked at
   std::vector<Address> source;       ///< the pool's; its probes use the first of the address's family
 
   friend bool operator==(const ProbeConfig&, const ProbeConfig&) = default;

@@ -55,6 +55,10 @@ std::string_view name_problem(std::string_view name);
 void read_listener(Findings& findings, const toml::table& table, Draft& draft);
 void read_pool(Findings& findings, const toml::table& table, Draft& draft);
 void read_health(Findings& findings, const toml::table& table, ProbeConfig& probe);
+/// The keys of an expect probe, out of [pool.health].
+void read_expect(const TableReader& reader, ProbeConfig& probe);
+/// Those of the probes that speak a protocol: postgres, mysql, redis, smtp and tls.
+void read_protocols(const TableReader& reader, ProbeConfig& probe);
 
 /// What only shows when the whole file is known: names and addresses used twice, unknown pools, loops,
 /// limits, paths.

@@ -35,6 +35,11 @@ constexpr Key needed(Key key) {
   return key;
 }
 
+constexpr Key needed_unless(std::string_view other, Key key) {
+  key.unless = other;
+  return needed(key);
+}
+
 constexpr std::uint64_t kMostSessions = 1'000'000'000;
 constexpr std::uint64_t kMostInARow = 10'000;
 
@@ -112,8 +117,8 @@ constexpr Key kPool[] = {
 
 constexpr Key kHealth[] = {
     {"probe", of(Probe), "tcp",
-     "What a probe does: connect (tcp), ask by HTTP (http), wait for an answer (expect), run a program "
-     "(exec), or nothing (none)."},
+     "What a probe does: connect (tcp), ask by HTTP (http), wait for an answer (expect), speak a server's "
+     "protocol (postgres, mysql, redis, smtp, tls), run a program (exec), or nothing (none)."},
     {"interval", kLongerThanZero, "2s", "From one probe of a backend to the next."},
     {"fast_interval", kLongerThanZero, "500ms",
      "The same while a verdict is being confirmed; cut to the interval when longer."},
@@ -121,17 +126,32 @@ constexpr Key kHealth[] = {
     {"rise", integer(1, kMostInARow), "2", "Consecutive passes to go up."},
     {"fall", integer(1, kMostInARow), "3", "Consecutive failures to go down."},
     {"port", integer(1, 65'535), kNone, "The port to probe; left out, the backend's own."},
-    {"send", kText, "", "What is sent first; \"\" is nothing.", "expect"},
-    needed({"expect", of(Filled), kNone, "What the answer must contain.", "expect"}),
+    {"send", kText, "", "What is sent first; \"\" is nothing. A byte is \\xHH, in single quotes.", "expect"},
+    needed_unless("steps", {"expect", of(Filled), kNone, "What the answer must contain.", "expect"}),
+    {"reject", of(Filled), kNone, "What the answer must not contain before that.", "expect"},
+    {"steps", kListOfTables, kNone, "Several of these in turn.", "expect"},
     {"https", kBoolean, "false", "Ask by HTTPS; the certificate is not judged.", "http"},
     {"path", of(HttpPath), "/", "What is asked for.", "http"},
-    {"host", of(HttpHost), "", "The Host header; \"\" is the backend's address.", "http"},
+    {"host", of(HttpHost), "",
+     "For http the Host header (\"\" is the backend's address); for smtp what the probe calls itself; for "
+     "tls the "
+     "name to ask for and to verify.",
+     Probes("http", "smtp", "tls")},
     {"status", of(Statuses), "200-399", "The status of an answer that passes.", "http"},
     {"body", kText, "", "What the answer's body must contain; \"\" is anything.", "http"},
     needed({"command", of(Program, Shape::List), kNone,
             "The program and its arguments; exit status 0 passes. WEIR_POOL, WEIR_BACKEND, WEIR_ADDRESS, "
             "WEIR_HOST and WEIR_PORT are in its environment.",
             "exec"}),
+    {"user", of(Login), "weir", "Who the probe says it is.", Probes("postgres", "mysql")},
+    {"database", of(Database), "", "The database to ask for; \"\" is the user's.", "postgres"},
+    {"role", word("primary", "standby", "master", "replica"), kNone,
+     "What the server must be: primary or standby for postgres, master or replica for redis.",
+     Probes("postgres", "redis")},
+    {"verify", kBoolean, "true", "Whether the certificate must be trusted and of that host.", "tls"},
+    {"ca_file", of(File), kNone, "Whom to trust; left out, whom this host trusts.", "tls"},
+    {"min_days_left", integer(0, 3650), "0",
+     "How long the certificate must be valid yet; 0 is not looked at.", "tls"},
     {"eject_after", integer(0, kMostInARow), "3",
      "Failed connects in a row that take a backend out of rotation, unless nobody else is in it; 0 is never.",
      "none"},
@@ -139,6 +159,13 @@ constexpr Key kHealth[] = {
      "For how long; twice as long each time, and a minute without a failure sets it back.", "none"},
     {"eject_for_at_most", kLongerThanZero, "30s",
      "The longest that it becomes; raised to eject_for when shorter.", "none"},
+};
+
+constexpr Key kStep[] = {
+    {"send", kText, kNone, "What is sent."},
+    {"expect", of(Filled), kNone,
+     "What the answer must contain, before the next step; one step at least has it."},
+    {"reject", of(Filled), kNone, "What it must not contain before that."},
 };
 
 constexpr Key kBackend[] = {
@@ -165,6 +192,7 @@ constexpr auto kListenerNames = names_of(kListener);
 constexpr auto kPoolNames = names_of(kPool);
 constexpr auto kHealthNames = names_of(kHealth);
 constexpr auto kBackendNames = names_of(kBackend);
+constexpr auto kStepNames = names_of(kStep);
 
 constexpr TableKeys kTables[] = {
     {"", "the top level", "What concerns the process as a whole.", kRoot, kRootNames},
@@ -176,6 +204,8 @@ constexpr TableKeys kTables[] = {
      kHealth, kHealthNames},
     {"pool.backend", "[[pool.backend]]", "Below its [[pool]], once for each backend.", kBackend,
      kBackendNames},
+    {"pool.health.steps", "[[pool.health.steps]]", "Of an expect probe, in turn; 16 at most.", kStep,
+     kStepNames},
 };
 
 }  // namespace
@@ -200,6 +230,9 @@ const TableKeys& health_keys() {
 }
 const TableKeys& backend_keys() {
   return kTables[6];
+}
+const TableKeys& step_keys() {
+  return kTables[7];
 }
 std::span<const TableKeys> all_tables() {
   return kTables;

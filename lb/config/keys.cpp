@@ -11,7 +11,8 @@
 namespace weir {
 namespace {
 
-constexpr std::string_view kProbeKinds[] = {"tcp", "http", "expect", "exec", "none"};
+constexpr std::string_view kProbeKinds[] = {"tcp",   "http", "expect", "postgres", "mysql",
+                                            "redis", "smtp", "tls",    "exec",     "none"};
 
 }  // namespace
 
@@ -38,10 +39,10 @@ std::string unknown_key_message(const TableKeys& table, std::string_view key) {
                      fmt::join(table.keys, ", "));
 }
 
-std::string_view probe_kind_of(std::string_view key) {
+std::span<const std::string_view> probe_kinds_of(std::string_view key) {
   for (const Key& known : health_keys().rows)
-    if (known.name == key) return known.probe;
-  return "";
+    if (known.name == key) return known.probes.kinds();
+  return {};
 }
 
 bool knows_probe_kind(std::string_view kind) {

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace weir {
 
@@ -30,6 +31,9 @@ enum class ValueType : std::uint8_t {
   HttpHost,
   Statuses,
   Program,  ///< an absolute path, then its arguments
+  Login,    ///< a name that a server is told
+  Database,
+  File,     ///< an absolute path
   Account,  ///< a user or a group of this host, by name or number
   Table,    ///< of keys of its own: the TableKeys of that path
   Tables,   ///< a list of those
@@ -45,6 +49,19 @@ struct Value {
   std::string_view words[8] = {};  ///< of a Word
 };
 
+/// The kinds of probe that a key is of.
+class Probes {
+ public:
+  template <class... Kinds>
+  constexpr Probes(Kinds... kinds) : kinds_{kinds...}, count_(sizeof...(kinds)) {}
+  constexpr std::span<const std::string_view> kinds() const { return {kinds_, count_}; }
+  constexpr bool all() const { return count_ == 0; }
+
+ private:
+  std::string_view kinds_[3] = {};
+  std::size_t count_;
+};
+
 /// The default of a key that has none which could be written.
 inline constexpr std::string_view kNone = "(none)";
 
@@ -53,10 +70,11 @@ inline constexpr std::string_view kNone = "(none)";
 struct Key {
   std::string_view name;
   Value value;
-  std::string_view standard;    ///< the default as the file would have it, without quotes; or kNone
-  std::string_view about;       ///< a sentence for whoever writes the file
-  std::string_view probe = "";  ///< the only probe kind that has it; "" = all
-  bool required = false;        ///< in its table; of a probe's own key: with that probe
+  std::string_view standard;     ///< the default as the file would have it, without quotes; or kNone
+  std::string_view about;        ///< a sentence for whoever writes the file
+  Probes probes = {};            ///< that alone have it; none = every kind, and keys of other tables
+  bool required = false;         ///< in its table; of a probe's own key: with that probe
+  std::string_view unless = "";  ///< another key that stands in for it
 };
 
 /// Every key that one table of the file may have, in the order of the documentation.
@@ -75,6 +93,7 @@ const TableKeys& listener_keys();
 const TableKeys& pool_keys();
 const TableKeys& health_keys();
 const TableKeys& backend_keys();
+const TableKeys& step_keys();  ///< of one step of an expect probe
 std::span<const TableKeys> all_tables();
 
 /// The table that `key` of `table` opens: "pool" of the top level, "health" of "pool".
@@ -84,9 +103,9 @@ const TableKeys* table_below(const TableKeys& table, std::string_view key);
 /// belongs.
 std::string unknown_key_message(const TableKeys& table, std::string_view key);
 
-/// The probe kinds that a key of [pool.health] belongs to, as "http" or "expect"; "" for a key of every
+/// The probe kinds that a key of [pool.health] belongs to, as "http" or "expect"; none for a key of every
 /// probe.
-std::string_view probe_kind_of(std::string_view key);
+std::span<const std::string_view> probe_kinds_of(std::string_view key);
 
 /// Whether [pool.health] has keys of its own for this kind, or is known to have none.
 bool knows_probe_kind(std::string_view kind);

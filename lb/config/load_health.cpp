@@ -85,14 +85,6 @@ void read_http(const TableReader& reader, ProbeConfig& probe) {
   reader.string("body", probe.body);
 }
 
-void read_expect(const TableReader& reader, ProbeConfig& probe) {
-  reader.string("send", probe.send);
-  if (reader.string("expect", probe.expect) && probe.expect.empty())
-    reader.wrong("expect", probe.expect, "must be what the answer contains, at least one character");
-  if (probe.kind == "expect" && !reader.has("expect"))
-    reader.missing("expect", "an expect probe needs to know what the answer contains");
-}
-
 void read_exec(const TableReader& reader, ProbeConfig& probe) {
   std::vector<Place> places;
   if (probe.kind == "exec" && !reader.has("command"))
@@ -113,25 +105,34 @@ void read_exec(const TableReader& reader, ProbeConfig& probe) {
         places.front(), value_fault("pool.health.command[0]", program, "is no program that can be run here"));
 }
 
+/// `probe = "http", "smtp" or "tls"`
+std::string of_kinds(std::span<const std::string_view> kinds) {
+  std::string text = "probe = ";
+  for (std::size_t i = 0; i < kinds.size(); ++i)
+    text += fmt::format("{}\"{}\"", i == 0 ? "" : i + 1 == kinds.size() ? " or " : ", ", kinds[i]);
+  return text;
+}
+
 /// Keys of one kind of probe in the table of another; keys without effect.
 void check_keys_of_kind(const TableReader& reader, const std::string& kind) {
   if (!knows_probe_kind(kind)) return;
   for (const std::string_view key : health_keys().keys) {
     if (!reader.has(key) || key == "probe") continue;
-    const std::string_view owner = probe_kind_of(key);
-    if (owner.empty() && kind == "none")
+    const auto owners = probe_kinds_of(key);
+    const bool fits = owners.empty() || std::ranges::find(owners, kind) != owners.end();
+    if (owners.empty() && kind == "none")
       reader.findings().warn(reader.place(key),
                              fmt::format("{} has no effect: probe = \"none\"", reader.path(key)));
-    if (owner == "none" && kind != "none")
+    else if (!fits && owners.front() == "none")
       reader.findings().warn(
           reader.place(key),
           fmt::format("{} has no effect: it belongs to probe = \"none\", and this pool has "
                       "probe = \"{}\"",
                       reader.path(key), kind));
-    else if (!owner.empty() && owner != kind)
+    else if (!fits)
       reader.findings().fault(reader.place(key),
-                              fmt::format("{} belongs to probe = \"{}\", and this pool has probe = \"{}\"",
-                                          reader.path(key), owner, kind));
+                              fmt::format("{} belongs to {}, and this pool has probe = \"{}\"",
+                                          reader.path(key), of_kinds(owners), kind));
   }
 }
 
@@ -179,6 +180,7 @@ void read_health(Findings& findings, const toml::table& table, ProbeConfig& prob
   read_ejection(reader, probe);
   read_http(reader, probe);
   read_expect(reader, probe);
+  read_protocols(reader, probe);
   read_exec(reader, probe);
   if (kind_known) check_keys_of_kind(reader, probe.kind);
 }

@@ -69,7 +69,7 @@ std::string item(std::string_view tag, std::string_view prose) {
 }
 
 std::string default_of(const Key& key) {
-  if (key.required) return key.probe.empty() ? " It must be there." : "";
+  if (key.required) return key.probes.all() ? " It must be there." : "";
   if (key.standard == kNone) return "";
   const bool quoted = is_string(key.value.type);
   return quoted ? fmt::format(" Default: \"{}\".", key.standard) : fmt::format(" Default: {}.", key.standard);
@@ -79,10 +79,12 @@ std::string key_item(const Key& key, const KnownKinds& kinds) {
   std::string prose(key.about);
   if (key.value.type == ValueType::Duration && key.value.least > 0) prose += " Longer than zero.";
   prose += default_of(key);
-  if (!key.probe.empty() && key.required)
-    prose += fmt::format(" It must be there with probe = \"{}\", and only then.", key.probe);
-  else if (!key.probe.empty())
-    prose += fmt::format(" Only with probe = \"{}\".", key.probe);
+  const auto kinds_of_probe = fmt::format("\"{}\"", fmt::join(key.probes.kinds(), "\" or \""));
+  const auto unless = key.unless.empty() ? "" : fmt::format(" unless {} is there", key.unless);
+  if (!key.probes.all() && key.required)
+    prose += fmt::format(" It must be there with probe = {}{}, and only then.", kinds_of_probe, unless);
+  else if (!key.probes.all())
+    prose += fmt::format(" Only with probe = {}.", kinds_of_probe);
   return fmt::format(".TP\n\\fB{}\\fR = {}\n{}", roff_word(key.name),
                      roff_word(placeholder_of(key.value, words_of(key.value, kinds))), roff_prose(prose));
 }

@@ -13,6 +13,10 @@ class TomlCheckFailed final : public std::exception {};
 /// toml++ bounds the depth of values but not that of dotted keys, whose tables it frees by recursion.
 constexpr int kMaxKeyParts = 64;
 
+/// What whoever writes "\\x01" is to write.
+constexpr std::string_view kByteEscape =
+    " (a probe's bytes are written in single quotes, like send = '\\x01')";
+
 /// The place of the last character of `text`, in characters, not bytes.
 TomlError at_end_of(std::string_view text, std::string message) {
   TomlError error{.line = 1, .column = 0, .message = std::move(message)};
@@ -81,9 +85,11 @@ tl::expected<toml::table, TomlError> parse_toml(std::string_view text, std::stri
     return toml::table(toml::parse(text, path));
   } catch (const toml::parse_error& error) {
     const auto& begin = error.source().begin;
-    return tl::unexpected(TomlError{.line = begin.line,
-                                    .column = begin.column,
-                                    .message = fmt::format("not valid TOML: {}", error.description())});
+    const bool byte_escape = error.description().find("'\\x'") != std::string_view::npos;
+    return tl::unexpected(TomlError{
+        .line = begin.line,
+        .column = begin.column,
+        .message = fmt::format("not valid TOML: {}{}", error.description(), byte_escape ? kByteEscape : "")});
   } catch (const TomlCheckFailed&) {
     return tl::unexpected(
         at_end_of(up_to_failed_check(text), "not valid TOML: this character cannot stand here"));

@@ -81,14 +81,16 @@ Json key_schema(const Key& key, const TableKeys& table, const KnownKinds& kinds)
 void add_probe_rules(const TableKeys& table, Json& schema) {
   for (const Key& key : table.rows) {
     // Of "none" they are without effect elsewhere, which is no fault.
-    if (key.probe.empty() || key.probe == "none") continue;
-    const std::string_view only[] = {key.probe};
+    const auto only = key.probes.kinds();
+    if (only.empty() || only.front() == "none") continue;
     schema["dependencies"][std::string(key.name)] = {{"required", {"probe"}},
                                                      {"properties", {{"probe", one_of_words(only)}}}};
+    Json then{{"required", {key.name}}};
+    if (!key.unless.empty()) then = {{"anyOf", {then, {{"required", {key.unless}}}}}};
     if (key.required)
       schema["allOf"].push_back(
-          {{"if", {{"required", {"probe"}}, {"properties", {{"probe", {{"const", key.probe}}}}}}},
-           {"then", {{"required", {key.name}}}}});
+          {{"if", {{"required", {"probe"}}, {"properties", {{"probe", {{"const", only.front()}}}}}}},
+           {"then", then}});
   }
 }
 
@@ -97,7 +99,7 @@ Json table_schema(const TableKeys& table, const KnownKinds& kinds) {
   Json required = Json::array();
   for (const Key& key : table.rows) {
     schema["properties"][std::string(key.name)] = key_schema(key, table, kinds);
-    if (key.required && key.probe.empty()) required.push_back(key.name);
+    if (key.required && key.probes.all()) required.push_back(key.name);
   }
   if (!required.empty()) schema["required"] = std::move(required);
   add_probe_rules(table, schema);

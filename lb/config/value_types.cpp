@@ -103,7 +103,11 @@ std::string placeholder_of(const Value& value, std::span<const std::string_view>
       case ValueType::Program:
         return "PROGRAM";
       case ValueType::Account:
+      case ValueType::Login:
+      case ValueType::Database:
         return "NAME";
+      case ValueType::File:
+        return "PATH";
       default:
         return "TEXT";
     }
@@ -146,7 +150,12 @@ std::string pattern_of(ValueType type) {
     case ValueType::Statuses:
       return R"( *0*[1-5][0-9]{2} *(?:- *0*[1-5][0-9]{2} *)?(?:, *0*[1-5][0-9]{2} *(?:- *0*[1-5][0-9]{2} *)?)*)";
     case ValueType::Program:
+    case ValueType::File:
       return R"(/[\s\S]*)";
+    case ValueType::Login:
+      return R"([^\u0000-\u001f\u007f]{1,128})";
+    case ValueType::Database:
+      return R"([^\u0000-\u001f\u007f]{0,128})";
     default:
       return "";
   }

@@ -43,6 +43,16 @@ std::string shown(const Address& value) {
 std::string shown(const std::pair<std::uint16_t, std::uint16_t>& range) {
   return fmt::format("{}-{}", range.first, range.second);
 }
+std::string shown(const ExpectStep& step) {
+  std::string out;
+  const auto part = [&out](std::string_view name, const std::string& value) {
+    if (!value.empty()) out += fmt::format("{}{}={}", out.empty() ? "" : ",", name, quoted(value));
+  };
+  part("send", step.send);
+  part("expect", step.expect);
+  part("reject", step.reject);
+  return "{" + out + "}";
+}
 template <class T>
 std::string shown(const std::vector<T>& values) {
   std::string out;
@@ -104,12 +114,20 @@ std::string difference_of(const ProbeConfig& now, const ProbeConfig& next) {
       .key("health.port", now.port, next.port)
       .key("health.send", now.send, next.send)
       .key("health.expect", now.expect, next.expect)
+      .key("health.reject", now.reject, next.reject)
+      .key("health.steps", now.steps, next.steps)
       .key("health.https", now.https, next.https)
       .key("health.path", now.path, next.path)
       .key("health.host", now.host, next.host)
       .key("health.status", now.status, next.status)
       .key("health.body", now.body, next.body)
       .key("health.command", now.command, next.command)
+      .key("health.user", now.user, next.user)
+      .key("health.database", now.database, next.database)
+      .key("health.role", now.role, next.role)
+      .key("health.verify", now.verify, next.verify)
+      .key("health.ca_file", now.ca_file, next.ca_file)
+      .key("health.min_days_left", now.min_days_left, next.min_days_left)
       .text();
 }
 

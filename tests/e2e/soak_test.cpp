@@ -1,5 +1,5 @@
-// Everything at once for a while: operators who say and unsay, backends that die, reloads, upgrades, and clients
-// who check every byte. What a client loses must be somebody's deed.
+// Everything at once for a while: operators who say and unsay, backends that die, reloads, upgrades, and
+// clients who check every byte. What a client loses must be somebody's deed.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -73,7 +73,8 @@ class Journal {
   const Deed* cause_of(const Loss& loss) const {
     if (loss.corrupt) return nullptr;
     for (const Deed& deed : deeds_)
-      if (deed.begin <= loss.end && deed.end >= loss.begin && (loss.backend == 0 || deed.backend == loss.backend))
+      if (deed.begin <= loss.end && deed.end >= loss.begin &&
+          (loss.backend == 0 || deed.backend == loss.backend))
         return &deed;
     return nullptr;
   }
@@ -103,7 +104,8 @@ SimpleConfig soaked() {
   config.workers = 2;
   config.log = "access = \"off\"";
   config.pool = "balance = \"least_connections\"\nconnect_attempts = 6";
-  config.health = "probe = \"tcp\"\ninterval = \"100ms\"\nfast_interval = \"50ms\"\ntimeout = \"2s\"\nfall = 2";
+  config.health =
+      "probe = \"tcp\"\ninterval = \"100ms\"\nfast_interval = \"50ms\"\ntimeout = \"2s\"\nfall = 2";
   return config;
 }
 
@@ -114,7 +116,8 @@ class Soak {
   void run(milliseconds length) {
     std::vector<std::thread> threads;
     for (unsigned i = 0; i < 4; ++i) threads.emplace_back([this, i] { be_client(seed_ * 100 + i); });
-    for (unsigned i = 0; i < 3; ++i) threads.emplace_back([this, i] { operate(seed_ * 100 + 10 + i, i == 0); });
+    for (unsigned i = 0; i < 3; ++i)
+      threads.emplace_back([this, i] { operate(seed_ * 100 + 10 + i, i == 0); });
     threads.emplace_back([this] { flap(seed_ * 100 + 20); });
     std::this_thread::sleep_for(length);
     stopping_ = true;
@@ -250,7 +253,8 @@ class Soak {
   void say(const std::vector<std::string>& arguments) {
     const Finished done = weir_.cli(arguments);
     if (done.status == 0 || done.status == 1 || done.status == 3 || done.status == 4) return;
-    journal_.complain(fmt::format("weir {}: status {}: {}", fmt::join(arguments, " "), done.status, done.err));
+    journal_.complain(
+        fmt::format("weir {}: status {}: {}", fmt::join(arguments, " "), done.status, done.err));
   }
 
   void reload(Dice& dice) {

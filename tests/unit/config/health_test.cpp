@@ -46,6 +46,131 @@ TEST_CASE("an expect probe needs what it expects, an exec probe its command") {
              StartsWith("f:9:23: pool.health.command[1] = \"a\\x00b\": an argument cannot hold a NUL"));
 }
 
+TEST_CASE("an expect probe may have several steps, written either way") {
+  const std::vector<ExpectStep> steps = {{.send = "", .expect = "220 ", .reject = ""},
+                                         {.send = "EHLO x\r\n", .expect = "250 ", .reject = "500"},
+                                         {.send = "QUIT\r\n", .expect = "", .reject = ""}};
+  const std::string inline_tables = R"(steps = [{ expect = "220 " },
+    { send = "EHLO x\r\n", expect = "250 ", reject = "500" }, { send = "QUIT\r\n" }])";
+  const std::string tables = R"([[pool.health.steps]]
+expect = "220 "
+[[pool.health.steps]]
+send = "EHLO x\r\n"
+expect = "250 "
+reject = "500"
+[[pool.health.steps]]
+send = "QUIT\r\n")";
+  CHECK(good(with_health("probe = \"expect\"\n" + inline_tables)).pools[0].probe.steps == steps);
+  CHECK(good(with_health("probe = \"expect\"\n" + tables)).pools[0].probe.steps == steps);
+}
+
+TEST_CASE("steps that make no sense are faults, each at its place") {
+  const auto [keys, fault] = GENERATE(table<std::string, std::string>({
+      {"steps = []", "f:9:9: pool.health.steps: one step at least must expect something"},
+      {"steps = \"x\"", "f:9:9: pool.health.steps = \"x\" is a string, must be a list of tables"},
+      {"steps = [{ expect = \"\" }]", "f:9:21: pool.health.steps.expect = \"\": must be what"},
+      {"steps = [{ expect = \"a\", reject = \"\" }]",
+       "f:9:35: pool.health.steps.reject = \"\": must be what"},
+      {"steps = [{ expect = \"a\" }, { }]",
+       "f:9:28: pool.health.steps.expect is missing: a step sends something, or expects"},
+      {"steps = [{ expect = \"a\" }, { send = \"a\", reject = \"b\" }]",
+       "f:9:28: pool.health.steps.expect is missing: reject is looked for in what is read"},
+      {"steps = [{ send = \"a\" }]", "f:9:9: pool.health.steps: one step at least must expect something"},
+      {"steps = [{ expct = \"a\" }]",
+       "f:9:20: unknown key \"pool.health.steps.expct\": did you mean \"expect\"?"},
+      {"steps = [{ expect = \"a\" }]\nsend = \"x\"",
+       "f:10:8: pool.health.send cannot stand beside steps: make it the first of them"},
+      {"reject = \"x\"", "f:7:1: pool.health.expect is missing: "},
+      {"expect = \"x\"\nreject = \"\"", "f:10:10: pool.health.reject = \"\": must be what"},
+  }));
+  CAPTURE(keys);
+  CHECK_THAT(bad(with_health("probe = \"expect\"\n" + keys)), Contains(fault));
+  std::string many;
+  for (int i = 0; i < 17; ++i) many += "{ expect = \"a\" }, ";
+  CHECK_THAT(bad(with_health("probe = \"expect\"\nsteps = [" + many + "]")),
+             StartsWith("f:9:9: pool.health.steps has 17 steps, 16 at most are allowed"));
+  CHECK_THAT(bad(with_health("steps = [{ expect = \"a\" }]")),
+             StartsWith("f:8:9: pool.health.steps belongs to probe = \"expect\""));
+}
+
+TEST_CASE("bytes are written as \\xHH in single quotes") {
+  const auto expected = [](const std::string& text) {
+    return good(with_health("probe = \"expect\"\nexpect = " + text)).pools[0].probe.expect;
+  };
+  CHECK(expected("'\\x01a\\xfF\\x0d\\x0a\\x5c'") ==
+        "\x01"
+        "a\xff\r\n\\");
+  CHECK(expected("'\\x00'") == std::string(1, '\0'));
+  CHECK(expected("\"\\u0001\\\\x02\"") == "\x01\x02");
+  CHECK(expected("'a\\r'") == "a\\r");
+  const std::string wrong = GENERATE("'\\x'", "'\\x1'", "'\\xg0'", "'\\x-1'", "'\\x01\\r\\n'", "'\\x01\\'");
+  CAPTURE(wrong);
+  CHECK_THAT(bad(with_health("probe = \"expect\"\nexpect = " + wrong)),
+             StartsWith("f:9:10: pool.health.expect = ") && Contains("beside \\xHH"));
+  CHECK_THAT(bad(with_health("probe = \"expect\"\nexpect = \"\\x01\"")),
+             StartsWith("f:9:1") && Contains("in single quotes, like send = '\\x01'"));
+}
+
+TEST_CASE("a probe that speaks a protocol takes its own keys") {
+  const auto probe = [](const std::string& text) { return good(with_health(text)).pools[0].probe; };
+  CHECK(probe("probe = \"postgres\"").user == "weir");
+  const ProbeConfig postgres =
+      probe("probe = \"postgres\"\nuser = \"u\"\ndatabase = \"d\"\nrole = \"standby\"");
+  CHECK(postgres.user == "u");
+  CHECK(postgres.database == "d");
+  CHECK(postgres.role == "standby");
+  CHECK(probe("probe = \"postgres\"\ndatabase = \"\"").database.empty());
+  CHECK(probe("probe = \"mysql\"\nuser = \"u\"").user == "u");
+  CHECK(probe("probe = \"redis\"\nrole = \"master\"").role == "master");
+  CHECK(probe("probe = \"smtp\"\nhost = \"lb.example.org\"").host == "lb.example.org");
+  const ProbeConfig tls = probe("probe = \"tls\"\nhost = \"h\"\nca_file = \"/dev/null\"\nmin_days_left = 14");
+  CHECK(tls.verify);
+  CHECK(tls.host == "h");
+  CHECK(tls.ca_file == "/dev/null");
+  CHECK(tls.min_days_left == 14);
+  CHECK_FALSE(probe("probe = \"tls\"\nverify = false").verify);
+}
+
+TEST_CASE("a wrong value of such a key is a fault at its place") {
+  const auto [text, fault] = GENERATE(table<std::string, std::string>({
+      {"probe = \"postgres\"\nuser = \"\"", "f:9:8: pool.health.user = \"\": must be 1 to 128 bytes"},
+      {"probe = \"mysql\"\nuser = \"a\\u0000b\"", "f:9:8: pool.health.user = \"a\\x00b\": must be 1 to 128"},
+      {"probe = \"postgres\"\ndatabase = \"a\\nb\"",
+       "f:9:12: pool.health.database = \"a\\nb\": must be 0 to 128"},
+      {"probe = \"postgres\"\nrole = \"master\"",
+       "f:9:8: pool.health.role = \"master\": unknown role (known: primary, standby)"},
+      {"probe = \"redis\"\nrole = \"mastre\"",
+       "f:9:8: pool.health.role = \"mastre\": unknown role: did you mean \"master\"? (known: master, "
+       "replica)"},
+      {"probe = \"mysql\"\nrole = \"primary\"",
+       "f:9:8: pool.health.role belongs to probe = \"postgres\" or \"redis\", and this pool has probe = "
+       "\"mysql\"\n"},
+      {"probe = \"mysql\"\nhost = \"h\"",
+       "f:9:8: pool.health.host belongs to probe = \"http\", \"smtp\" or \"tls\", and this pool has"},
+      {"probe = \"redis\"\nuser = \"u\"",
+       "f:9:8: pool.health.user belongs to probe = \"postgres\" or \"mysql\""},
+      {"probe = \"tls\"", "f:7:1: pool.health.host is missing: whose certificate it must be"},
+      {"probe = \"tls\"\nhost = \"\"", "f:9:8: pool.health.host = \"\": must be a name or an IP address"},
+      {"probe = \"tls\"\nhost = \"h\"\nca_file = \"ca.pem\"",
+       "f:10:11: pool.health.ca_file = \"ca.pem\": must be an absolute path"},
+      {"probe = \"tls\"\nhost = \"h\"\nmin_days_left = 3651",
+       "f:10:17: pool.health.min_days_left = 3651: must be 0 to 3650"},
+      {"probe = \"tls\"\nhost = \"h\"\nmin_days_left = \"14d\"",
+       "f:10:17: pool.health.min_days_left = \"14d\""},
+  }));
+  CAPTURE(text);
+  CHECK_THAT(bad(with_health(text)), Contains(fault));
+}
+
+TEST_CASE("a file of trusted certificates that is not there, or is not asked for, is a warning") {
+  const LoadResult missing = parse(with_health("probe = \"tls\"\nhost = \"h\"\nca_file = \"/no/such\""));
+  CHECK(missing.config != nullptr);
+  CHECK(all_of(missing.warnings) == "f:10:11: pool.health.ca_file = \"/no/such\": cannot be read here\n");
+  const LoadResult idle = parse(with_health("probe = \"tls\"\nverify = false\nca_file = \"/dev/null\""));
+  CHECK(idle.config != nullptr);
+  CHECK(all_of(idle.warnings) == "f:10:11: pool.health.ca_file has no effect: verify = false\n");
+}
+
 TEST_CASE("a command that cannot be run here is a warning") {
   const LoadResult result = parse(with_health("probe = \"exec\"\ncommand = [\"/no/such/program\"]"));
   CHECK(result.config != nullptr);

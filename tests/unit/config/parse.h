@@ -12,7 +12,8 @@ namespace weir::test {
 inline LoadOptions default_options() {
   LoadOptions options;
   options.kinds.balancers = {"round_robin", "least_connections", "source_hash"};
-  options.kinds.probes = {"tcp", "http", "expect", "exec", "none"};
+  options.kinds.probes = {"tcp",   "http", "expect", "postgres", "mysql",
+                          "redis", "smtp", "tls",    "exec",     "none"};
   options.descriptor_limit = 20'000;
   options.environment = [](std::string_view) { return std::nullopt; };
   return options;

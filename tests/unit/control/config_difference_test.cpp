@@ -54,12 +54,20 @@ PoolConfig another_pool() {
                .port = 9,
                .send = "x",
                .expect = "x",
+               .reject = "x",
+               .steps = {{.expect = "x"}},
                .https = true,
                .path = "/x",
                .host = "x",
                .status = {{1, 2}},
                .body = "x",
                .command = {"/x"},
+               .user = "x",
+               .database = "x",
+               .role = "x",
+               .verify = false,
+               .ca_file = "/x",
+               .min_days_left = 9,
                .source = out.source};
   return out;
 }
@@ -111,4 +119,8 @@ TEST_CASE("values are told as they would be written") {
   next.probe.fall = 5;
   CHECK(difference_of(now, next) == " connect_timeout 2s→500ms health.fall 3→5");
   CHECK(difference_of(now, now).empty());
+  PoolConfig steps;
+  steps.probe.steps = {{.send = "a b", .expect = "c"}, {.expect = "d", .reject = "e"}};
+  CHECK(difference_of(PoolConfig(), steps) ==
+        " health.steps none→{send=\"a b\",expect=c},{expect=d,reject=e}");
 }
