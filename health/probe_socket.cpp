@@ -74,7 +74,7 @@ void ProbeSocket::start() {
 }
 
 void ProbeSocket::settle(int error) {
-  if (error == 0 && is_self_connected(fd_.get())) {
+  if (error == 0 && is_self_connected(fd_.get(), address_.port())) {
     set_reset_on_close(fd_.get());
     error = ECONNREFUSED;
   }

@@ -201,15 +201,16 @@ bool may_meet_itself(const Address& to) {
   return look && bind(look.get(), own.data(), own.size()) == 0;
 }
 
-bool is_self_connected(int fd) {
+bool is_self_connected(int fd, std::uint16_t port) {
   union Name {
     sockaddr generic;
     sockaddr_in v4;
     sockaddr_in6 v6;
   } own{}, other{};
   socklen_t own_size = sizeof own, other_size = sizeof other;
-  if (getsockname(fd, &own.generic, &own_size) != 0 || getpeername(fd, &other.generic, &other_size) != 0)
-    return false;
+  // Of nearly all that is all there is to see.
+  if (getsockname(fd, &own.generic, &own_size) != 0 || own.v4.sin_port != htons(port)) return false;
+  if (getpeername(fd, &other.generic, &other_size) != 0) return false;
   if (own.generic.sa_family == AF_INET)
     return own.v4.sin_port == other.v4.sin_port && own.v4.sin_addr.s_addr == other.v4.sin_addr.s_addr;
   return own.generic.sa_family == AF_INET6 && own.v6.sin6_port == other.v6.sin6_port &&

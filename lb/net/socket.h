@@ -87,8 +87,9 @@ struct PortRange {
 PortRange local_port_range();
 
 /// Both ends of the connection are this very socket: nobody listens there. Close it with a reset, since its
-/// TIME_WAIT would keep a server from binding the port. Two system calls.
-bool is_self_connected(int fd);
+/// TIME_WAIT would keep a server from binding the port. `port`: that it was connected to. One system call, or
+/// two.
+bool is_self_connected(int fd, std::uint16_t port);
 
 /// Closes them all and leaves `sockets` empty: descriptors that follow one another by one close_range()
 /// instead of a close() each. Under churn numbers are handed out lowest first, so most do.

@@ -67,10 +67,9 @@ void PipePool::close(std::unique_ptr<Pipe> pipe) {
   allowance_.give(kPipeBytes);
 }
 
-bool PipePool::tick(std::uint64_t now_ms) {
-  now_ms_ = now_ms;
+bool PipePool::close_old() {
   const std::size_t before = idle_.size();
-  while (!idle_.empty() && now_ms >= idle_.front().since_ms + kIdleMs) {
+  while (!idle_.empty() && now_ms_ >= idle_.front().since_ms + kIdleMs) {
     auto pipe = std::move(idle_.front().pipe);
     idle_.pop_front();
     close(std::move(pipe));

@@ -59,7 +59,10 @@ class PipePool {
   /// Tells the time, once a turn at least while there are idle pipes, and closes what has been idle for
   /// kIdleMs.
   /// True when there was one.
-  bool tick(std::uint64_t now_ms);
+  bool tick(std::uint64_t now_ms) {
+    now_ms_ = now_ms;
+    return !idle_.empty() && now_ms >= idle_.front().since_ms + kIdleMs && close_old();
+  }
   /// Closes all idle ones. True when there was one.
   bool release_idle();
 
@@ -75,6 +78,7 @@ class PipePool {
     std::unique_ptr<Pipe> pipe;
     std::uint64_t since_ms;
   };
+  bool close_old();
   void close(std::unique_ptr<Pipe> pipe);
 
   PipeAllowance& allowance_;

@@ -135,7 +135,7 @@ Pump::Outcome Pump::move(int source, int sink, PumpContext& context, std::int64_
       return finished_ ? Outcome::Drained : Outcome::SourceFailed;
     }
     if (!readable_ || !(writable_ || discarding_) || starved_) {
-      give_pipe(context.pipes);
+      if (!held_.empty()) give_pipe(context.pipes);
       return Outcome::Waiting;
     }
     if (budget <= 0) return Outcome::OutOfBudget;

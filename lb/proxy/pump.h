@@ -41,6 +41,7 @@ class Held {
   Held& operator=(const Held&) = delete;
   ~Held() { drop_stash(); }
 
+  bool empty() const { return held_ == 0; }
   Stash* stash() const { return is_stash() ? reinterpret_cast<Stash*>(held_ & ~kIsStash) : nullptr; }
   Pipe* pipe() const { return is_stash() ? nullptr : reinterpret_cast<Pipe*>(held_); }
 
@@ -106,6 +107,10 @@ class Pump {
   /// Records that the sink is gone, learnt elsewhere.
   void fail_sink(int error) { sink_error_ = static_cast<std::int16_t>(error); }
 
+  /// run() would find nothing to do, nor to give back.
+  bool stands_still() const { return !readable_ && !starved_ && held_.empty() && flows(); }
+  /// Neither end has finished or failed, as far as is known.
+  bool flows() const { return !finished_ && source_error_ == 0 && sink_error_ == 0; }
   /// Moves what can be moved within the budget.
   Outcome run(int source, int sink, PumpContext& context);
   /// Gives back what it holds. Before destruction.
@@ -113,9 +118,9 @@ class Pump {
 
   /// It fills every read: where others wait too, it can.
   bool bulk() const { return bulk_; }
-  /// No byte of the source has been read.
   /// The source's FIN is in the kernel's queue, behind its last byte.
   bool source_fin_arrived() const { return fin_arrived_; }
+  /// No byte of the source has been read.
   bool untouched() const { return !touched_; }
   Source source_kind() const { return source_kind_; }
   bool source_finished() const { return finished_; }

@@ -101,9 +101,13 @@ Relay::Step Relay::run(PumpContext& context) {
 
 Relay::Next Relay::pump_both(PumpContext& context, Step& step) {
   using Outcome = Pump::Outcome;
-  const Outcome to_backend = to_backend_.run(client_.get(), backend_.get(), context);
-  const Outcome to_client = to_client_.run(backend_.get(), client_.get(), context);
+  const Outcome to_backend =
+      to_backend_.stands_still() ? Outcome::Waiting : to_backend_.run(client_.get(), backend_.get(), context);
+  const Outcome to_client =
+      to_client_.stands_still() ? Outcome::Waiting : to_client_.run(backend_.get(), client_.get(), context);
   if (to_backend == Outcome::OutOfBudget || to_client == Outcome::OutOfBudget) step.again = true;
+  // Of two sides that are there and go on there is nothing to decide.
+  if (to_backend_.flows() && to_client_.flows() && !lost_one()) return Next::Wait;
   if (finished_whole(to_backend_, to_client_)) request_whole_ = true;
   if (finished_whole(to_client_, to_backend_)) answer_whole_ = true;
   // Whoever takes nothing any more may have said something before.

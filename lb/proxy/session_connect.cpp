@@ -141,7 +141,7 @@ void Session::on_address_failed() {
 void Session::on_connected() {
   // Nobody listens there: the socket has met itself. Whoever wants to bind that port must not find a
   // TIME_WAIT.
-  if (worker_.may_meet_itself(setup_->port) && is_self_connected(relay_.backend_fd())) {
+  if (worker_.may_meet_itself(setup_->port) && is_self_connected(relay_.backend_fd(), setup_->port)) {
     set_reset_on_close(relay_.backend_fd());
     return on_address_failed();
   }

@@ -37,7 +37,7 @@ void Sweeper::abandon() {
   place_.unlink();
 }
 
-void Sweeper::say_done() {
+void Sweeper::say_all_done() {
   for (const Done& done : std::exchange(finished_, {})) done();
 }
 

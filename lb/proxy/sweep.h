@@ -35,9 +35,13 @@ class Sweeper {
   void step(SessionList& sessions);
   /// Says of the sweeps that have come to their end that they are done. After what they ended has been
   /// disposed of.
-  void say_done();
+  void say_done() {
+    if (!finished_.empty()) say_all_done();
+  }
 
  private:
+  void say_all_done();
+
   struct Sweep {
     std::uint64_t end_number;
     Visit visit;

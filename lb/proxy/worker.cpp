@@ -245,7 +245,8 @@ void Worker::expire_some() {
 }
 
 bool Worker::busy() const {
-  const bool closing = std::any_of(closing_listeners_.begin(), closing_listeners_.end(),
+  const bool closing = !closing_listeners_.empty() &&
+                       std::any_of(closing_listeners_.begin(), closing_listeners_.end(),
                                    [](const Listener* listener) { return listener->has_work(); });
   return closing || !run_again_.empty() || !ended_.empty() || sweeper_.busy() || more_verdicts_;
 }

@@ -189,18 +189,18 @@ TEST_CASE("a connection that has met itself is known by its two names") {
   REQUIRE(::bind(alone.get(), any.data(), any.size()) == 0);
   const Address own = address_of(alone.get());
   REQUIRE(::connect(alone.get(), own.data(), own.size()) == 0);
-  CHECK(is_self_connected(alone.get()));
+  CHECK(is_self_connected(alone.get(), own.port()));
   set_reset_on_close(alone.get());
 
   const auto listening = listen_tcp(any, true);
   REQUIRE(listening);
   const auto connecting = start_connect(address_of(listening->get()));
   REQUIRE(connecting);
-  CHECK_FALSE(is_self_connected(connecting->fd.get()));
+  CHECK_FALSE(is_self_connected(connecting->fd.get(), address_of(listening->get()).port()));
   int pair[2];
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
   const Fd one(pair[0]), other(pair[1]);
-  CHECK_FALSE(is_self_connected(one.get()));
+  CHECK_FALSE(is_self_connected(one.get(), 0));
 }
 
 TEST_CASE("only an address of this host with a port that is given to connections may meet itself") {
