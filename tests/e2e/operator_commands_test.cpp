@@ -162,7 +162,9 @@ TEST_CASE("backends are added and removed until the next reload, which says so")
   REQUIRE(weir.status({"add", "web", "extra", extra.address(), "--weight", "2"}) == 0);
   CHECK(count_of(weir.letters(40), 'c') == 20);
   CHECK(weir.status({"add", "web", "extra", "127.0.0.1:9"}) == 1);
-  CHECK(weir.status({"add", "web", "twin", extra.address()}) == 1);
+  const Finished twin = weir.cli({"add", "web", "twin", extra.address()});
+  CHECK(twin.status == 0);
+  CHECK_THAT(twin.err, Contains("web/extra has this address, too"));
   CHECK(weir.status({"add", "web", "circle", weir.address()}) == 1);
   REQUIRE(weir.status({"remove", "web/b"}) == 0);
   CHECK(count_of(weir.letters(30), 'b') == 0);
