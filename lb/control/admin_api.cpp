@@ -266,7 +266,9 @@ void AdminApi::State::events(Parameters& parameters, const Answer& answer) {
   const auto since = parameters.take_number("since_ms", 0, kMostMillis);
   const auto limit = parameters.take_number("limit", 1, Events::kMost);
   if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
-  Events::Wanted wanted{.pool = pool ? *pool : "", .backend = backend ? *backend : ""};
+  Events::Wanted wanted;
+  if (pool) wanted.pool = *pool;
+  if (backend) wanted.backend = *backend;
   if (since) wanted.since = std::chrono::system_clock::now() - Millis(*since);
   if (limit) wanted.most = *limit;
   answer({200, to_json(parts.events.find(wanted))});

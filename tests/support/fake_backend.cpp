@@ -259,7 +259,15 @@ void FakeBackend::stop_listening() {
 }
 
 void FakeBackend::listen_again() {
-  on_thread([this] { listen(); });
+  on_thread([this] {
+    // A connection of somebody's may have got the port for its source meanwhile.
+    for (const auto give_up = Clock::now() + kPatience;;) try {
+        return listen();
+      } catch (const std::system_error&) {
+        if (Clock::now() > give_up) throw;
+        std::this_thread::sleep_for(milliseconds(20));
+      }
+  });
 }
 
 void FakeBackend::reset_all() {
