@@ -17,7 +17,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Now = std::chrono::system_clock::time_point;
 
-/// "12:03:59" of today, else "01-31 12:03:59": in UTC, as the log.
+/// "01-31 12:03:59": in UTC, as the log.
 std::string moment(const std::string& time) {
   return time.size() >= 19 ? time.substr(5, 5) + " " + time.substr(11, 8) : time;
 }
@@ -105,7 +105,8 @@ void add_admin(Facts& facts, const Json& backend, Now now) {
                                                             : "";
   const auto file = text(backend, "configured_admin");
   facts.add("admin", admin + by + (file.empty() || file == admin ? "" : fmt::format(" (file: {})", file)));
-  facts.add("closes", ago(text(backend, "closes_at"), now));
+  if (const auto closes = text(backend, "closes_at"); !closes.empty())
+    facts.add("closes", "what is left from " + moment(closes) + " on");
   const auto weight = number(backend, "weight"), configured = number(backend, "configured_weight");
   auto weights = fmt::format("{}", weight);
   if (const auto share = number(backend, "share_percent"); share != 100 && share != 0)

@@ -165,6 +165,10 @@ std::string short_number(std::uint64_t number) {
   return scaled(static_cast<double>(number), 1000, "", {"", "k", "M", "G", "T"});
 }
 
+std::string sessions_text(std::uint64_t count) {
+  return fmt::format("{} session{}", count, count == 1 ? "" : "s");
+}
+
 std::string short_bytes(std::uint64_t bytes) {
   return scaled(static_cast<double>(bytes), 1024, " ", {"B", "KiB", "MiB", "GiB", "TiB"});
 }

@@ -46,6 +46,8 @@ std::string fitted(std::string_view text, std::size_t columns);
 
 /// "3", "12.3k", "4.5M": at most five columns.
 std::string short_number(std::uint64_t number);
+/// "1 session", "37 sessions"
+std::string sessions_text(std::uint64_t count);
 /// "0 B", "1.2 KiB", …
 std::string short_bytes(std::uint64_t bytes);
 /// "0B", "1.2K", "34M": at most five columns.

@@ -6,21 +6,13 @@
 #include <filesystem>
 
 #include "tests/support/port.h"
+#include "tests/support/skip.h"
 #include "tests/support/weir_daemon.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-bool missing(std::initializer_list<std::string_view> programs) {
-  for (const std::string_view program : programs) {
-    if (have_program(program)) continue;
-    WARN("skipped: " << program << " is not installed");
-    return true;
-  }
-  return false;
-}
 
 /// A Weir with three backends, two of which have names that shells take apart.
 class Served {

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "tests/support/skip.h"
 #include "tests/support/weir_daemon.h"
 
 using namespace weir::test;
@@ -19,19 +20,15 @@ TEST_CASE("neither mandoc nor groff finds anything wrong with the manual") {
   CAPTURE(name);
   const TempDir dir;
   write_file(dir.file("page"), page(name));
-  if (have_program("mandoc")) {
+  if (!missing({"mandoc"})) {
     const Finished lint = run_program({"mandoc", "-Tlint", "-Wstyle", dir.file("page")});
     CHECK(lint.out == "");
     CHECK(lint.status == 0);
-  } else {
-    WARN("skipped: mandoc is not installed");
   }
-  if (have_program("groff")) {
+  if (!missing({"groff"})) {
     const Finished warnings = run_program({"groff", "-man", "-ww", "-Tutf8", "-z", dir.file("page")});
     CHECK(warnings.err == "");
     CHECK(warnings.status == 0);
-  } else {
-    WARN("skipped: groff is not installed");
   }
 }
 

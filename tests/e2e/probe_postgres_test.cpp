@@ -72,7 +72,7 @@ class Cluster {
 
 bool no_postgres() {
   if (!program("postgres").empty() && have_program("psql")) return false;
-  WARN("skipped: postgresql is not installed");
+  note_skipped("postgresql is not installed");
   return true;
 }
 

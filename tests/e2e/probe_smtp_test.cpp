@@ -37,7 +37,7 @@ class Exim {
 bool no_exim() {
   if (missing({"exim4"})) return true;
   if (::geteuid() == 0) return false;
-  WARN("skipped: exim4 takes a configuration of its own from root only");
+  note_skipped("exim4 takes a configuration of its own from root only");
   return true;
 }
 

@@ -9,21 +9,12 @@
 #include <vector>
 
 #include "tests/support/port.h"
+#include "tests/support/skip.h"
 #include "tests/support/stream.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/weir_daemon.h"
 
 namespace weir::test {
-
-/// Whether one of these is not installed here, which is said.
-inline bool missing(std::initializer_list<std::string_view> programs) {
-  for (const std::string_view program : programs) {
-    if (have_program(program)) continue;
-    WARN("skipped: " << program << " is not installed");
-    return true;
-  }
-  return false;
-}
 
 inline bool accepts(const std::string& address) {
   return eventually([&] { return connect_failure(address).empty(); });

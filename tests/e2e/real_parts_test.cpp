@@ -15,16 +15,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-bool missing(std::initializer_list<std::string_view> programs) {
-  for (const std::string_view program : programs) {
-    if (have_program(program)) continue;
-    WARN("skipped: " << program << " is not installed");
-    note_skipped();
-    return true;
-  }
-  return false;
-}
-
 bool accepts(const std::string& address) {
   return eventually([&] { return connect_failure(address).empty(); });
 }

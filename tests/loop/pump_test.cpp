@@ -305,26 +305,6 @@ TEST_CASE("an out-of-band byte within a bulk transfer costs no in-band byte") {
 
 namespace {
 
-/// Sends `text` and a descriptor with it, so that a read of the other end stops behind it.
-void send_with_descriptor(int fd, std::string_view text) {
-  const Fd passed(::dup(fd));
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  iovec piece{const_cast<char*>(text.data()), text.size()};
-  msghdr message{};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  const int number = passed.get();
-  std::copy_n(reinterpret_cast<const char*>(&number), sizeof number,
-              reinterpret_cast<char*>(CMSG_DATA(header)));
-  REQUIRE(::sendmsg(fd, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
-}
-
 /// Runs `action` on a thread in which a system call is refused.
 template <class Action>
 void where_refused(int number, int error, int argument, int fd, Action action) {

@@ -13,7 +13,8 @@ std::atomic<bool> skipped{false};
 
 }  // namespace
 
-void weir::test::note_skipped() {
+void weir::test::note_skipped(const std::string& why) {
+  WARN("skipped: " << why);
   skipped = true;
 }
 

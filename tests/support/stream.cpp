@@ -208,4 +208,21 @@ std::string connect_failure(const std::string& address, milliseconds deadline) {
   }
 }
 
+void send_with_descriptor(int fd, std::string_view text) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  iovec piece{const_cast<char*>(text.data()), text.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  std::copy_n(reinterpret_cast<const char*>(&fd), sizeof fd, reinterpret_cast<char*>(CMSG_DATA(header)));
+  if (::sendmsg(fd, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(text.size()))
+    throw StreamError("sendmsg with a descriptor");
+}
+
 }  // namespace weir::test

@@ -78,6 +78,9 @@ class Stream {
   bool reset_seen_ = false;  ///< the kernel has already told, and tells only once
 };
 
+/// Sends `text` and a descriptor with it over a unix socket, so that a read of the other end stops behind it.
+void send_with_descriptor(int fd, std::string_view text);
+
 /// Why a connection attempt fails; empty when it succeeds (and is closed at once).
 std::string connect_failure(const std::string& address, milliseconds deadline = kPatience);
 
