@@ -133,7 +133,9 @@ void Loop::unwatch(int fd) {
 }
 
 std::chrono::nanoseconds Loop::refresh_now() {
-  return now_ = std::chrono::steady_clock::now().time_since_epoch();
+  now_ = std::chrono::steady_clock::now().time_since_epoch();
+  now_ms_ = static_cast<std::uint64_t>(std::chrono::duration_cast<Millis>(now_).count());
+  return now_;
 }
 
 void Loop::run_uv() {

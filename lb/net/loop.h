@@ -85,6 +85,8 @@ class Loop {
 
   /// The monotonic clock, read once for each wake-up: nanoseconds since an arbitrary start.
   std::chrono::nanoseconds now() const { return now_; }
+  /// The same in whole milliseconds.
+  std::uint64_t now_ms() const { return now_ms_; }
   /// Reads the clock anew: for what must not be as old as the batch.
   std::chrono::nanoseconds refresh_now();
 
@@ -104,6 +106,7 @@ class Loop {
   Millis turn_sleep_{-1};
   bool batch_was_full_ = false;
   std::chrono::nanoseconds now_{0};
+  std::uint64_t now_ms_ = 0;
   std::atomic<bool> stopping_{false};
 };
 

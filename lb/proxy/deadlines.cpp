@@ -59,11 +59,7 @@ std::optional<Deadlines::Place> Deadlines::first_occupied() const {
   return std::nullopt;
 }
 
-Deadline* Deadlines::expire_one(std::uint64_t now_ms) {
-  if (now_ms < earliest_ms_) {
-    now_ms_ = std::max(now_ms_, now_ms);
-    return nullptr;
-  }
+Deadline* Deadlines::take_due(std::uint64_t now_ms) {
   earliest_ms_ = kNever;
   while (const auto place = first_occupied()) {
     if (place->start_ms > now_ms) {

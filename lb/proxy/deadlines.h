@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -43,7 +44,11 @@ class Deadlines {
 
   /// Takes out, one after another, what is due at `now_ms`; null when there is no more. Deadlines set
   /// meanwhile, if due, come in this round too.
-  Deadline* expire_one(std::uint64_t now_ms);
+  Deadline* expire_one(std::uint64_t now_ms) {
+    if (now_ms >= earliest_ms_) return take_due(now_ms);
+    now_ms_ = std::max(now_ms_, now_ms);
+    return nullptr;
+  }
 
   /// A time before which nothing comes due (not always the first deadline itself, which may have been
   /// cancelled since); nothing when there is none.
@@ -78,6 +83,7 @@ class Deadlines {
   };
   static constexpr std::uint64_t kNever = UINT64_MAX;
 
+  Deadline* take_due(std::uint64_t now_ms);
   Place place_of(std::uint64_t due_ms) const;
   std::optional<Place> first_occupied() const;
 

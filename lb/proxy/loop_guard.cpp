@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 
-#include <optional>
 #include <random>
 
 namespace weir {
@@ -81,7 +80,7 @@ LoopGuard::Suspect* LoopGuard::suspect(BackendId backend, std::uint64_t now_ms) 
 void LoopGuard::show(BackendId backend, const ClientAddress& own, std::uint64_t now_ms) {
   if (own.ip().empty()) return;
   if (Suspect* const known = find(backend, now_ms)) known->shown.fetch_add(1, std::memory_order_relaxed);
-  Shown& slot = shown_[own.port() % kShown];
+  Shown& slot = shown_[slot_of(own.port())];
   slot.key.store(0, std::memory_order_relaxed);
   slot.backend.store(backend, std::memory_order_relaxed);
   slot.at_ms.store(now_ms, std::memory_order_relaxed);
@@ -91,7 +90,7 @@ void LoopGuard::show(BackendId backend, const ClientAddress& own, std::uint64_t 
 
 bool LoopGuard::comes_back(const ClientAddress& client, std::uint64_t now_ms) {
   if (client.ip().empty()) return false;
-  Shown& slot = shown_[client.port() % kShown];
+  Shown& slot = shown_[slot_of(client.port())];
   std::uint64_t key = slot.key.load(std::memory_order_acquire);
   if (key == 0 || key != key_of(client)) return false;
   const BackendId backend = slot.backend.load(std::memory_order_relaxed);
@@ -111,8 +110,8 @@ bool LoopGuard::comes_back(const ClientAddress& client, std::uint64_t now_ms) {
 }
 
 bool LoopGuard::Watch::take_sample(std::uint64_t now_ms) {
-  if (const std::uint64_t second = now_ms / 1000; second != second_) {
-    second_ = second;
+  if (now_ms >= second_ends_ms_) {
+    second_ends_ms_ = now_ms + 1000;
     samples_left_ = kSamplesPerSecond;
   }
   if (samples_left_ == 0) return false;
@@ -120,15 +119,11 @@ bool LoopGuard::Watch::take_sample(std::uint64_t now_ms) {
   return true;
 }
 
-bool LoopGuard::Watch::connecting(BackendId backend, int fd, std::uint64_t now_ms) {
-  if (!take_sample(now_ms) && !guard_.is_suspect(backend, now_ms)) return false;
+std::optional<LoopGuard::Slot> LoopGuard::Watch::show(BackendId backend, int fd, std::uint64_t now_ms) {
   const auto own = own_address(fd);
-  if (own) guard_.show(backend, *own, now_ms);
-  return own.has_value();
-}
-
-void LoopGuard::Watch::withdraw(int fd) {
-  if (const auto own = own_address(fd)) guard_.withdraw(own->port());
+  if (!own || own->ip().empty()) return std::nullopt;
+  guard_.show(backend, *own, now_ms);
+  return slot_of(own->port());
 }
 
 }  // namespace weir

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "lb/balance/backend.h"
 #include "lb/base/address.h"
@@ -38,6 +39,10 @@ class LoopGuard {
   /// Of each worker, beside those to suspects: the system call costs 0.1 µs.
   static constexpr std::uint64_t kSamplesPerSecond = 100;
 
+  /// Where the connects from a port are shown: its low bits.
+  using Slot = std::uint8_t;
+  static constexpr Slot slot_of(std::uint16_t port) { return static_cast<Slot>(port); }
+
   /// `on_loop` is called on the thread that has found it, once for each time a backend is found; must not
   /// block.
   explicit LoopGuard(std::function<void(BackendId)> on_loop);
@@ -47,10 +52,13 @@ class LoopGuard {
    public:
     explicit Watch(LoopGuard& guard) : guard_(guard) {}
 
-    /// A connect to this backend has been started on `fd`, whichever way it will end. True when it has been
+    /// A connect to this backend has been started on `fd`, whichever way it will end. Where it has been
     /// shown: to be withdrawn when the backend speaks or the socket closes.
-    bool connecting(BackendId backend, int fd, std::uint64_t now_ms);
-    void withdraw(int fd);
+    std::optional<Slot> connecting(BackendId backend, int fd, std::uint64_t now_ms) {
+      if (!take_sample(now_ms) && !guard_.is_suspect(backend, now_ms)) return std::nullopt;
+      return show(backend, fd, now_ms);
+    }
+    void withdraw(Slot slot) { guard_.withdraw(slot); }
     /// Whether a client that has just been accepted comes from ourselves, through a backend that leads back:
     /// to be reset.
     bool comes_back(const ClientAddress& client, std::uint64_t now_ms) {
@@ -59,9 +67,10 @@ class LoopGuard {
 
    private:
     bool take_sample(std::uint64_t now_ms);
+    std::optional<Slot> show(BackendId backend, int fd, std::uint64_t now_ms);
 
     LoopGuard& guard_;
-    std::uint64_t second_ = 0;
+    std::uint64_t second_ends_ms_ = 0;
     std::uint64_t samples_left_ = 0;
   };
 
@@ -71,10 +80,9 @@ class LoopGuard {
   void show(BackendId backend, const ClientAddress& own, std::uint64_t now_ms);
   bool comes_back(const ClientAddress& client, std::uint64_t now_ms);
   /// Another one's may go in its place: a connect that is not counted.
-  void withdraw(std::uint16_t port) { shown_[port % kShown].key.store(0, std::memory_order_relaxed); }
+  void withdraw(Slot slot) { shown_[slot].key.store(0, std::memory_order_relaxed); }
 
  private:
-  static constexpr std::size_t kShown = 256;
   static constexpr std::size_t kSuspects = 16;
 
   struct Shown {
@@ -98,7 +106,7 @@ class LoopGuard {
   const std::uint64_t seed_;  ///< of the keys, so that no client can choose one
   std::atomic<bool> any_shown_{false};
   std::atomic<bool> any_suspect_{false};
-  std::array<Shown, kShown> shown_;  ///< by the port's low bits
+  std::array<Shown, 256> shown_;  ///< by Slot
   std::array<Suspect, kSuspects> suspects_;
 };
 

@@ -39,8 +39,6 @@ constexpr std::size_t kSmallRead = 4 * 1024;
 /// What one that is not known to be bulk may read in a turn whose share is spent: small messages go past.
 constexpr std::size_t kReadOfSpentTurn = 16 * 1024;
 
-constexpr std::int64_t kBudget = Pump::kBudgetBytes;
-
 /// splice is not to be had here at all: seccomp filters and gVisor answer with these.
 bool is_refusal(int error) {
   return error == EINVAL || error == EPERM || error == EACCES || error == ENOSYS || error == EOPNOTSUPP;
@@ -105,7 +103,7 @@ void Pump::discard(PipePool& pipes) {
   sink_error_ = 0;
 }
 
-void Pump::release(PipePool& pipes) {
+void Pump::give_back(PipePool& pipes) {
   held_.drop_stash();
   give_pipe(pipes);
 }
@@ -116,16 +114,17 @@ void Pump::give_pipe(PipePool& pipes) {
 
 Pump::Outcome Pump::run(int source, int sink, PumpContext& context) {
   const std::uint64_t delivered_before = delivered_bytes_;
-  std::int64_t budget = kBudget;
-  starved_ = false;
   const std::uint64_t moved_before = context.moved_bytes;
-  const Outcome outcome = move(source, sink, context, budget);
-  const auto read = static_cast<std::uint64_t>(kBudget - budget);
-  context.moved_bytes = moved_before + std::max(read, delivered_bytes_ - delivered_before);
+  starved_ = false;
+  const Outcome outcome = move(source, sink, context);
+  const std::uint64_t read = context.moved_bytes - moved_before;
+  const std::uint64_t delivered = delivered_bytes_ - delivered_before;
+  if (delivered > read) context.moved_bytes += delivered - read;
   return outcome;
 }
 
-Pump::Outcome Pump::move(int source, int sink, PumpContext& context, std::int64_t& budget) {
+Pump::Outcome Pump::move(int source, int sink, PumpContext& context) {
+  const std::uint64_t moved_before = context.moved_bytes;
   while (true) {
     if (holds_bytes() && writable_ && sink_error_ == 0) flush(sink, context);
     if (sink_error_ != 0) return Outcome::SinkFailed;
@@ -138,15 +137,14 @@ Pump::Outcome Pump::move(int source, int sink, PumpContext& context, std::int64_
       if (!held_.empty()) give_pipe(context.pipes);
       return Outcome::Waiting;
     }
-    if (budget <= 0) return Outcome::OutOfBudget;
-    // One read goes past even then: a small message ends with it.
-    if (budget < kBudget && context.turn_is_spent()) return Outcome::OutOfBudget;
-    const std::int64_t before = budget;
+    const std::uint64_t read = context.moved_bytes - moved_before;
+    // One read goes past a spent turn: a small message ends with it.
+    if (read >= kBudgetBytes || (read > 0 && context.turn_is_spent())) return Outcome::OutOfBudget;
     if (bulk_ && !urgent_ && !context.splice_refused)
-      splice_in(source, sink, context, budget);
+      splice_in(source, sink, context);
     else
-      copy(source, sink, context, budget);
-    context.moved_bytes += static_cast<std::uint64_t>(before - budget);
+      copy(source, sink, context);
+    if (stands_still()) return Outcome::Waiting;
   }
 }
 
@@ -179,7 +177,7 @@ void Pump::on_write_failure(int error) {
     fail_sink(error);
 }
 
-void Pump::copy(int source, int sink, PumpContext& context, std::int64_t& budget) {
+void Pump::copy(int source, int sink, PumpContext& context) {
   // What the sink has just called room for is read; of what it may not take only little, and when there is
   // more than that it is left where it is until it has been written.
   const bool trusted = discarding_ || urgent_ || (roomy_ && !slow_sink_);
@@ -191,7 +189,7 @@ void Pump::copy(int source, int sink, PumpContext& context, std::int64_t& budget
   if (got < 0) return on_read_failure(errno);
   const std::span<std::byte> bytes = room.first(static_cast<std::size_t>(got));
   const bool full = bytes.size() == room.size();
-  budget -= got;
+  context.moved_bytes += bytes.size();
   if (!bytes.empty()) touched_ = true;
   if (bytes.empty() || discarding_) return on_read(bytes.size(), full);
   roomy_ = false;
@@ -229,10 +227,10 @@ void Pump::deliver_peeked(int source, int sink, std::span<std::byte> bytes, bool
   if (!slow_sink_) on_read(written, full);
 }
 
-void Pump::splice_in(int source, int sink, PumpContext& context, std::int64_t& budget) {
+void Pump::splice_in(int source, int sink, PumpContext& context) {
   if (held_.pipe() == nullptr) held_.hold(context.pipes.take());
   Pipe* const pipe = held_.pipe();
-  if (pipe == nullptr) return copy(source, sink, context, budget);
+  if (pipe == nullptr) return copy(source, sink, context);
   // The pipe is empty here (run() flushes first). Otherwise EAGAIN could mean a full pipe as well as an empty
   // socket.
   const ssize_t got = splice(source, nullptr, pipe->write_end.get(), nullptr, kSpliceBytes,
@@ -240,14 +238,14 @@ void Pump::splice_in(int source, int sink, PumpContext& context, std::int64_t& b
   if (got < 0 && (is_refusal(errno) || is_starvation(errno))) {
     if (is_refusal(errno)) context.splice_refused = true;
     give_pipe(context.pipes);
-    return copy(source, sink, context, budget);
+    return copy(source, sink, context);
   }
   if (got < 0) return on_read_failure(errno);
   const auto bytes = static_cast<std::size_t>(got);
   // The end, or out-of-band data that arrived a moment ago, at which splice stops for good as if at the end.
-  if (bytes == 0) return copy(source, sink, context, budget);
+  if (bytes == 0) return copy(source, sink, context);
   pipe->bytes = bytes;
-  budget -= got;
+  context.moved_bytes += bytes;
   full_reads_ = bytes < kSmallSplice ? static_cast<std::uint8_t>(full_reads_ + 1) : 0;
   if (full_reads_ >= kSmallSplicesToCopy) {
     bulk_ = false;

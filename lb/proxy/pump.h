@@ -109,12 +109,16 @@ class Pump {
 
   /// run() would find nothing to do, nor to give back.
   bool stands_still() const { return !readable_ && !starved_ && held_.empty() && flows(); }
+  /// Both ends go on, and no memory is awaited.
+  bool is_calm() const { return flows() && !starved_; }
   /// Neither end has finished or failed, as far as is known.
   bool flows() const { return !finished_ && source_error_ == 0 && sink_error_ == 0; }
   /// Moves what can be moved within the budget.
   Outcome run(int source, int sink, PumpContext& context);
   /// Gives back what it holds. Before destruction.
-  void release(PipePool& pipes);
+  void release(PipePool& pipes) {
+    if (!held_.empty()) give_back(pipes);
+  }
 
   /// It fills every read: where others wait too, it can.
   bool bulk() const { return bulk_; }
@@ -136,15 +140,16 @@ class Pump {
   std::size_t stashed_bytes() const { return held_.stash() != nullptr ? held_.stash()->bytes.capacity() : 0; }
 
  private:
-  Outcome move(int source, int sink, PumpContext& context, std::int64_t& budget);
-  void copy(int source, int sink, PumpContext& context, std::int64_t& budget);
+  Outcome move(int source, int sink, PumpContext& context);
+  void copy(int source, int sink, PumpContext& context);
   void deliver_read(int sink, std::span<const std::byte> bytes, PumpContext& context);
   void deliver_peeked(int source, int sink, std::span<std::byte> bytes, bool full);
-  void splice_in(int source, int sink, PumpContext& context, std::int64_t& budget);
+  void splice_in(int source, int sink, PumpContext& context);
   void flush(int sink, PumpContext& context);
   void flush_pipe(int sink, PumpContext& context);
   void pipe_to_stash(PipePool& pipes);
   std::size_t write(int sink, std::span<const std::byte> bytes);
+  void give_back(PipePool& pipes);
   void give_pipe(PipePool& pipes);
   void on_read(std::size_t bytes, bool full);
   void on_full_read(int sink, bool full);
@@ -159,11 +164,12 @@ class Pump {
   std::uint8_t full_reads_ = 0;  ///< in a row, while copying; small reads in a row, while splicing
   Source source_kind_ : 1 = Source::Tcp;
   bool readable_ : 1 = false;
+  bool finished_ : 1 = false;
+  bool starved_ : 1 = false;
   bool writable_ : 1 = false;
   bool read_to_end_ : 1 = false;  ///< a short read does not mean empty: only EAGAIN does
   bool urgent_ : 1 = false;       ///< out-of-band data is in the queue: splice does not get past it
   bool fin_arrived_ : 1 = false;  ///< and nothing else: a short read means the end
-  bool finished_ : 1 = false;
   bool bulk_ : 1 = false;
   bool paced_ : 1 = false;  ///< TCP_NOTSENT_LOWAT is set on the sink
   bool discarding_ : 1 = false;
@@ -171,7 +177,6 @@ class Pump {
   bool roomy_ : 1 = false;       ///< nothing has been written since the sink said it has room
   bool slow_sink_ : 1 = false;   ///< the last write to it was short
   bool large_read_ : 1 = false;  ///< the last one brought more than kSmallRead
-  bool starved_ : 1 = false;
   bool touched_ : 1 = false;
 };
 

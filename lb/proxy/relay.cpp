@@ -80,43 +80,33 @@ bool Relay::answer_taken() const {
   return hearing_out() && fin_to_client_ && unsent_bytes(client_.get()) == 0;
 }
 
-Relay::Step Relay::run(PumpContext& context) {
+Relay::Step Relay::conclude(Flow flow, PumpContext& context) {
   Step step;
-  const std::uint64_t to_backend_before = bytes_to_backend();
-  const std::uint64_t to_client_before = bytes_to_client();
   if (phase_ == Phase::Resetting) {
     const bool to_backend = ending_ == End::ClientReset;
     (to_backend ? to_backend_ : to_client_).run(-1, (to_backend ? backend_ : client_).get(), context);
     poll_delivery(step);
   } else {
-    while (pump_both(context, step) == Next::PumpOn) {
-    }
+    for (Next next = decide(flow, context, step); next == Next::PumpOn;)
+      next = decide(this->flow(context), context, step);
   }
-  step.bytes_to_backend = bytes_to_backend() - to_backend_before;
-  step.bytes_to_client = bytes_to_client() - to_client_before;
   step.starved = to_backend_.starved() || to_client_.starved();
   if (step.starved && step.wake_ms == 0) step.wake_ms = kStarvedMs;
   return step;
 }
 
-Relay::Next Relay::pump_both(PumpContext& context, Step& step) {
+Relay::Next Relay::decide(Flow flow, PumpContext& context, Step& step) {
   using Outcome = Pump::Outcome;
-  const Outcome to_backend =
-      to_backend_.stands_still() ? Outcome::Waiting : to_backend_.run(client_.get(), backend_.get(), context);
-  const Outcome to_client =
-      to_client_.stands_still() ? Outcome::Waiting : to_client_.run(backend_.get(), client_.get(), context);
-  if (to_backend == Outcome::OutOfBudget || to_client == Outcome::OutOfBudget) step.again = true;
-  // Of two sides that are there and go on there is nothing to decide.
-  if (to_backend_.flows() && to_client_.flows() && !lost_one()) return Next::Wait;
+  if (flow.to_backend == Outcome::OutOfBudget || flow.to_client == Outcome::OutOfBudget) step.again = true;
   if (finished_whole(to_backend_, to_client_)) request_whole_ = true;
   if (finished_whole(to_client_, to_backend_)) answer_whole_ = true;
   // Whoever takes nothing any more may have said something before.
-  if (to_backend == Outcome::SinkFailed && !backend_lost_) {
+  if (flow.to_backend == Outcome::SinkFailed && !backend_lost_) {
     backend_lost_ = true;
     to_client_.read_to_end();
     return Next::PumpOn;
   }
-  if (to_client == Outcome::SinkFailed && !client_lost_) {
+  if (flow.to_client == Outcome::SinkFailed && !client_lost_) {
     client_lost_ = true;
     to_backend_.read_to_end();
     return Next::PumpOn;

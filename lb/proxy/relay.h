@@ -19,24 +19,30 @@ namespace weir {
 ///   Relaying → HearingOut → over   the backend has answered in full and is lost: the client is heard out
 ///
 /// Owns both descriptors until they are handed over by give_sockets(), and the bytes in hand. Knows no loop,
-/// no pool, no log and no clock: it is told of events, asked to run, and answers by value what is to be done.
+/// no pool, no log and no clock: it is told of events, asked to move bytes, and answers by value what is to
+/// be done.
 class Relay {
  public:
   struct Over {
     End how;
     bool reset;  ///< to both sides, as far as they are still there; else a clean end
   };
-  /// What a run has come to.
+  /// What flow() has found: for conclude().
+  struct Flow {
+    Pump::Outcome to_backend = Pump::Outcome::Waiting;
+    Pump::Outcome to_client = Pump::Outcome::Waiting;
+    /// Both sides are there and go on, and wait for events: there is nothing to be concluded.
+    bool calm = false;
+  };
+  /// What is to be done about a relay that is not calm.
   struct Step {
     std::optional<Over> over;
     bool again = false;         ///< has more to do: run it again next turn
     std::uint32_t wake_ms = 0;  ///< run it again after this time, since no event will tell; 0 = not needed
     /// The backend has ended before any byte has passed (refuse_untouched()); nothing has been done about it.
     bool refused = false;
-    bool starved = false;                ///< the kernel's memory is short, which is our own trouble
-    std::uint64_t bytes_to_backend = 0;  ///< that have reached its kernel in this run
-    std::uint64_t bytes_to_client = 0;
-    Fd lost;  ///< a socket that is done with, to be closed
+    bool starved = false;  ///< the kernel's memory is short, which is our own trouble
+    Fd lost;               ///< a socket that is done with, to be closed
   };
   /// Which timeout is in force.
   enum class Patience : std::uint8_t {
@@ -64,13 +70,13 @@ class Relay {
   Fd detach_backend();
   /// It has accepted, and was lost before the relay began: what it has sent is an answer all the same.
   void lose_backend(int error);
-  /// The backend has accepted. run() may follow.
+  /// The backend has accepted. flow() may follow.
   void start() { to_backend_.on_fresh_sink(); }
 
   /// No byte has been read either way, and the client has not finished.
   bool untouched() const;
   /// While it is untouched(), a backend that ends is answered with Step::refused, whoever hears of it first:
-  /// detach_backend() and start with another, or refuse_untouched(false) and run() on.
+  /// detach_backend() and start with another, or refuse_untouched(false) and go on.
   void refuse_untouched(bool refuse) { refuse_untouched_ = refuse; }
 
   /// The backend has finished: all that it had to say has come as far as this host.
@@ -78,7 +84,19 @@ class Relay {
 
   void hear_client(std::uint32_t seen);
   void hear_backend(std::uint32_t seen);
-  Step run(PumpContext& context);
+  /// Moves what can be moved; inline, since of most events that is all there is to do.
+  Flow flow(PumpContext& context) {
+    Flow flow;
+    if (phase_ == Phase::Resetting) return flow;
+    if (!to_backend_.stands_still())
+      flow.to_backend = to_backend_.run(client_.get(), backend_.get(), context);
+    if (!to_client_.stands_still()) flow.to_client = to_client_.run(backend_.get(), client_.get(), context);
+    flow.calm = flow.to_backend == Pump::Outcome::Waiting && flow.to_client == Pump::Outcome::Waiting &&
+                to_backend_.is_calm() && to_client_.is_calm() && !lost_one();
+    return flow;
+  }
+  /// Decides what is to be done after a flow() that was not calm.
+  Step conclude(Flow flow, PumpContext& context);
   /// How it ends when its timeout has passed.
   Over on_timeout() const;
 
@@ -104,7 +122,7 @@ class Relay {
 
   enum class Next : std::uint8_t { Wait, PumpOn };
 
-  Next pump_both(PumpContext& context, Step& step);
+  Next decide(Flow flow, PumpContext& context, Step& step);
   EndingFacts facts() const;
   Next settle(PumpContext& context, Step& step);
   void begin_reset(Act act, PumpContext& context, Step& step);

@@ -95,31 +95,47 @@ void Session::relay_in_turn() {
 }
 
 void Session::relay() {
-  Relay::Step step = relay_.run(worker_.pump_context());
+  const std::uint64_t to_backend = bytes_to_backend();
+  const std::uint64_t to_client = bytes_to_client();
+  const Relay::Flow flow = relay_.flow(worker_.pump_context());
+  if (!flow.calm) return conclude(flow, to_backend, to_client);
+  count_bytes(bytes_to_backend() - to_backend, bytes_to_client() - to_client);
+}
+
+void Session::conclude(Relay::Flow flow, std::uint64_t to_backend, std::uint64_t to_client) {
+  PumpContext& context = worker_.pump_context();
+  Relay::Step step = relay_.conclude(flow, context);
   if (step.refused) {
     if (try_another()) return;
     relay_.refuse_untouched(false);
-    step = relay_.run(worker_.pump_context());
+    step = relay_.conclude(relay_.flow(context), context);
   }
-  take(std::move(step));
+  count_bytes(bytes_to_backend() - to_backend, bytes_to_client() - to_client);
+  take(step);
 }
 
-void Session::take(Relay::Step step) {
+void Session::count_bytes(std::uint64_t to_backend, std::uint64_t to_client) {
+  if (to_backend + to_client == 0) return;
   WorkerTotals& totals = lease_.get()->per_worker[worker_.index()];
-  if (step.bytes_to_backend > 0) WorkerTotals::add(totals.bytes_to_backend, step.bytes_to_backend);
-  if (step.bytes_to_client > 0) WorkerTotals::add(totals.bytes_to_client, step.bytes_to_client);
+  if (to_backend > 0) WorkerTotals::add(totals.bytes_to_backend, to_backend);
+  if (to_client > 0) {
+    WorkerTotals::add(totals.bytes_to_client, to_client);
+    withdraw_shown();
+  }
+  if (setup_) end_probation();
+  // A reset waits for so long, whatever passes.
+  if (patience_ != Relay::Patience::Resetting) touch();
+}
+
+void Session::take(Relay::Step& step) {
   close(std::move(step.lost));
   if (step.starved) worker_.on_trouble({"relay", ENOBUFS});
   if (step.over) return end(step.over->how, step.over->reset);
   if (step.again) worker_.run_again(*this);
-  const Relay::Patience patience = relay_.patience();
-  if (step.bytes_to_client > 0) withdraw_shown();
-  const bool bytes_passed = step.bytes_to_backend + step.bytes_to_client > 0;
-  if (bytes_passed && setup_) end_probation();
-  // A new timeout counts from now, not from the last byte; a reset waits for so long, whatever passes.
-  if (patience != patience_ || (bytes_passed && patience != Relay::Patience::Resetting)) touch();
-  if (patience != patience_) {
+  if (const Relay::Patience patience = relay_.patience(); patience != patience_) {
     patience_ = patience;
+    // A new timeout counts from now, not from the last byte.
+    touch();
     arm();
   }
   if (hearing_out()) {
@@ -141,7 +157,7 @@ void Session::finish_hearing_out() {
 }
 
 void Session::withdraw_shown() {
-  if (shown_ && relay_.has_backend()) worker_.withdraw_shown(relay_.backend_fd());
+  if (shown_) worker_.withdraw_shown(shown_slot_);
   shown_ = false;
 }
 

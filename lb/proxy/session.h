@@ -14,6 +14,7 @@
 #include "lb/proxy/admission.h"
 #include "lb/proxy/attempts.h"
 #include "lb/proxy/deadlines.h"
+#include "lb/proxy/loop_guard.h"
 #include "lb/proxy/relay.h"
 #include "lb/proxy/session_list.h"
 
@@ -144,7 +145,10 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   void on_backend_events(std::uint32_t seen);
   void relay_in_turn();
   void relay();
-  void take(Relay::Step step);
+  void take(Relay::Step& step);
+  /// `to_backend`, `to_client`: what had been moved before that flow.
+  void conclude(Relay::Flow flow, std::uint64_t to_backend, std::uint64_t to_client);
+  void count_bytes(std::uint64_t to_backend, std::uint64_t to_client);
   void close(Fd fd);
   void wake_in(std::uint32_t ms);
   void withdraw_shown();
@@ -168,15 +172,16 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   std::chrono::nanoseconds accepted_;
   std::uint32_t idle_timeout_ms_ = 0;
   std::uint32_t half_close_timeout_ms_ = 0;
-  ClientAddress client_address_;
-  std::uint16_t attempts_ = 0;
+  [[no_unique_address]] ClientAddress client_address_;
   Phase phase_ = Phase::Connecting;
+  std::uint16_t attempts_ = 0;
+  LoopGuard::Slot shown_slot_ = 0;
   Relay::Patience patience_ : 2 = Relay::Patience::Idle;
   bool connected_ : 1 = false;
   bool trial_ : 1 = false;  ///< holds BackendLoad::trial_taken
   bool keepalive_set_ : 1 = false;
   bool queued_ : 1 = false;
-  bool shown_ : 1 = false;         ///< its connect, to the LoopGuard
+  bool shown_ : 1 = false;         ///< its connect, to the LoopGuard, in shown_slot_
   bool wake_pending_ : 1 = false;  ///< the deadline is one that the relay asked for
 };
 

@@ -74,7 +74,10 @@ std::optional<ConnectFault> Session::try_connect(const Attempts::Try& one,
     if (is_own(fault)) worker_.on_trouble({error.message == "bind" ? "bind" : "connect", error.code});
     return fault;
   }
-  shown_ = worker_.on_connecting(one.backend->id(), connecting->fd.get());
+  if (const auto slot = worker_.on_connecting(one.backend->id(), connecting->fd.get())) {
+    shown_ = true;
+    shown_slot_ = *slot;
+  }
   relay_.attach_backend(std::move(connecting->fd), one.address->is_unix() ? Source::Unix : Source::Tcp);
   if (!worker_.loop().watch(relay_.backend_fd(), static_cast<BackendSide&>(*this), events::kStream)) {
     close_backend();
@@ -141,7 +144,9 @@ void Session::on_address_failed() {
 void Session::on_connected() {
   // Nobody listens there: the socket has met itself. Whoever wants to bind that port must not find a
   // TIME_WAIT.
-  if (worker_.may_meet_itself(setup_->port) && is_self_connected(relay_.backend_fd(), setup_->port)) {
+  const bool other_port = shown_ && shown_slot_ != LoopGuard::slot_of(setup_->port);
+  if (!other_port && worker_.may_meet_itself(setup_->port) &&
+      is_self_connected(relay_.backend_fd(), setup_->port)) {
     set_reset_on_close(relay_.backend_fd());
     return on_address_failed();
   }

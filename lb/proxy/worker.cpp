@@ -49,10 +49,6 @@ void Worker::stop() {
   thread_.join();
 }
 
-std::uint64_t Worker::now_ms() const {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<Millis>(loop_->now()).count());
-}
-
 void Worker::adopt(std::shared_ptr<const Table> table) {
   if (table->generation >= table_->generation) table_ = std::move(table);
   give_pools();
@@ -70,7 +66,7 @@ void Worker::give_pools() {
   }
   if (!changed) return;
   waiting_room_.pools_changed();
-  more_verdicts_ = true;
+  more_verdicts_ = work_left_ = true;
 }
 
 std::vector<Listener*> Worker::find_listeners(std::uint32_t id) const {
@@ -115,6 +111,7 @@ void Worker::close_listener(std::uint32_t id, std::shared_ptr<CloseOrder> order)
 void Worker::close(Listener& listener) {
   if (!listener.is_closing()) closing_listeners_.push_back(&listener);
   listener.close();
+  work_left_ = true;
 }
 
 void Worker::close_all_listeners() {
@@ -180,6 +177,7 @@ void Worker::wind_up() {
 
 void Worker::sweep(Sweeper::Visit visit, Sweeper::Done done) {
   sweeper_.begin(sessions_, next_session_, std::move(visit), std::move(done));
+  work_left_ = true;
 }
 
 void Worker::start_session(Listener& listener, Permit permit, Fd client, const ClientAddress& address) {
@@ -196,10 +194,12 @@ void Worker::run_again(Session& session) {
   if (session.queued()) return;
   session.set_queued(true);
   run_again_.push_back(&session);
+  work_left_ = true;
 }
 
 void Worker::on_session_over(Session& session) {
   ended_.emplace_back(&session);
+  work_left_ = true;
 }
 
 void Worker::on_trouble(Trouble trouble) {
@@ -226,6 +226,8 @@ void Worker::dispose_of_ended() {
 }
 
 void Worker::resume_queued() {
+  dispose_of_ended();
+  if (run_again_.empty()) return;
   running_.swap(run_again_);
   auto next = running_.begin();
   for (; next != running_.end() && !pump_context_.turn_is_spent(); ++next) {
@@ -234,6 +236,7 @@ void Worker::resume_queued() {
   }
   run_again_.insert(run_again_.begin(), next, running_.end());
   running_.clear();
+  pump_context_.moved_bytes = 0;
 }
 
 void Worker::expire_some() {
@@ -263,23 +266,33 @@ Millis Worker::on_turn_end() {
   const std::uint64_t now = now_ms();
   const bool may_expire = !catching_up(now);
   if (pipes_.tick(now)) shared_.admission.wake_waiting();
-  dispose_of_ended();
   pump_context_.moved_bytes = 0;
-  if (!run_again_.empty()) resume_queued();
-  pump_context_.moved_bytes = 0;
+  if (work_left_) resume_queued();
   if (may_expire) expire_some();
-  if (!closing_listeners_.empty()) step_closing_listeners();
+  if (work_left_) take_steps();
+  if (retry_listeners_ms_ != 0 && now >= retry_listeners_ms_) resume_listeners();
+  if (work_left_) {
+    if (busy()) return Millis(0);
+    // One that waits for descriptors goes on when it is resumed.
+    work_left_ = !closing_listeners_.empty();
+  }
+  return sleep_from(now);
+}
+
+void Worker::take_steps() {
+  step_closing_listeners();
   if (more_verdicts_) more_verdicts_ = waiting_room_.step();
   if (sweeper_.busy()) sweeper_.step(sessions_);
   dispose_of_ended();
   sweeper_.say_done();
-  if (retry_listeners_ms_ != 0 && now >= retry_listeners_ms_) resume_listeners();
-  if (busy()) return Millis(0);
-  auto next = deadlines_.next_ms();
-  if (const auto due = pipes_.due_ms()) next = std::min(next.value_or(*due), *due);
-  if (retry_listeners_ms_ != 0) next = std::min(next.value_or(retry_listeners_ms_), retry_listeners_ms_);
-  if (!next) return Millis(-1);
-  return Millis(*next > now ? *next - now : 0);
+}
+
+Millis Worker::sleep_from(std::uint64_t now) const {
+  constexpr std::uint64_t kNever = UINT64_MAX;
+  std::uint64_t next = std::min(deadlines_.next_ms().value_or(kNever), pipes_.due_ms().value_or(kNever));
+  if (retry_listeners_ms_ != 0) next = std::min(next, retry_listeners_ms_);
+  if (next == kNever) return Millis(-1);
+  return Millis(next > now ? next - now : 0);
 }
 
 }  // namespace weir

@@ -117,7 +117,7 @@ class Worker final : private LoopTurn {
   bool may_meet_itself(std::uint16_t port) const { return local_ports_.contains(port); }
   /// Counts the connects that have sources to choose from.
   std::size_t next_turn() { return connect_turns_++; }
-  std::uint64_t now_ms() const;
+  std::uint64_t now_ms() const { return loop_->now_ms(); }
   std::uint64_t turn() const { return turn_; }  ///< counts the batches of events
   const std::shared_ptr<const Table>& table() const { return table_; }
 
@@ -135,13 +135,12 @@ class Worker final : private LoopTurn {
   void on_trouble(Trouble trouble);
   /// Somebody could not come in for want of descriptors: idle pipes are given back, everywhere.
   void on_descriptors_short();
-  /// A connect to `backend` has been started on `fd`. True when it has been shown to the LoopGuard, as a few
-  /// are.
-  bool on_connecting(BackendId backend, int fd) {
-    return loops_ && loops_->connecting(backend, fd, now_ms());
+  /// A connect to `backend` has been started on `fd`. Where it has been shown to the LoopGuard, as a few are.
+  std::optional<LoopGuard::Slot> on_connecting(BackendId backend, int fd) {
+    return loops_ ? loops_->connecting(backend, fd, now_ms()) : std::nullopt;
   }
   /// What was shown is a real backend's: it has spoken, or its socket is about to be closed.
-  void withdraw_shown(int fd) { loops_->withdraw(fd); }
+  void withdraw_shown(LoopGuard::Slot slot) { loops_->withdraw(slot); }
   /// A listener that ran out of descriptors is tried again after a while, or when a session ends.
   void retry_listeners_later() { retry_listeners_ms_ = now_ms() + kListenerRetryMs; }
 
@@ -172,7 +171,11 @@ class Worker final : private LoopTurn {
   /// After a stall of the process, or of the machine, events wait in the kernel that are older than the
   /// deadlines: these come after them. For a while at most, since a full machine has full batches always.
   bool catching_up(std::uint64_t now);
+  /// Of what is done in bounded steps.
+  void take_steps();
   bool busy() const;
+  /// Until something comes due.
+  Millis sleep_from(std::uint64_t now) const;
   /// Usually one; several when this worker serves sockets of workers that are no more.
   std::vector<Listener*> find_listeners(std::uint32_t id) const;
 
@@ -202,6 +205,8 @@ class Worker final : private LoopTurn {
   std::size_t connect_turns_ = 0;
   std::uint64_t last_turn_ms_ = 0;
   std::uint32_t catch_up_turns_ = 0;
+  /// The end of a turn has more to do than to look at the clock. Set by whatever gives it something to do.
+  bool work_left_ = false;
   bool more_verdicts_ = false;  ///< sessions have still to look at what has come
   std::uint64_t turn_ = 0;
   std::uint64_t retry_listeners_ms_ = 0;  ///< 0 = nobody waits for descriptors

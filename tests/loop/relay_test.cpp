@@ -26,7 +26,7 @@ struct RelayRig {
   }
   ~RelayRig() { relay.release(pipes); }
 
-  Relay::Step run() { return relay.run(context); }
+  Relay::Step run() { return relay.conclude(relay.flow(context), context); }
 
   Pair client;
   Pair backend;
@@ -65,7 +65,7 @@ TEST_CASE("a backend that ends before any byte has passed is refused, and anothe
   rig.relay.hear_backend(kAnything);
   const Relay::Step served = rig.run();
   CHECK_FALSE(served.refused);
-  CHECK(served.bytes_to_client == 5);
+  CHECK(rig.relay.bytes_to_client() == 5);
   CHECK(rig.client.far.recv_exact(5) == "hello");
 }
 

@@ -411,6 +411,47 @@ TEST_CASE("one side that has finished makes a session half-closed") {
   CHECK(eventually(half_closed));
 }
 
+TEST_CASE("many sessions that are killed, or are due, at once end in bounded steps of many turns") {
+  const bool expire = GENERATE(false, true);
+  CAPTURE(expire);
+  constexpr std::size_t kSessions = 300;
+  FakeBackend backend;
+  WorkerRig rig({.pool = {.name = "pool",
+                          .balance = "round_robin",
+                          .idle_timeout = expire ? milliseconds(1'500) : milliseconds(600'000)}});
+  rig.serve({backend.address()});
+  std::vector<Stream> clients;
+  for (std::size_t i = 0; i < kSessions; ++i) clients.push_back(Stream::connect(rig.address));
+  REQUIRE(eventually([&] { return rig.loads[0]->per_worker[0].sessions == kSessions; }));
+  REQUIRE(rig.admission.active() == kSessions);
+  // How many were left at the end of each turn; what a task posts runs in the next one.
+  std::vector<std::uint64_t> left{kSessions};
+  std::promise<void> done;
+  Worker& worker = *rig.workers[0];
+  const std::function<void()> look = [&] {
+    left.push_back(rig.admission.active());
+    if (left.back() == 0) return done.set_value();
+    worker.post(look);
+  };
+  worker.post([&] {
+    if (expire)
+      std::this_thread::sleep_for(milliseconds(1'600));
+    else
+      worker.sweep(
+          [](Session& session) {
+            session.abort(End::Killed);
+            return true;
+          },
+          [] {});
+    worker.post(look);
+  });
+  REQUIRE(done.get_future().wait_for(kPatience) == std::future_status::ready);
+  std::uint64_t most = 0;
+  for (std::size_t turn = 1; turn < left.size(); ++turn) most = std::max(most, left[turn - 1] - left[turn]);
+  // The step of a sweep that begins is beside that of the turn.
+  CHECK(most <= 2 * Sweeper::kActsPerTurn);
+}
+
 TEST_CASE("a sweep that is under way when the worker goes harms nobody") {
   FakeBackend backend;
   WorkerRig rig;

@@ -1,9 +1,11 @@
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include <catch2/catch.hpp>
 #include <thread>
 
 #include "tests/loop/worker_rig.h"
+#include "tests/support/seccomp.h"
 
 using namespace weir;
 using namespace weir::test;
@@ -389,6 +391,19 @@ TEST_CASE("closing a listener without descriptors resets nobody who is in its qu
   for (Stream& client : queued) REQUIRE(served(client));
   REQUIRE(served(earlier));
   REQUIRE(eventually([&] { return !connect_failure(rig.address).empty(); }));
+}
+
+TEST_CASE("an accept that a sandbox forbids is said, and does not make the worker spin") {
+  FakeBackend backend;
+  WorkerRig rig;
+  rig.on_each_worker([](Worker&) { REQUIRE(refuse_system_call(SYS_accept4, EPERM)); });
+  rig.serve({backend.address()});
+  const auto client = Stream::connect(rig.address);
+  REQUIRE(eventually([&] { return rig.troubles > 0; }));
+  CHECK(rig.last_trouble == EPERM);
+  const auto used = cpu_time();
+  std::this_thread::sleep_for(milliseconds(250));
+  REQUIRE(cpu_time() - used < milliseconds(100));
 }
 
 TEST_CASE("a listening socket that somebody else has shut down is said, and does not make the worker spin") {

@@ -69,7 +69,7 @@ TEST_CASE("an address comes back once, within 50 ms of its connect, and before i
   f.guard.show(7, client(500), 3'000);
   REQUIRE_FALSE(f.guard.comes_back(client(500), 3'050));
   f.guard.show(7, client(500), 4'000);
-  f.guard.withdraw(500);
+  f.guard.withdraw(LoopGuard::slot_of(500));
   REQUIRE_FALSE(f.guard.comes_back(client(500), 4'001));
 }
 
