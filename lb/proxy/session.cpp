@@ -107,7 +107,10 @@ void Session::relay() {
 void Session::take(Relay::Step step) {
   WorkerTotals& totals = lease_.get()->per_worker[worker_.index()];
   if (step.bytes_to_backend > 0) WorkerTotals::add(totals.bytes_to_backend, step.bytes_to_backend);
-  if (step.bytes_to_client > 0) WorkerTotals::add(totals.bytes_to_client, step.bytes_to_client);
+  if (step.bytes_to_client > 0) {
+    WorkerTotals::add(totals.bytes_to_client, step.bytes_to_client);
+    if (step.bytes_to_client == bytes_to_client()) record_first_byte(totals);
+  }
   close(std::move(step.lost));
   if (step.starved) worker_.on_trouble({"relay", ENOBUFS});
   if (step.over) return end(step.over->how, step.over->reset);
@@ -127,6 +130,12 @@ void Session::take(Relay::Step step) {
     if (worker_.winding_up()) return finish_hearing_out();
   }
   if (step.wake_ms > 0) wake_in(step.wake_ms);
+}
+
+void Session::record_first_byte(WorkerTotals& totals) {
+  const auto since_accept =
+      std::chrono::duration_cast<std::chrono::microseconds>(worker_.loop().now() - accepted_);
+  WorkerTotals::record(totals.first_byte_times, since_accept - std::chrono::microseconds(connect_us_));
 }
 
 void Session::wake_in(std::uint32_t ms) {

@@ -145,6 +145,7 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   void relay_in_turn();
   void relay();
   void take(Relay::Step step);
+  void record_first_byte(WorkerTotals& totals);
   void close(Fd fd);
   void wake_in(std::uint32_t ms);
   void withdraw_shown();
