@@ -83,7 +83,8 @@ TEST_CASE("what a backend's probe has of its own is in the status, and in what a
   CHECK(weir.backend_status("a").at("own_probe") ==
         nlohmann::json{{"health.port", fmt::format("{}", probed.port())}});
   CHECK_FALSE(weir.backend_status("b").contains("own_probe"));
-  CHECK_THAT(weir.cli({"status", "web/a"}).out, Contains(fmt::format("own probe        port {}", probed.port())));
+  CHECK_THAT(weir.cli({"status", "web/a"}).out,
+             Contains(fmt::format("own probe        port {}", probed.port())));
 
   const std::string change = fmt::format("~ web/a health.port {}→{}", probed.port(), weir.backend(1).port());
   weir.config.backends[0].more = own(port_of(weir.backend(1)));

@@ -11,8 +11,8 @@ const std::string kHealth = "[pool.backend.health]\n";
 
 /// The backend's table begins on line `line` = 9 + those of `pool`.
 std::string with_own(const std::string& pool, const std::string& own) {
-  return kListener + kPool + (pool.empty() ? "" : "[pool.health]\n" + pool + "\n") + kBackend + kHealth + own +
-         "\n";
+  return kListener + kPool + (pool.empty() ? "" : "[pool.health]\n" + pool + "\n") + kBackend + kHealth +
+         own + "\n";
 }
 
 /// The probe of the one backend.
@@ -99,7 +99,8 @@ TEST_CASE("a backend's steps stand for the pool's one, and the other way round")
 }
 
 TEST_CASE("a backend's probe may go to another address") {
-  CHECK(probe_of("", "address = \"10.0.0.9:8080\"").address == Address::parse_ip_port("10.0.0.9:8080").value());
+  CHECK(probe_of("", "address = \"10.0.0.9:8080\"").address ==
+        Address::parse_ip_port("10.0.0.9:8080").value());
   CHECK(probe_of("port = 9", "address = \"[::1]:80\"").address->port() == 80);
   CHECK(probe_of("", "address = \"unix:/run/x.sock\"").address->is_unix());
 }
@@ -108,9 +109,11 @@ TEST_CASE("mistakes in a backend's health keys are told with their place and wha
   const auto [own, fault] = GENERATE(table<std::string, std::string>({
       {"prt = 1", "f:10:7: unknown key \"pool.backend.health.prt\": did you mean \"port\"?\n"},
       {"port = 0", "f:10:8: pool.backend.health.port = 0: must be 1 to 65535\n"},
-      {"interval = \"0s\"", "f:10:12: pool.backend.health.interval = \"0s\": must be longer than zero, at most 10000h\n"},
+      {"interval = \"0s\"",
+       "f:10:12: pool.backend.health.interval = \"0s\": must be longer than zero, at most 10000h\n"},
       {"path = \"/x\"",
-       "f:10:8: pool.backend.health.path belongs to probe = \"http\", and this backend has probe = \"tcp\"\n"},
+       "f:10:8: pool.backend.health.path belongs to probe = \"http\", and this backend has probe = "
+       "\"tcp\"\n"},
       {"address = \"host:80\"",
        "f:10:11: pool.backend.health.address = \"host:80\": must be ip:port, [v6]:port, unix:/path or "
        "unix:@name, not a host name\n"},
@@ -127,15 +130,16 @@ TEST_CASE("nothing is said about a backend's keys when the kind of probe is unkn
 }
 
 TEST_CASE("address belongs to one backend's health, and the pool's says so") {
-  CHECK_THAT(bad(with_health("address = \"10.0.0.9:80\"")), Contains("unknown key \"pool.health.address\": "));
+  CHECK_THAT(bad(with_health("address = \"10.0.0.9:80\"")),
+             Contains("unknown key \"pool.health.address\": "));
 }
 
 TEST_CASE("what has no effect on a backend's probe is warned of") {
   CHECK_THAT(warnings_of(with_own("", "probe = \"none\"\ninterval = \"1s\"")),
              Contains("pool.backend.health.interval has no effect: probe = \"none\""));
   CHECK_THAT(warnings_of(with_own("", "fall = 1")), Contains("pool.backend.health.fall = 1: "));
-  CHECK_THAT(warnings_of(kListener + kPool +
-                         "[[pool.backend]]\nname = \"u\"\naddress = \"unix:/run/x\"\n" + kHealth + "port = 9\n"),
+  CHECK_THAT(warnings_of(kListener + kPool + "[[pool.backend]]\nname = \"u\"\naddress = \"unix:/run/x\"\n" +
+                         kHealth + "port = 9\n"),
              Contains("pool.backend.health.port = 9: has no effect on \"u\""));
 }
 
