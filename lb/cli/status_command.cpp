@@ -36,8 +36,8 @@ Look failed(const Exchange& exchange) {
 }
 
 /// What the daemon says of one backend, and what has happened to it and who is there now.
-Look look_at_backend(const CommonOptions& common, const Exchange& status, const std::vector<std::string>& path,
-                     const Terminal& terminal) {
+Look look_at_backend(const CommonOptions& common, const Exchange& status,
+                     const std::vector<std::string>& path, const Terminal& terminal) {
   const AdminClient::Query about{{"pool", path[1]}, {"backend", path[2]}};
   auto last = about;
   last.emplace_back("limit", kLastEvents);
@@ -59,9 +59,9 @@ Look look(const CommonOptions& common, const std::vector<std::string>& path, con
   if (path.size() == 3 && !is_glob(path[1]) && !is_glob(path[2]))
     return look_at_backend(common, exchange, path, terminal);
   const auto now = std::chrono::system_clock::now();
-  return {kExitDone, "",
-          screen ? render_screen(exchange.body(), terminal, now)
-                 : render_status(exchange.body(), terminal, now)};
+  return {
+      kExitDone, "",
+      screen ? render_screen(exchange.body(), terminal, now) : render_status(exchange.body(), terminal, now)};
 }
 
 /// Into a pipe: one look below the other.

@@ -142,6 +142,8 @@ Result<void> AdminApi::serve(Fd listening, const std::string& path, Level level)
   leave(level);
   auto& door = state_->door(level);
   door.server = std::move(*server);
+  // There may have been too few until now.
+  door.server->fill_reserve();
   if (const auto address = Address::unix_path(path)) door.path = SocketPath(*address);
   state_->sample_rates();
   return {};

@@ -48,6 +48,5 @@ TEST_CASE("an object is written with its members in their order, and objects and
     { JsonObject inner(object.value("inner")); }
     append_json_array(object.value("list"), std::vector{1, 2}, [&](int n) { out += std::to_string(n); });
   }
-  CHECK(out ==
-        R"({"text":"x","flag":true,"number":7,"some":1.5,"none":null,"inner":{},"list":[1,2]})");
+  CHECK(out == R"({"text":"x","flag":true,"number":7,"some":1.5,"none":null,"inner":{},"list":[1,2]})");
 }
