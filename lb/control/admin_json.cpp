@@ -164,7 +164,11 @@ std::optional<std::string> scalar(const Json& value) {
 }  // namespace
 
 std::string to_json(const Status& status, const ProcessFacts& facts, double uptime_seconds) {
+  constexpr std::size_t kUsual = 640;  // bytes of a backend
   std::string text;
+  std::size_t backends = 1;
+  for (const auto& pool : status.pools) backends += pool.backends.size();
+  text.reserve(kUsual * backends);
   {
     JsonObject out(text);
     out.add("version", facts.version);
@@ -180,6 +184,7 @@ std::string to_json(const Status& status, const ProcessFacts& facts, double upti
         plain({{"active", status.active}, {"total", status.total}, {"max", facts.max_sessions}});
     append_json_array(out.value("listeners"), status.listeners, [&](const auto& one) { append(text, one); });
     append_json_array(out.value("pools"), status.pools, [&](const auto& one) { append(text, one); });
+    out.value("predecessors") += "[]";
   }
   return text + "\n";
 }

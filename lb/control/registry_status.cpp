@@ -40,7 +40,14 @@ BackendStatus status_of(const Backend& backend) {
 TimeSummary summary_of(const TimeCounts& times) {
   return {times.quantile(0.5), times.quantile(0.99)};
 }
-TimeSummary summary_of(const TimeCounts& times, TimeCounts& sum) {
+/// Whether some worker has recorded one: of thousands of backends most are idle.
+bool has_any(const BackendLoad& load, std::atomic<TimeHistogram*> WorkerTotals::*times) {
+  return std::ranges::any_of(load.per_worker, [times](const WorkerTotals& totals) {
+    return (totals.*times).load(std::memory_order_relaxed) != nullptr;
+  });
+}
+
+TimeSummary counted_in(TimeCounts& sum, const TimeCounts& times) {
   sum += times;
   return summary_of(times);
 }
@@ -168,13 +175,17 @@ PoolStatus Registry::State::pool_status(const PoolEntry& pool, std::string_view 
     return backend_glob.empty() || glob_matches(backend_glob, name);
   };
   const auto published = published_entries(pool);
+  if (backend_glob.empty()) out.backends.reserve(pool.entries.size());
   for (std::size_t i = 0; i < pool.entries.size(); ++i) {
     const Entry& entry = pool.entries[i];
     if (!wanted(entry.file.name)) continue;
     if (!entry.out) {
       auto& one = out.backends.emplace_back(entry_status(pool, entry, published[i], stand_in_pools));
-      one.connects = summary_of(entry.connects.recent(entry.load->connect_times()), connects);
-      one.first_bytes = summary_of(entry.first_bytes.recent(entry.load->first_byte_times()), first_bytes);
+      const BackendLoad& load = *entry.load;
+      if (has_any(load, &WorkerTotals::connect_times))
+        one.connects = counted_in(connects, entry.connects.recent(load.connect_times()));
+      if (has_any(load, &WorkerTotals::first_byte_times))
+        one.first_bytes = counted_in(first_bytes, entry.first_bytes.recent(load.first_byte_times()));
     } else if (entry.load->active > 0) {
       out.backends.push_back(removed_status(backend(pool, entry)));
     }
