@@ -27,7 +27,8 @@ bool have_one_in_common(const std::vector<Address>& a, const std::vector<Address
 
 ProbeSubject subject_of(const ProbeTarget& target) {
   ProbeSubject subject{target.addresses, target.probe, target.pool, target.name};
-  if (target.probe.port != 0)
+  if (target.probe.address) subject.addresses = {*target.probe.address};
+  if (target.probe.port != 0 && !target.probe.address)
     for (Address& address : subject.addresses)
       if (!address.is_unix()) address.set_port(target.probe.port);
   return subject;

@@ -28,13 +28,14 @@ struct alignas(64) WorkerTotals {
   std::atomic<std::uint64_t> connect_failures{0};
   std::atomic<std::uint64_t> bytes_to_backend{0};
   std::atomic<std::uint64_t> bytes_to_client{0};
-  /// How long connects took that worked, from the try to its end. Made at the first; owned by the
-  /// BackendLoad.
+  /// How long connects took that worked, from the try to its end, and backends to their first byte to the
+  /// client, from the accept. Made at the first; owned by the BackendLoad.
   std::atomic<TimeHistogram*> connect_times{nullptr};
+  std::atomic<TimeHistogram*> first_byte_times{nullptr};
 
-  void record_connect(std::chrono::microseconds took) {
-    TimeHistogram* times = connect_times.load(std::memory_order_relaxed);
-    if (times == nullptr) connect_times.store(times = new TimeHistogram, std::memory_order_release);
+  static void record(std::atomic<TimeHistogram*>& of, std::chrono::microseconds took) {
+    TimeHistogram* times = of.load(std::memory_order_relaxed);
+    if (times == nullptr) of.store(times = new TimeHistogram, std::memory_order_release);
     times->record(took);
   }
   static void add(std::atomic<std::uint64_t>& total, std::uint64_t n) {
@@ -54,7 +55,10 @@ class BackendLoad {
         address(std::move(own_address)),
         per_worker(workers) {}
   ~BackendLoad() {
-    for (const WorkerTotals& totals : per_worker) delete totals.connect_times.load();
+    for (const WorkerTotals& totals : per_worker) {
+      delete totals.connect_times.load();
+      delete totals.first_byte_times.load();
+    }
   }
   BackendLoad(const BackendLoad&) = delete;
   BackendLoad& operator=(const BackendLoad&) = delete;
@@ -68,13 +72,8 @@ class BackendLoad {
       elsewhere;  ///< by other processes of this Weir, before and after an upgrade; the control thread's
 
   /// Over all workers.
-  TimeCounts connect_times() const {
-    TimeCounts out;
-    for (const WorkerTotals& totals : per_worker)
-      if (const TimeHistogram* const times = totals.connect_times.load(std::memory_order_acquire))
-        out += *times;
-    return out;
-  }
+  TimeCounts connect_times() const { return sum(&WorkerTotals::connect_times); }
+  TimeCounts first_byte_times() const { return sum(&WorkerTotals::first_byte_times); }
 
   /// From now on each change of `active` is marked on this board too, at `place`; once for all the life of
   /// this load. Control thread. A count read after this call is either marked or has the change in it.
@@ -114,6 +113,13 @@ class BackendLoad {
   std::atomic<bool> trial_taken{false};
 
  private:
+  TimeCounts sum(std::atomic<TimeHistogram*> WorkerTotals::*of) const {
+    TimeCounts out;
+    for (const WorkerTotals& totals : per_worker)
+      if (const TimeHistogram* const times = (totals.*of).load(std::memory_order_acquire)) out += *times;
+    return out;
+  }
+
   /// Sequentially consistent, as `active` is where it is written: either a change sees the board that was
   /// hung up before the counts were read, or that reading sees the change.
   void mark_change() {
@@ -173,6 +179,8 @@ struct Backend {
   Admin admin = Admin::Enabled;
   Health health = Health::Unknown;
   bool on_trial = false;  ///< back from a passive ejection, and not yet known to work
+  /// probe = "none": `down` is an ejection, said of it by its sessions' connects alone.
+  bool unprobed = false;
   /// Enabled and probed, and nothing has been heard of it yet: soon it may be eligible. Set by the Registry.
   bool undecided = false;
   /// No backend of this pool's own: it serves while none of those is eligible and one is undecided. Its

@@ -29,12 +29,13 @@ bool any_in_rotation(const std::vector<Backend>& backends) {
 }
 
 bool is_held_back(const Backend& backend) {
-  return backend.admin == Admin::Enabled && !backend.addresses.empty() && !backend.last_resort &&
-         (backend.health == Health::Down || backend.on_trial);
+  return backend.unprobed && backend.admin == Admin::Enabled && !backend.addresses.empty() &&
+         !backend.last_resort && (backend.health == Health::Down || backend.on_trial);
 }
 
 void use_as_last_resort(std::vector<Backend>& backends) {
-  for (Backend& backend : backends) backend.last_resort = backend.health == Health::Down || backend.on_trial;
+  for (Backend& backend : backends)
+    backend.last_resort = backend.unprobed && (backend.health == Health::Down || backend.on_trial);
 }
 
 void use_although_down(std::vector<Backend>& backends) {
@@ -49,7 +50,7 @@ void use_although_down(std::vector<Backend>& backends) {
 
 void settle_exceptions(const PoolSettings& settings, std::vector<Backend>& backends) {
   for (Backend& backend : backends) forget_exceptions(backend);
-  if (settings.unprobed && !any_in_rotation(backends)) use_as_last_resort(backends);
+  if (!any_in_rotation(backends)) use_as_last_resort(backends);
   if (settings.try_all_when_down && !any_eligible(backends)) use_although_down(backends);
 }
 
@@ -124,7 +125,7 @@ std::shared_ptr<const Pool> Pool::build(PoolSettings settings, std::vector<Backe
                                      [](const Backend& b) { return b.undecided && !b.eligible(); });
 
   for (BackendIndex i = 0; i < pool->backends_.size(); ++i)
-    if (pool->settings_.unprobed && is_held_back(pool->backends_[i])) pool->held_back_.push_back(i);
+    if (is_held_back(pool->backends_[i])) pool->held_back_.push_back(i);
 
   const bool same_kind = previous != nullptr && previous->settings_.balance == pool->settings_.balance;
   pool->primaries_.build(*kind, pool->backends_, false, same_kind ? &previous->primaries_ : nullptr);

@@ -26,8 +26,6 @@ struct PoolSettings {
   bool try_all_when_down = false;         ///< on_all_down = "try_all"
   bool close_sessions_when_down = false;  ///< on_backend_down = "close"
   std::vector<Address> source = {};       ///< to connect from, in turn; empty = what the kernel takes
-  /// probe = "none": `down` is an ejection, said of a backend by its sessions' connects alone.
-  bool unprobed = false;
 
   friend bool operator==(const PoolSettings&, const PoolSettings&) = default;
 };

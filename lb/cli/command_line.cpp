@@ -175,7 +175,7 @@ void CommandLine::State::add_status() {
   command->add_option("target", targets, "either part may be a glob; with --ready listeners")
       ->type_name("POOL[/BACKEND]");
   command->add_flag("--ready", ready, "exit 0 when every listener can be served, else 1 and why; within 1s");
-  command->add_flag("--watch", flag, "again every second, until interrupted");
+  command->add_flag("--watch", flag, "again every second, until q or Ctrl-C");
 }
 
 void CommandLine::State::add_drain() {

@@ -11,7 +11,6 @@
 #include <thread>
 
 #include "lb/base/file.h"
-#include "lb/base/glob.h"
 #include "lb/cli/exchange.h"
 #include "lb/cli/exit_status.h"
 #include "lb/cli/render.h"
@@ -22,7 +21,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr Millis kWatchEvery{1000};
 constexpr Millis kLookEvery{100};
 /// How long a daemon without a socket may take to end.
 constexpr Millis kEndPatience{5'000};
@@ -31,8 +29,6 @@ constexpr Millis kReadyPatience{1'000};
 /// Of a configuration to compare; the daemon takes less.
 constexpr std::uint64_t kMostDiffBytes = std::uint64_t{64} << 20;
 constexpr Millis kPipePatience{10'000};
-/// Of a backend, on its page.
-constexpr const char* kLastEvents = "10";
 
 int change(const CommonOptions& common, const std::string& target, const std::string& verb,
            const Json& body) {
@@ -40,23 +36,6 @@ int change(const CommonOptions& common, const std::string& target, const std::st
   if (!names) return not_a_target(target);
   const Exchange exchange(common, "POST", {"backends", (*names)[0], (*names)[1], verb}, {}, dumped(body));
   return show(common, exchange, [&](const auto& answer) { return render_changed(answer, verb); });
-}
-
-/// What the daemon says of it, and what has happened to it and who is there now.
-template <class Placed>
-int show_backend(const CommonOptions& common, const Exchange& status, const std::vector<std::string>& path,
-                 const Terminal& terminal, Placed placed) {
-  if (status.failed()) return status.exit_status();
-  const AdminClient::Query about{{"pool", path[1]}, {"backend", path[2]}};
-  auto last = about;
-  last.emplace_back("limit", kLastEvents);
-  const Exchange events(common, "GET", {"events"}, last);
-  if (events.failed()) return events.exit_status();
-  const Exchange sessions(common, "GET", {"sessions"}, about);
-  if (sessions.failed()) return sessions.exit_status();
-  print(placed(render_backend(status.body(), events.body(), sessions.body(), terminal,
-                              std::chrono::system_clock::now())));
-  return kExitDone;
 }
 
 }  // namespace
@@ -71,36 +50,6 @@ int run_events(const CommonOptions& common, const std::string& target, std::opti
   if (limit > 0) query.emplace_back("limit", std::to_string(limit));
   return show(common, Exchange(common, "GET", {"events"}, query),
               [](const auto& answer) { return render_events(answer, standard_terminal()); });
-}
-
-int run_status(const CommonOptions& common, const std::vector<std::string>& targets, bool watch) {
-  if (targets.size() > 1) return usage("status takes one POOL or POOL/BACKEND, which may be a glob");
-  const std::string target = targets.empty() ? "" : targets[0];
-  std::vector<std::string> path{"status"};
-  if (const auto slash = target.find('/'); slash != std::string::npos) {
-    path.push_back(target.substr(0, slash));
-    path.push_back(target.substr(slash + 1));
-  } else if (!target.empty()) {
-    path.push_back(target);
-  }
-  const bool one = path.size() == 3 && !is_glob(target) && !common.json;
-  const auto once = [&] {
-    const Exchange exchange(common, "GET", path);
-    const auto terminal = standard_terminal();
-    const auto placed = [&](const std::string& text) {
-      return watch && terminal.width > 0 ? in_place(text, terminal.height) : text;
-    };
-    if (one) return show_backend(common, exchange, path, terminal, placed);
-    return show(common, exchange, [&](const auto& answer) {
-      return placed(render_status(answer, terminal, std::chrono::system_clock::now()));
-    });
-  };
-  int status = once();
-  while (watch && status == kExitDone && std::ferror(stdout) == 0) {
-    std::this_thread::sleep_for(kWatchEvery);
-    status = once();
-  }
-  return status;
 }
 
 int run_ready(const CommonOptions& common, const std::vector<std::string>& listeners) {

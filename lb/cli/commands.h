@@ -14,6 +14,7 @@ struct CommonOptions {
   std::string socket;  ///< "" = WEIR_SOCKET, else the default
   bool json = false;
   std::optional<Millis> patience;  ///< for each of the daemon's answers; nothing = kAnswerPatience
+  bool quiet = false;              ///< why an exchange has failed is not said
 };
 
 /// More than the daemon takes for any answer but an upgrade's.

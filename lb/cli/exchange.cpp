@@ -11,25 +11,6 @@ namespace weir {
 
 using Json = nlohmann::ordered_json;
 
-namespace {
-
-/// Says what the daemon refused, and why.
-int refused(const AdminReply& reply) {
-  const auto json = Json::parse(reply.body, nullptr, false);
-  const auto error = json.is_object() ? json.value("error", Json::object()) : Json::object();
-  if (!error.is_object() || !error.contains("message")) {
-    complain(fmt::format("the daemon answered {} and nothing that this weir understands", reply.status));
-    return kExitFailed;
-  }
-  complain(error.value("message", ""));
-  if (const auto faults = error.find("faults"); faults != error.end() && faults->is_array())
-    for (const auto& fault : *faults)
-      if (fault.is_string()) fmt::print(stderr, "{}\n", fault.get<std::string>());
-  return exit_status_of(error.value("code", ""));
-}
-
-}  // namespace
-
 void complain(std::string_view text) {
   fmt::print(stderr, "weir: {}\n", text);
 }
@@ -74,14 +55,30 @@ Exchange::Exchange(const CommonOptions& common, const std::string& method,
   const AdminClient client = client_of(common);
   const auto reply = client.request(method, path, query, body);
   if (!reply) {
-    complain(reply.error().message);
+    complaint_ = reply.error().message;
     failure_ = kExitNoDaemon;
+    if (!common.quiet) complain(complaint_);
   } else if (reply->status != 200) {
-    failure_ = refused(*reply);
+    refused(*reply, common.quiet);
     unknown_ = reply->status == 404;
   } else {
     body_ = reply->body;
   }
+}
+
+void Exchange::refused(const AdminReply& reply, bool quiet) {
+  const auto json = Json::parse(reply.body, nullptr, false);
+  const auto error = json.is_object() ? json.value("error", Json::object()) : Json::object();
+  const bool understood = error.is_object() && error.contains("message");
+  complaint_ =
+      understood ? error.value("message", "")
+                 : fmt::format("the daemon answered {} and nothing that this weir understands", reply.status);
+  failure_ = understood ? exit_status_of(error.value("code", "")) : kExitFailed;
+  if (quiet) return;
+  complain(complaint_);
+  if (!understood || !error.contains("faults") || !error["faults"].is_array()) return;
+  for (const auto& fault : error["faults"])
+    if (fault.is_string()) fmt::print(stderr, "{}\n", fault.get<std::string>());
 }
 
 int exit_status_of(const std::string& code) {

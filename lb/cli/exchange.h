@@ -33,7 +33,7 @@ nlohmann::ordered_json with(const RemarkOptions& remark, nlohmann::ordered_json 
 std::string dumped(const nlohmann::ordered_json& body);
 
 /// One exchange with the daemon: the body when it did what was asked, else the exit status, with the reason
-/// said.
+/// said (unless that is to be quiet).
 class Exchange {
  public:
   Exchange(const CommonOptions& common, const std::string& method, const std::vector<std::string>& path,
@@ -42,11 +42,16 @@ class Exchange {
   bool failed() const { return failure_ != 0; }
   int exit_status() const { return failure_; }
   bool unknown() const { return unknown_; }
+  /// Why it failed, in a line.
+  const std::string& complaint() const { return complaint_; }
   const std::string& body() const { return body_; }
   void set_body(std::string body) { body_ = std::move(body); }
 
  private:
+  void refused(const AdminReply& reply, bool quiet);
+
   std::string body_;
+  std::string complaint_;
   int failure_ = 0;
   bool unknown_ = false;
 };

@@ -77,23 +77,29 @@ std::uint64_t whole(const Json& in, const char* name) {
   return static_cast<std::uint64_t>(std::max(0.0, real(in, name)));
 }
 
-std::string latency_text(const Json& backend) {
-  const auto times = backend.value("connect_ms", Json());
+std::string latency_text(const Json& backend, const char* name) {
+  const auto times = backend.value(name, Json());
   if (!times.is_object()) return "";
   return fmt::format("p50 {:.1f} ms, p99 {:.1f} ms of late", real(times, "p50"), real(times, "p99"));
 }
 
+/// What its probe has of its own: "port 9000, path /ready".
+std::string own_probe_text(const Json& backend) {
+  std::string out;
+  const Json own = backend.value("own_probe", Json::object());
+  for (const auto& [key, value] : own.items())
+    if (value.is_string())
+      out += fmt::format("{}{} {}", out.empty() ? "" : ", ", key.substr(key.find('.') + 1),
+                         value.get<std::string>());
+  return out;
+}
+
 std::string where_sessions_stand(const Json& sessions) {
   std::map<std::string, std::uint64_t> states;
-  double longest_idle = 0;
-  for (const auto& session : list(sessions, "sessions")) {
-    ++states[text(session, "state")];
-    longest_idle = std::max(longest_idle, real(session, "idle_seconds"));
-  }
+  for (const auto& session : list(sessions, "sessions")) ++states[text(session, "state")];
   std::string out;
   for (const auto& [state, count] : states)
     out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count, state);
-  if (longest_idle >= 1) out += fmt::format(", idle for {} at most", age(longest_idle));
   return out;
 }
 
@@ -144,6 +150,7 @@ std::string render_backend(std::string_view status, std::string_view events, std
       facts.add("resolved", joined(list(backend, "resolved")));
       facts.add("health", text(backend, "health") + ", " + ago(text(backend, "since"), now));
       facts.add("because", text(backend, "reason"));
+      facts.add("own probe", own_probe_text(backend));
       if (const auto took = backend.find("last_probe_ms"); took != backend.end() && took->is_number())
         facts.add("last probe", fmt::format("took {:.1f} ms", took->get<double>()));
       facts.add("eligible", flag(backend, "eligible") ? "yes" : "no");
@@ -154,7 +161,10 @@ std::string render_backend(std::string_view status, std::string_view events, std
       facts.add("sessions", fmt::format("{} now{}{}, {} in all, {:.1f} new/s", number(backend, "active"),
                                         stand.empty() ? "" : ": ", stand, number(backend, "total"),
                                         real(backend, "sessions_per_second")));
-      facts.add("connects", latency_text(backend));
+      if (const auto idle = backend.find("longest_idle_seconds"); idle != backend.end() && idle->is_number())
+        facts.add("idle", fmt::format("for {} at most", age(idle->get<double>())));
+      facts.add("connects", latency_text(backend, "connect_ms"));
+      facts.add("first byte", latency_text(backend, "first_byte_ms"));
       facts.add("failed connects", fmt::format("{}", number(backend, "connect_failures")));
       facts.add("bytes", fmt::format("{} to it, {} from it", short_bytes(number(backend, "bytes_to_backend")),
                                      short_bytes(number(backend, "bytes_to_client"))));

@@ -22,6 +22,9 @@ Terminal standard_terminal();
 /// `now`: what ages count to; the daemon's clock is this host's.
 std::string render_status(std::string_view json, const Terminal& terminal,
                           std::chrono::system_clock::time_point now);
+/// The same in the lines of that terminal: the worst first, then how much is left out.
+std::string render_screen(std::string_view json, const Terminal& terminal,
+                          std::chrono::system_clock::time_point now);
 /// `text` over what a terminal of that many lines showed before, without a flicker. What does not fit is left
 /// out and counted.
 std::string in_place(std::string_view text, std::size_t height);

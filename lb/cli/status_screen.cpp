@@ -170,7 +170,8 @@ std::vector<const Json*> worst_first(const Json& backends) {
   return out;
 }
 
-std::string render_pool(const Json& pool, const Terminal& terminal, Now now) {
+/// Of its backends the first `most`, in the order of worst_first().
+std::string render_pool(const Json& pool, const Terminal& terminal, Now now, std::size_t most) {
   const auto numeric = [](std::string header, int spare = 0) {
     return Cell{std::move(header), Colour::None, true, spare};
   };
@@ -189,7 +190,9 @@ std::string render_pool(const Json& pool, const Terminal& terminal, Now now) {
   const auto rate = [](const Json& backend, const char* name) {
     return terse_bytes(static_cast<std::uint64_t>(std::max(0.0, real(backend, name))));
   };
-  for (const Json* one : worst_first(list(pool, "backends"))) {
+  auto backends = worst_first(list(pool, "backends"));
+  backends.resize(std::min(backends.size(), most));
+  for (const Json* one : backends) {
     const Json& backend = *one;
     table.add({{(is_problem(backend) ? "! " : "  ") + text(backend, "name")},
                {text(backend, "address")},
@@ -237,17 +240,25 @@ std::string status_title(const Json& root) {
   return out;
 }
 
-}  // namespace
+constexpr std::size_t kAll = SIZE_MAX;
 
-std::string render_status(std::string_view json, const Terminal& terminal, Now now) {
-  const auto root = parse_object(json);
-  const auto cut = [&](const std::string& line) {
-    return terminal.width > 0 ? fitted(line, terminal.width) : line;
-  };
-  std::string out = cut(status_title(root)) + "\n";
-  for (const auto& problem : list(root, "problems"))
-    if (problem.is_string())
-      out += coloured(cut("! " + problem.get<std::string>()), "\x1b[31m", terminal) + "\n";
+std::string cut_to(const std::string& line, const Terminal& terminal) {
+  return terminal.width > 0 ? fitted(line, terminal.width) : line;
+}
+
+/// What is not as it should be, in `most` lines.
+std::string render_problems(const Json& root, const Terminal& terminal, std::size_t most) {
+  std::string out;
+  const auto problems = list(root, "problems");
+  const std::size_t shown = problems.size() <= most ? problems.size() : most - std::min<std::size_t>(most, 1);
+  for (std::size_t i = 0; i < shown; ++i)
+    if (problems[i].is_string())
+      out += coloured(cut_to("! " + problems[i].get<std::string>(), terminal), "\x1b[31m", terminal) + "\n";
+  if (shown < problems.size()) out += fmt::format("… {} more problems\n", problems.size() - shown);
+  return out;
+}
+
+std::string render_listeners(const Json& root, const Terminal& terminal) {
   TextTable listeners(
       {{"LISTENER"}, {"POOL"}, {"ACTIVE", Colour::None, true}, {"TOTAL", Colour::None, true}, {"BIND"}});
   for (const auto& listener : list(root, "listeners"))
@@ -256,16 +267,108 @@ std::string render_status(std::string_view json, const Terminal& terminal, Now n
                    {short_number(number(listener, "active")), Colour::None, true},
                    {short_number(number(listener, "total")), Colour::None, true},
                    {joined(list(listener, "bind"))}});
+  return listeners.empty() ? "" : "\n" + listeners.render({terminal.width, terminal.colour, 0});
+}
+
+/// Those that are not well first.
+std::vector<const Json*> pools_of(const Json& all) {
   std::vector<const Json*> pools;
-  for (const auto& pool : list(root, "pools"))
+  for (const auto& pool : all)
     if (pool.is_object()) pools.push_back(&pool);
   std::ranges::stable_partition(pools, [](const Json* pool) {
     const auto verdict = text(*pool, "verdict");
     return !verdict.empty() && verdict != "ok";
   });
-  for (const Json* pool : pools) out += "\n" + render_pool(*pool, terminal, now);
-  if (!listeners.empty()) out += "\n" + listeners.render({terminal.width, terminal.colour, 0});
-  return out + render_predecessors(root);
+  return pools;
+}
+
+/// How many backends of each pool have room on a screen: of all pools the problems come first.
+class Selection {
+ public:
+  /// A pool's title and header, and the line before.
+  static constexpr std::size_t kLinesOfPool = 3;
+
+  explicit Selection(const std::vector<const Json*>& pools) {
+    for (const Json* pool : pools) {
+      Count count;
+      for (const auto& backend : list(*pool, "backends")) {
+        if (!backend.is_object()) continue;
+        ++count.all;
+        if (is_problem(backend)) ++count.problems;
+      }
+      pools_.push_back(count);
+    }
+  }
+  std::size_t lines_of_all() const {
+    std::size_t lines = 0;
+    for (const Count& pool : pools_) lines += kLinesOfPool + pool.all;
+    return lines;
+  }
+  void take(std::size_t lines) {
+    take(lines, &Count::problems);
+    take(lines, &Count::all);
+  }
+  std::size_t shown(std::size_t pool) const { return pools_[pool].shown; }
+  std::size_t left_out() const {
+    std::size_t out = 0;
+    for (const Count& pool : pools_) out += pool.all - pool.shown;
+    return out;
+  }
+  std::size_t problems_left_out() const {
+    std::size_t out = 0;
+    for (const Count& pool : pools_) out += pool.problems - std::min(pool.problems, pool.shown);
+    return out;
+  }
+
+ private:
+  struct Count {
+    std::size_t all = 0, problems = 0, shown = 0;
+  };
+  void take(std::size_t& lines, std::size_t Count::*most) {
+    for (Count& pool : pools_) {
+      const std::size_t first = pool.shown == 0 ? kLinesOfPool : 0;
+      if (pool.shown >= pool.*most || lines <= first) continue;
+      const std::size_t more = std::min(pool.*most - pool.shown, lines - first);
+      pool.shown += more;
+      lines -= first + more;
+    }
+  }
+
+  std::vector<Count> pools_;
+};
+
+}  // namespace
+
+std::string render_status(std::string_view json, const Terminal& terminal, Now now) {
+  const auto root = parse_object(json);
+  std::string out = cut_to(status_title(root), terminal) + "\n" + render_problems(root, terminal, kAll);
+  const auto all = list(root, "pools");
+  for (const Json* pool : pools_of(all)) out += "\n" + render_pool(*pool, terminal, now, kAll);
+  return out + render_listeners(root, terminal) + render_predecessors(root);
+}
+
+std::string render_screen(std::string_view json, const Terminal& terminal, Now now) {
+  const auto root = parse_object(json);
+  const auto all = list(root, "pools");
+  const auto pools = pools_of(all);
+  Selection selection(pools);
+  // The cursor has the last line, and a title and what is left out one each.
+  const std::size_t height = std::max<std::size_t>(terminal.height, 4) - 1;
+  const std::size_t listeners = list(root, "listeners").size(), problems = list(root, "problems").size();
+  const std::size_t predecessors = list(root, "predecessors").size();
+  const std::size_t of_lists =
+      (listeners > 0 ? listeners + 2 : 0) + (predecessors > 0 ? predecessors + 1 : 0);
+  if (1 + problems + selection.lines_of_all() + of_lists <= height) return render_status(json, terminal, now);
+  const std::size_t of_problems = std::min(problems, std::max<std::size_t>(1, height / 3));
+  selection.take(height - std::min(height, 2 + of_problems));
+  std::string out =
+      cut_to(status_title(root), terminal) + "\n" + render_problems(root, terminal, of_problems);
+  for (std::size_t i = 0; i < pools.size(); ++i)
+    if (selection.shown(i) > 0) out += "\n" + render_pool(*pools[i], terminal, now, selection.shown(i));
+  out += fmt::format("… {} more backend{}", selection.left_out(), selection.left_out() == 1 ? "" : "s");
+  if (const auto bad = selection.problems_left_out(); bad > 0) out += fmt::format(", {} with problems", bad);
+  if (listeners > 0) out += fmt::format(", {} listener{}", listeners, listeners == 1 ? "" : "s");
+  return out + "\n";
 }
 
 }  // namespace weir

@@ -9,6 +9,7 @@
 
 #include "lb/base/address.h"
 #include "lb/base/duration.h"
+#include "lb/base/seldom.h"
 #include "lb/base/state.h"
 #include "lb/config/written.h"
 
@@ -41,6 +42,7 @@ struct ProbeConfig {
   Millis eject_for{1000};            ///< none: twice as long each time
   Millis eject_for_at_most{30'000};  ///< none: never shorter than `eject_for`: raised to it when it is
   std::uint16_t port = 0;            ///< probes this port instead of the backend's; 0 = the backend's own
+  std::optional<Address> address;    ///< of one backend: what is probed in its place, `port` or not
   std::string send;                  ///< expect: what is sent first; may be empty
   std::string expect;                ///< expect: what the answer must contain
   std::string reject;                ///< expect: what it must not contain before; "" = anything may
@@ -70,6 +72,7 @@ struct BackendConfig {
   std::uint32_t weight = 1;  ///< 1..256
   bool backup = false;
   Admin admin = Admin::Enabled;
+  Seldom<ProbeConfig> probe = {};  ///< its own, whole; else its pool's
 
   friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
 };
@@ -90,6 +93,11 @@ struct PoolConfig {
   Millis slow_start{0};
   ProbeConfig probe;
   std::vector<BackendConfig> backends;
+
+  /// By which a backend of this pool is probed.
+  const ProbeConfig& probe_of(const BackendConfig& backend) const {
+    return backend.probe ? *backend.probe : probe;
+  }
 
   friend bool operator==(const PoolConfig&, const PoolConfig&) = default;
 };

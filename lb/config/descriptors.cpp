@@ -39,15 +39,28 @@ constexpr std::uint64_t kUpgrade = 8 + kSpawn;
 /// Under a smaller limit an upgrade has what happens to be free: sessions need it more.
 constexpr std::uint64_t kUpgradeIsKeptFor = 256;
 
-bool is_probed(const PoolConfig& pool) {
-  return pool.probe.kind != "none";
+/// One that is added at run time is probed as its pool is.
+bool may_be_probed(const PoolConfig& pool) {
+  return pool.probe.kind != "none" || std::ranges::any_of(pool.backends, [](const BackendConfig& backend) {
+           return backend.probe && backend.probe->kind != "none";
+         });
 }
 
 std::uint64_t probed_backends(const Config& config) {
   std::uint64_t count = 0;
   for (const PoolConfig& pool : config.pools)
-    if (is_probed(pool)) count += pool.backends.size();
+    for (const BackendConfig& backend : pool.backends)
+      if (pool.probe_of(backend).kind != "none") ++count;
   return count;
+}
+
+template <class Matches>
+bool any_probe(const Config& config, Matches matches) {
+  return std::ranges::any_of(config.pools, [&](const PoolConfig& pool) {
+    return matches(pool.probe) || std::ranges::any_of(pool.backends, [&](const BackendConfig& backend) {
+             return backend.probe && matches(*backend.probe);
+           });
+  });
 }
 
 bool resolves_names(const Config& config) {
@@ -58,12 +71,11 @@ bool resolves_names(const Config& config) {
 }
 
 bool probes_by_http(const Config& config) {
-  return std::ranges::any_of(config.pools, [](const PoolConfig& pool) { return pool.probe.kind == "http"; });
+  return any_probe(config, [](const ProbeConfig& probe) { return probe.kind == "http"; });
 }
 
 bool runs_commands(const Config& config) {
-  return std::any_of(config.pools.begin(), config.pools.end(),
-                     [](const PoolConfig& pool) { return !pool.probe.command.empty(); });
+  return any_probe(config, [](const ProbeConfig& probe) { return !probe.command.empty(); });
 }
 
 }  // namespace
@@ -77,7 +89,7 @@ std::uint64_t probe_socket_limit(std::uint64_t descriptor_limit) {
 }
 
 std::uint64_t reserved_probe_sockets(const Config& config, std::uint64_t descriptor_limit) {
-  if (std::ranges::none_of(config.pools, is_probed)) return 0;
+  if (std::ranges::none_of(config.pools, may_be_probed)) return 0;
   const std::uint64_t added = std::min<std::uint64_t>(descriptor_limit / 64, 16);
   return std::min(probed_backends(config) + added, probe_socket_limit(descriptor_limit));
 }

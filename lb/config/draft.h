@@ -54,11 +54,17 @@ std::string_view name_problem(std::string_view name);
 
 void read_listener(Findings& findings, const toml::table& table, Draft& draft);
 void read_pool(Findings& findings, const toml::table& table, Draft& draft);
-void read_health(Findings& findings, const toml::table& table, ProbeConfig& probe);
+/// Answers whether it is known of what kind the probe is: else nothing can be said of its keys.
+bool read_health(Findings& findings, const toml::table& table, ProbeConfig& probe);
+/// What one backend's table changes of `probe`, which is its pool's.
+void read_backend_health(Findings& findings, const toml::table& table, bool kind_known, ProbeConfig& probe);
+
+/// What a kind of probe needs: must it be in the table that is read, or is it in the pool's?
+enum class Needs : std::uint8_t { Here, Inherited };
 /// The keys of an expect probe, out of [pool.health].
-void read_expect(const TableReader& reader, ProbeConfig& probe);
+void read_expect(const TableReader& reader, Needs needs, ProbeConfig& probe);
 /// Those of the probes that speak a protocol: postgres, mysql, redis, smtp and tls.
-void read_protocols(const TableReader& reader, ProbeConfig& probe);
+void read_protocols(const TableReader& reader, Needs needs, ProbeConfig& probe);
 
 /// What only shows when the whole file is known: names and addresses used twice, unknown pools, loops,
 /// limits, paths.

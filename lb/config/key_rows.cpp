@@ -161,6 +161,19 @@ constexpr Key kHealth[] = {
      "The longest that it becomes; raised to eject_for when shorter.", "none"},
 };
 
+/// As one backend has them: all of a probe's keys, none of which it needs, and where else to probe.
+constexpr auto kBackendHealth = [] {
+  std::array<Key, std::size(kHealth) + 1> rows{};
+  rows[0] = {"address", of(Bind), kNone, "Probed in the place of the backend's address; without port."};
+  for (std::size_t i = 0; i < std::size(kHealth); ++i) {
+    Key& row = rows[i + 1] = kHealth[i];
+    row.standard = kNone;
+    row.required = false;
+    row.unless = "";
+  }
+  return rows;
+}();
+
 constexpr Key kStep[] = {
     {"send", kText, kNone, "What is sent."},
     {"expect", of(Filled), kNone,
@@ -177,12 +190,13 @@ constexpr Key kBackend[] = {
     {"backup", kBoolean, "false", "Used only when no other backend is eligible."},
     {"admin", word("enabled", "drained", "disabled"), "enabled",
      "How it starts, until an operator says otherwise."},
+    {"health", kTable, kNone, "How it is probed, as far as not like the others."},
 };
 
-template <std::size_t count>
-constexpr auto names_of(const Key (&rows)[count]) {
-  std::array<std::string_view, count> names;
-  for (std::size_t i = 0; i < count; ++i) names[i] = rows[i].name;
+template <class Rows>
+constexpr auto names_of(const Rows& rows) {
+  std::array<std::string_view, sizeof(Rows) / sizeof(Key)> names;
+  for (std::size_t i = 0; i < names.size(); ++i) names[i] = rows[i].name;
   return names;
 }
 constexpr auto kRootNames = names_of(kRoot);
@@ -192,6 +206,7 @@ constexpr auto kListenerNames = names_of(kListener);
 constexpr auto kPoolNames = names_of(kPool);
 constexpr auto kHealthNames = names_of(kHealth);
 constexpr auto kBackendNames = names_of(kBackend);
+constexpr auto kBackendHealthNames = names_of(kBackendHealth);
 constexpr auto kStepNames = names_of(kStep);
 
 constexpr TableKeys kTables[] = {
@@ -204,8 +219,14 @@ constexpr TableKeys kTables[] = {
      kHealth, kHealthNames},
     {"pool.backend", "[[pool.backend]]", "Below its [[pool]], once for each backend.", kBackend,
      kBackendNames},
+    {"pool.backend.health", "[pool.backend.health]",
+     "Below its [[pool.backend]]: any key of [pool.health], for this backend alone. What it does not give "
+     "comes from there; with another probe, the keys that are of a kind of probe have their defaults.",
+     kBackendHealth, kBackendHealthNames, "pool.health"},
     {"pool.health.steps", "[[pool.health.steps]]", "Of an expect probe, in turn; 16 at most.", kStep,
      kStepNames},
+    {"pool.backend.health.steps", "[[pool.backend.health.steps]]", "The same of one backend.", kStep,
+     kStepNames, "pool.health.steps"},
 };
 
 }  // namespace
@@ -231,7 +252,7 @@ const TableKeys& health_keys() {
 const TableKeys& backend_keys() {
   return kTables[6];
 }
-const TableKeys& step_keys() {
+const TableKeys& backend_health_keys() {
   return kTables[7];
 }
 std::span<const TableKeys> all_tables() {

@@ -16,11 +16,14 @@ constexpr std::string_view kProbeKinds[] = {"tcp",   "http", "expect", "postgres
 
 }  // namespace
 
-const TableKeys* table_below(const TableKeys& table, std::string_view key) {
-  const std::string path = table.path.empty() ? std::string(key) : fmt::format("{}.{}", table.path, key);
+const TableKeys* find_table(std::string_view path) {
   for (const TableKeys& other : all_tables())
     if (other.path == path) return &other;
   return nullptr;
+}
+
+const TableKeys* table_below(const TableKeys& table, std::string_view key) {
+  return find_table(table.path.empty() ? std::string(key) : fmt::format("{}.{}", table.path, key));
 }
 
 std::string unknown_key_message(const TableKeys& table, std::string_view key) {

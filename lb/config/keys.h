@@ -24,7 +24,7 @@ enum class ValueType : std::uint8_t {
   Path,        ///< of a file; "" = none
   SocketPath,  ///< the same of a unix socket
   LogTarget,
-  Bind,     ///< what a listener binds
+  Bind,     ///< an address that is not looked up: what a listener binds, where a probe goes
   Address,  ///< where a backend is
   Ip,
   HttpPath,
@@ -84,6 +84,7 @@ struct TableKeys {
   std::string_view about;   ///< a sentence of what the table is
   std::span<const Key> rows;
   std::span<const std::string_view> keys;  ///< the names of `rows`
+  std::string_view over = "";  ///< the path of a table that has these keys, too: what is not given is there
 };
 
 const TableKeys& root_keys();
@@ -93,9 +94,11 @@ const TableKeys& listener_keys();
 const TableKeys& pool_keys();
 const TableKeys& health_keys();
 const TableKeys& backend_keys();
-const TableKeys& step_keys();  ///< of one step of an expect probe
+const TableKeys& backend_health_keys();
 std::span<const TableKeys> all_tables();
 
+/// The table of that path; null when there is none.
+const TableKeys* find_table(std::string_view path);
 /// The table that `key` of `table` opens: "pool" of the top level, "health" of "pool".
 const TableKeys* table_below(const TableKeys& table, std::string_view key);
 

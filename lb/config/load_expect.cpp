@@ -55,9 +55,10 @@ void read_step(const TableReader& reader, ExpectStep& step) {
 }
 
 void read_steps(const TableReader& reader, ProbeConfig& probe) {
+  probe.steps.clear();
   const auto tables = reader.tables("steps", "steps = [{ send = \"…\", expect = \"…\" }, …]");
   for (const toml::table* table : tables) {
-    const TableReader step(reader.findings(), *table, step_keys());
+    const TableReader step(reader.findings(), *table, *table_below(reader.keys(), "steps"));
     read_step(step, probe.steps.emplace_back());
     if (!step.has("send") && !step.has("expect"))
       step.missing("expect", "a step sends something, or expects something, or both");
@@ -80,15 +81,21 @@ void read_steps(const TableReader& reader, ProbeConfig& probe) {
 
 }  // namespace
 
-void read_expect(const TableReader& reader, ProbeConfig& probe) {
+void read_expect(const TableReader& reader, Needs needs, ProbeConfig& probe) {
+  // One step, or several: what the pool has of the one is void where a backend has the other.
+  const bool has_one = reader.has("send") || reader.has("expect") || reader.has("reject");
+  const bool inherits_one = needs == Needs::Inherited && probe.steps.empty();
   ExpectStep only;
+  if (!reader.has("steps")) only = {probe.send, probe.expect, probe.reject};
   read_step(reader, only);
   probe.send = std::move(only.send);
   probe.expect = std::move(only.expect);
   probe.reject = std::move(only.reject);
+  if (has_one) probe.steps.clear();
   if (reader.has("steps"))
     read_steps(reader, probe);
-  else if (probe.kind == "expect" && !reader.has("expect"))
+  else if (probe.kind == "expect" && !reader.has("expect") &&
+           (needs == Needs::Here || (has_one && !inherits_one)))
     reader.missing("expect", "an expect probe needs to know what the answer contains, or its steps");
 }
 

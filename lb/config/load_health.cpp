@@ -64,8 +64,9 @@ void read_ejection(const TableReader& reader, ProbeConfig& probe) {
   if (reader.has("eject_for_at_most"))
     reader.findings().warn(
         reader.place("eject_for_at_most"),
-        fmt::format("pool.health.eject_for_at_most = \"{}\" is shorter than eject_for: raised to \"{}\"",
-                    format_duration(probe.eject_for_at_most), format_duration(probe.eject_for)));
+        fmt::format("{} = \"{}\" is shorter than eject_for: raised to \"{}\"",
+                    reader.path("eject_for_at_most"), format_duration(probe.eject_for_at_most),
+                    format_duration(probe.eject_for)));
   probe.eject_for_at_most = probe.eject_for;
 }
 
@@ -85,24 +86,26 @@ void read_http(const TableReader& reader, ProbeConfig& probe) {
   reader.string("body", probe.body);
 }
 
-void read_exec(const TableReader& reader, ProbeConfig& probe) {
+void read_exec(const TableReader& reader, Needs needs, ProbeConfig& probe) {
   std::vector<Place> places;
-  if (probe.kind == "exec" && !reader.has("command"))
+  if (needs == Needs::Here && probe.kind == "exec" && !reader.has("command"))
     reader.missing("command", "an exec probe runs one, like [\"/usr/local/bin/check\", \"argument\"]");
-  if (!reader.list("command", probe.command, places) || probe.command.empty()) return;
+  std::vector<std::string> command;
+  if (!reader.list("command", command, places) || command.empty()) return;
+  probe.command = std::move(command);
   for (std::size_t i = 0; i < probe.command.size(); ++i)
     if (probe.command[i].find('\0') != std::string::npos)
       reader.findings().fault(places[i],
-                              value_fault(fmt::format("pool.health.command[{}]", i), probe.command[i],
+                              value_fault(fmt::format("{}[{}]", reader.path("command"), i), probe.command[i],
                                           "an argument cannot hold a NUL character"));
   const std::string& program = probe.command.front();
+  const std::string first = reader.path("command") + "[0]";
   if (!program.starts_with('/'))
-    reader.findings().fault(places.front(),
-                            value_fault("pool.health.command[0]", program,
-                                        "must be an absolute path (no shell and no PATH is used)"));
+    reader.findings().fault(
+        places.front(),
+        value_fault(first, program, "must be an absolute path (no shell and no PATH is used)"));
   else if (::access(program.c_str(), X_OK) != 0)
-    reader.findings().warn(
-        places.front(), value_fault("pool.health.command[0]", program, "is no program that can be run here"));
+    reader.findings().warn(places.front(), value_fault(first, program, "is no program that can be run here"));
 }
 
 /// `probe = "http", "smtp" or "tls"`
@@ -116,7 +119,8 @@ std::string of_kinds(std::span<const std::string_view> kinds) {
 /// Keys of one kind of probe in the table of another; keys without effect.
 void check_keys_of_kind(const TableReader& reader, const std::string& kind) {
   if (!knows_probe_kind(kind)) return;
-  for (const std::string_view key : health_keys().keys) {
+  const std::string_view whose = &reader.keys() == &health_keys() ? "pool" : "backend";
+  for (const std::string_view key : reader.keys().keys) {
     if (!reader.has(key) || key == "probe") continue;
     const auto owners = probe_kinds_of(key);
     const bool fits = owners.empty() || std::ranges::find(owners, kind) != owners.end();
@@ -126,13 +130,12 @@ void check_keys_of_kind(const TableReader& reader, const std::string& kind) {
     else if (!fits && owners.front() == "none")
       reader.findings().warn(
           reader.place(key),
-          fmt::format("{} has no effect: it belongs to probe = \"none\", and this pool has "
-                      "probe = \"{}\"",
-                      reader.path(key), kind));
+          fmt::format("{} has no effect: it belongs to probe = \"none\", and this {} has probe = \"{}\"",
+                      reader.path(key), whose, kind));
     else if (!fits)
-      reader.findings().fault(reader.place(key),
-                              fmt::format("{} belongs to {}, and this pool has probe = \"{}\"",
-                                          reader.path(key), of_kinds(owners), kind));
+      reader.findings().fault(
+          reader.place(key), fmt::format("{} belongs to {}, and this {} has probe = \"{}\"", reader.path(key),
+                                         of_kinds(owners), whose, kind));
   }
 }
 
@@ -143,17 +146,75 @@ void warn_of_rash_verdicts(const TableReader& reader, const ProbeConfig& probe) 
     reader.findings().warn(
         reader.place("timeout"),
         fmt::format(
-            "pool.health.timeout = \"{}\" is longer than the interval of {}: a probe that hangs puts off "
-            "the next, and the verdict with it",
-            format_duration(probe.timeout), format_duration(probe.interval)));
+            "{} = \"{}\" is longer than the interval of {}: a probe that hangs puts off the next, and the "
+            "verdict with it",
+            reader.path("timeout"), format_duration(probe.timeout), format_duration(probe.interval)));
   if (reader.has("fall") && probe.fall == 1)
     reader.findings().warn(reader.place("fall"),
-                           "pool.health.fall = 1: a single lost probe takes a backend out of rotation");
+                           reader.path("fall") + " = 1: a single lost probe takes a backend out of rotation");
+}
+
+void read_times(const TableReader& reader, ProbeConfig& probe) {
+  reader.duration("interval", Zero::Refused, probe.interval);
+  reader.duration("fast_interval", Zero::Refused, probe.fast_interval);
+  reader.duration("timeout", Zero::Refused, probe.timeout);
+  reader.integer("rise", 1, kMaxInARow, probe.rise);
+  reader.integer("fall", 1, kMaxInARow, probe.fall);
+  // A verdict is promised within a number of intervals, so confirming one never takes longer ones.
+  if (probe.fast_interval > probe.interval) {
+    if (reader.has("fast_interval"))
+      reader.findings().warn(
+          reader.place("fast_interval"),
+          fmt::format("{} = \"{}\" is longer than the interval: cut to \"{}\"", reader.path("fast_interval"),
+                      format_duration(probe.fast_interval), format_duration(probe.interval)));
+    probe.fast_interval = probe.interval;
+  }
+  warn_of_rash_verdicts(reader, probe);
+}
+
+/// Once `probe.kind` is what it will be.
+void read_probe(const TableReader& reader, Needs needs, ProbeConfig& probe) {
+  read_times(reader, probe);
+  reader.integer("port", 1, 65535, probe.port);
+  read_ejection(reader, probe);
+  read_http(reader, probe);
+  read_expect(reader, needs, probe);
+  read_protocols(reader, needs, probe);
+  read_exec(reader, needs, probe);
+}
+
+/// A probe of another kind with what both kinds have.
+ProbeConfig of_kind(std::string_view kind, const ProbeConfig& other) {
+  ProbeConfig out;
+  out.kind = kind;
+  out.interval = other.interval;
+  out.fast_interval = other.fast_interval;
+  out.timeout = other.timeout;
+  out.rise = other.rise;
+  out.fall = other.fall;
+  out.port = other.port;
+  out.source = other.source;
+  return out;
+}
+
+/// In the place of the backend's; a name would have to be followed as the backend's is.
+void read_probe_address(const TableReader& reader, ProbeConfig& probe) {
+  std::string text;
+  if (!reader.string("address", text)) return;
+  const auto endpoint = parse_endpoint(text);
+  if (!endpoint || !endpoint->address)
+    return reader.wrong("address", text,
+                        endpoint ? "must be ip:port, [v6]:port, unix:/path or unix:@name, not a host name"
+                                 : endpoint.error().message);
+  probe.address = endpoint->address;
+  if (reader.has("port"))
+    reader.findings().fault(reader.place("port"), fmt::format("{} cannot stand beside address, which says it",
+                                                              reader.path("port")));
 }
 
 }  // namespace
 
-void read_health(Findings& findings, const toml::table& table, ProbeConfig& probe) {
+bool read_health(Findings& findings, const toml::table& table, ProbeConfig& probe) {
   const TableReader reader(findings, table, health_keys());
   const auto& kinds = findings.options().kinds.probes;
   bool kind_known = !reader.has("probe");
@@ -161,27 +222,25 @@ void read_health(Findings& findings, const toml::table& table, ProbeConfig& prob
     probe.kind = kinds[kind];
     kind_known = true;
   }
-  reader.duration("interval", Zero::Refused, probe.interval);
-  reader.duration("fast_interval", Zero::Refused, probe.fast_interval);
-  reader.duration("timeout", Zero::Refused, probe.timeout);
-  reader.integer("rise", 1, kMaxInARow, probe.rise);
-  reader.integer("fall", 1, kMaxInARow, probe.fall);
-  reader.integer("port", 1, 65535, probe.port);
-  // A verdict is promised within a number of intervals, so confirming one never takes longer ones.
-  if (probe.fast_interval > probe.interval) {
-    if (reader.has("fast_interval"))
-      findings.warn(
-          reader.place("fast_interval"),
-          fmt::format("pool.health.fast_interval = \"{}\" is longer than the interval: cut to \"{}\"",
-                      format_duration(probe.fast_interval), format_duration(probe.interval)));
-    probe.fast_interval = probe.interval;
+  read_probe(reader, Needs::Here, probe);
+  if (kind_known) check_keys_of_kind(reader, probe.kind);
+  return kind_known;
+}
+
+void read_backend_health(Findings& findings, const toml::table& table, bool kind_known, ProbeConfig& probe) {
+  const TableReader reader(findings, table, backend_health_keys());
+  const auto& kinds = findings.options().kinds.probes;
+  Needs needs = Needs::Inherited;
+  if (reader.has("probe")) kind_known = false;
+  if (std::size_t kind = 0; reader.choice("probe", "probe", kinds, kind)) {
+    kind_known = true;
+    if (kinds[kind] != probe.kind) {
+      needs = Needs::Here;
+      probe = of_kind(kinds[kind], probe);
+    }
   }
-  warn_of_rash_verdicts(reader, probe);
-  read_ejection(reader, probe);
-  read_http(reader, probe);
-  read_expect(reader, probe);
-  read_protocols(reader, probe);
-  read_exec(reader, probe);
+  read_probe(reader, needs, probe);
+  read_probe_address(reader, probe);
   if (kind_known) check_keys_of_kind(reader, probe.kind);
 }
 

@@ -40,7 +40,24 @@ void read_weight(const TableReader& reader, const toml::table& table, BackendCon
     reader.integer("weight", 1, kMaxWeight, backend.weight);
 }
 
-void read_backend(Findings& findings, const toml::table& table, PoolConfig& pool, PoolPlaces& pool_places) {
+void read_probe_of_backend(const TableReader& reader, const PoolConfig& pool, bool kind_known,
+                           BackendConfig& backend) {
+  const toml::table* const health =
+      reader.table("health", "[pool.backend.health] below its [[pool.backend]]");
+  if (health == nullptr) return;
+  ProbeConfig probe = pool.probe;
+  read_backend_health(reader.findings(), *health, kind_known, probe);
+  const toml::node* const port = health->get("port");
+  if (port != nullptr && backend.endpoint.address && backend.endpoint.address->is_unix())
+    reader.findings().warn(place_of(*port),
+                           fmt::format("pool.backend.health.port = {}: has no effect on {}, which is on a "
+                                       "unix socket",
+                                       probe.port, shown(backend.name)));
+  backend.probe = std::move(probe);
+}
+
+void read_backend(Findings& findings, const toml::table& table, bool kind_known, PoolConfig& pool,
+                  PoolPlaces& pool_places) {
   constexpr std::string_view kAdmins[] = {to_string(Admin::Enabled), to_string(Admin::Drained),
                                           to_string(Admin::Disabled)};
   const TableReader reader(findings, table, backend_keys());
@@ -62,6 +79,7 @@ void read_backend(Findings& findings, const toml::table& table, PoolConfig& pool
   reader.boolean("backup", backend.backup);
   if (std::size_t admin = 0; reader.choice("admin", "state", kAdmins, admin))
     backend.admin = static_cast<Admin>(admin);
+  read_probe_of_backend(reader, pool, kind_known, backend);
   pool.backends.push_back(std::move(backend));
   pool_places.backends.push_back(places);
 }
@@ -131,6 +149,7 @@ void warn_of_port_on_unix(const toml::table* health, Findings& findings, const P
   if (port == nullptr || pool.probe.port == 0) return;
   for (const BackendConfig& backend : pool.backends) {
     if (!backend.endpoint.address || !backend.endpoint.address->is_unix()) continue;
+    if (backend.probe && (backend.probe->address || backend.probe->port != pool.probe.port)) continue;
     findings.warn(place_of(*port),
                   fmt::format("pool.health.port = {}: has no effect on \"{}\", which is on a unix socket",
                               pool.probe.port, backend.name));
@@ -154,10 +173,10 @@ void read_pool(Findings& findings, const toml::table& table, Draft& draft) {
   reader.duration("slow_start", Zero::Allowed, pool.slow_start);
   read_source(reader, pool);
   const toml::table* health = reader.table("health", "[pool.health] below its [[pool]]");
-  if (health != nullptr) read_health(findings, *health, pool.probe);
+  const bool kind_known = health == nullptr || read_health(findings, *health, pool.probe);
   pool.probe.source = pool.source;
   for (const toml::table* backend : reader.tables("backend", "[[pool.backend]] below its [[pool]]"))
-    read_backend(findings, *backend, pool, places);
+    read_backend(findings, *backend, kind_known, pool, places);
   const toml::node* backends = table.get("backend");
   if (backends == nullptr || (backends->is_array() && backends->as_array()->empty()))
     findings.fault(

@@ -30,12 +30,14 @@ void read_account(const TableReader& reader, std::string_view key, std::size_t l
                  fmt::format("must be {} to {} bytes without a control character", least, kMaxName));
 }
 
-void read_tls(const TableReader& reader, ProbeConfig& probe) {
+void read_tls(const TableReader& reader, Needs needs, ProbeConfig& probe) {
   reader.boolean("verify", probe.verify);
   reader.integer("min_days_left", 0, kMaxDaysLeft, probe.min_days_left);
-  if (probe.kind == "tls" && probe.verify && !reader.has("host"))
+  const bool may_need_host = probe.kind == "tls" && probe.verify;
+  const bool inherits_host = needs == Needs::Inherited && (!reader.has("verify") || !probe.host.empty());
+  if (may_need_host && !reader.has("host") && !inherits_host)
     reader.missing("host", "whose certificate it must be, like \"www.example.org\"; or write verify = false");
-  else if (probe.kind == "tls" && probe.verify && probe.host.empty())
+  else if (may_need_host && reader.has("host") && probe.host.empty())
     reader.wrong("host", probe.host, "must be a name or an IP address, unless verify = false");
   if (!reader.string("ca_file", probe.ca_file)) return;
   if (!probe.ca_file.starts_with('/') || probe.ca_file.find('\0') != std::string::npos)
@@ -50,13 +52,13 @@ void read_tls(const TableReader& reader, ProbeConfig& probe) {
 
 }  // namespace
 
-void read_protocols(const TableReader& reader, ProbeConfig& probe) {
+void read_protocols(const TableReader& reader, Needs needs, ProbeConfig& probe) {
   read_account(reader, "user", 1, probe.user);
   read_account(reader, "database", 0, probe.database);
   const auto roles = roles_of(probe.kind);
   if (std::size_t role = 0; !roles.empty() && reader.choice("role", "role", roles, role))
     probe.role = roles[role];
-  read_tls(reader, probe);
+  read_tls(reader, needs, probe);
 }
 
 }  // namespace weir

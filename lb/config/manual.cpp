@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "lb/base/duration.h"
 #include "lb/base/roff.h"
 #include "lb/config/keys.h"
@@ -91,9 +93,12 @@ std::string key_item(const Key& key, const KnownKinds& kinds) {
 
 std::string table_section(const TableKeys& table, const KnownKinds& kinds) {
   std::string out = fmt::format(".SS {}\n{}", roff_word(table.header), roff_prose(table.about));
-  for (const Key& key : table.rows)
-    if (key.value.type != ValueType::Table && key.value.type != ValueType::Tables)
+  const TableKeys* const over = table.over.empty() ? nullptr : find_table(table.over);
+  for (const Key& key : table.rows) {
+    const bool told = over != nullptr && std::ranges::find(over->keys, key.name) != over->keys.end();
+    if (!told && key.value.type != ValueType::Table && key.value.type != ValueType::Tables)
       out += key_item(key, kinds);
+  }
   return out;
 }
 

@@ -74,6 +74,7 @@ class TableReader {
   TableReader(Findings& findings, const toml::table& table, const TableKeys& keys);
 
   Findings& findings() const { return findings_; }
+  const TableKeys& keys() const { return keys_; }
   bool has(std::string_view key) const { return table_.contains(key); }
   Place place() const;
   /// Of the value; of the table when the key is missing.

@@ -83,8 +83,9 @@ void add_probe_rules(const TableKeys& table, Json& schema) {
     // Of "none" they are without effect elsewhere, which is no fault.
     const auto only = key.probes.kinds();
     if (only.empty() || only.front() == "none") continue;
-    schema["dependencies"][std::string(key.name)] = {{"required", {"probe"}},
-                                                     {"properties", {{"probe", one_of_words(only)}}}};
+    Json& needs = schema["dependencies"][std::string(key.name)];
+    if (table.over.empty()) needs["required"] = Json::array({"probe"});
+    needs["properties"] = {{"probe", one_of_words(only)}};
     Json then{{"required", {key.name}}};
     if (!key.unless.empty()) then = {{"anyOf", {then, {{"required", {key.unless}}}}}};
     if (key.required)

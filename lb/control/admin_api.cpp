@@ -93,10 +93,14 @@ HttpResponse late_answer(const HttpRequest& request, const AdminParts& parts) {
 
 }  // namespace
 
-void answer_error(const Answer& answer, const CommandError& error) {
+HttpResponse error_response(const CommandError& error) {
   const auto [status, code] = words_of(error.kind);
-  if (!error.faults.empty()) return answer({422, error_json("bad_config", error.message, error.faults)});
-  answer({status, error_json(code, error.message)});
+  if (!error.faults.empty()) return {422, error_json("bad_config", error.message, error.faults)};
+  return {status, error_json(code, error.message)};
+}
+
+void answer_error(const Answer& answer, const CommandError& error) {
+  answer(error_response(error));
 }
 
 void answer_usage(const Answer& answer, std::string message) {
@@ -138,6 +142,8 @@ Result<void> AdminApi::serve(Fd listening, const std::string& path, Level level)
   leave(level);
   auto& door = state_->door(level);
   door.server = std::move(*server);
+  // There may have been too few until now.
+  door.server->fill_reserve();
   if (const auto address = Address::unix_path(path)) door.path = SocketPath(*address);
   state_->sample_rates();
   return {};
@@ -166,7 +172,12 @@ void AdminApi::handle(HttpRequest request, Answer answer) {
   const auto local = [state = state_.get()](HttpRequest own, const Answer& to) {
     // An upgrade has a patience of its own.
     if (is_command(own, "POST", "upgrade")) return state->handle(own, to);
-    state->handle(own, state->patience.limited(to, [state, own] { return late_answer(own, state->parts); }));
+    // Without the body, which may be large.
+    HttpRequest head;
+    head.method = own.method;
+    head.path = own.path;
+    state->handle(own,
+                  state->patience.limited(to, [state, head] { return late_answer(head, state->parts); }));
   };
   if (state_->parts.predecessors == nullptr) return local(std::move(request), answer);
   state_->parts.predecessors->handle(std::move(request), std::move(answer), local);
@@ -227,18 +238,29 @@ void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
 
 void AdminApi::State::status(const HttpRequest& request, const Answer& answer) {
   const auto& path = request.path;
-  auto found = parts.registry.status(path.size() > 2 ? std::string_view(path[2]) : std::string_view(),
-                                     path.size() > 3 ? std::string_view(path[3]) : std::string_view());
-  if (!found) return answer_error(answer, found.error());
+  const std::string pool = path.size() > 2 ? path[2] : "", backend = path.size() > 3 ? path[3] : "";
+  const auto without = [this, pool, backend] { return status_answer(pool, backend, {}); };
+  const auto in_time = glance.limited(answer, without);
+  parts.workers.longest_idle(
+      [this, pool, backend, in_time](const auto& idle) { in_time(status_answer(pool, backend, idle)); });
+}
+
+HttpResponse AdminApi::State::status_answer(const std::string& pool_name, const std::string& backend_name,
+                                            const std::unordered_map<BackendId, Millis>& idle) {
+  auto found = parts.registry.status(pool_name, backend_name);
+  if (!found) return error_response(found.error());
   const auto now = std::chrono::steady_clock::now();
   for (auto& pool : found->pools)
-    for (auto& backend : pool.backends)
+    for (auto& backend : pool.backends) {
       if (const auto begin = closer.planned(backend.id))
         backend.closes_in = std::chrono::duration_cast<Millis>(*begin - now);
+      if (const auto longest = idle.find(backend.id); longest != idle.end())
+        backend.longest_idle = longest->second;
+    }
   const std::chrono::duration<double> uptime = now - started;
   ProcessFacts facts = parts.facts();
   add_problems(*found, facts);
-  answer({200, to_json(*found, facts, uptime.count())});
+  return {200, to_json(*found, facts, uptime.count())};
 }
 
 void AdminApi::State::ready(Parameters& parameters, const Answer& answer) {
@@ -271,7 +293,13 @@ void AdminApi::State::events(Parameters& parameters, const Answer& answer) {
   if (backend) wanted.backend = *backend;
   if (since) wanted.since = std::chrono::system_clock::now() - Millis(*since);
   if (limit) wanted.most = *limit;
-  answer({200, to_json(parts.events.find(wanted))});
+  const auto found = parts.events.find(wanted);
+  // Of one that has left there may be events all the same, before that time.
+  if (found.empty() && (pool || backend) &&
+      parts.events.find({.pool = wanted.pool, .backend = wanted.backend, .most = 1}).empty())
+    if (const auto known = parts.registry.status(wanted.pool, wanted.backend); !known)
+      return answer_error(answer, known.error());
+  answer({200, to_json(found)});
 }
 
 void AdminApi::State::reload(const HttpRequest& request, const Answer& answer) {
@@ -291,12 +319,12 @@ void AdminApi::State::reload(const HttpRequest& request, const Answer& answer) {
   });
 }
 
-void AdminApi::State::difference(const HttpRequest& request, const Answer& answer) {
+void AdminApi::State::difference(HttpRequest& request, const Answer& answer) {
   const auto named = request.query.find("file");
-  const std::string& file = named != request.query.end() ? named->second : parts.registry.config()->file;
-  parts.reload.rehearse(request.body, file, [answer](const ReloadReport& report) {
-    if (report.busy) return answer_error(answer, {Kind::Busy, report.error});
-    answer({200, difference_json(report)});
+  const std::string file = named != request.query.end() ? named->second : parts.registry.config()->file;
+  parts.reload.rehearse(std::move(request.body), file, difference_json, [answer](Result<std::string> told) {
+    if (!told) return answer_error(answer, {Kind::Busy, told.error().message});
+    answer({200, std::move(*told)});
   });
 }
 

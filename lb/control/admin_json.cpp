@@ -5,6 +5,7 @@
 
 #include "lb/base/log.h"
 #include "lb/config/fault_json.h"
+#include "lb/control/json_text.h"
 
 namespace weir {
 
@@ -12,8 +13,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+std::string plain(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return plain(json) + "\n";
 }
 
 template <class T>
@@ -32,73 +37,88 @@ double millis(std::chrono::microseconds time) {
   return hundredths(static_cast<double>(time.count()) / 1000);
 }
 
-/// {"p50": 0.4, "p99": 1.9}; null when there has been none.
-Json json_of(const TimeCounts& times) {
-  const auto p50 = times.quantile(0.5), p99 = times.quantile(0.99);
-  return p50 && p99 ? Json{{"p50", millis(*p50)}, {"p99", millis(*p99)}} : Json();
-}
-
-Json json_of(const BackendStatus& backend) {
-  Json out{{"name", backend.name},
-           {"address", backend.address},
-           {"weight", backend.weight},
-           {"configured_weight", backend.configured_weight},
-           {"share_percent", backend.share_percent},
-           {"backup", backend.backup},
-           {"admin", to_string(backend.admin)},
-           {"admin_by", backend.admin_word ? "operator" : "file"},
-           {"admin_since", format_time(backend.admin_since)},
-           {"configured_admin", to_string(backend.configured_admin)},
-           {"health", to_string(backend.health)},
-           {"eligible", backend.eligible},
-           {"reason", backend.reason},
-           {"since", format_time(backend.since)},
-           {"active", backend.active},
-           {"total", backend.total},
-           {"sessions_per_second", hundredths(backend.sessions_per_second)},
-           {"bytes_to_backend_per_second", std::round(backend.to_backend_per_second)},
-           {"bytes_to_client_per_second", std::round(backend.to_client_per_second)},
-           {"connect_ms", json_of(backend.connect_times)},
-           {"last_probe_ms", backend.last_probe ? Json(millis(*backend.last_probe)) : Json()},
-           {"connect_failures", backend.connect_failures},
-           {"bytes_to_backend", backend.bytes_to_backend},
-           {"bytes_to_client", backend.bytes_to_client}};
-  if (backend.closes_in)
-    out["closes_at"] = format_time(std::chrono::system_clock::now() + *backend.closes_in);
-  if (!backend.resolved.empty()) out["resolved"] = backend.resolved;
-  if (backend.admin_word) out["admin_word"] = json_of(*backend.admin_word);
-  if (backend.weight_word) out["weight_word"] = json_of(*backend.weight_word);
-  if (backend.added) out["added"] = true;
-  if (backend.removed) out["removed"] = true;
-  return out;
-}
-
-Json json_of(const PoolStatus& pool) {
-  Json backends = Json::array();
-  TimeCounts connect_times;
-  for (const auto& backend : pool.backends) {
-    backends.push_back(json_of(backend));
-    connect_times += backend.connect_times;
-  }
-  Json out{{"name", pool.name}, {"balance", pool.balance}, {"connect_ms", json_of(connect_times)}};
-  if (pool.removed)
-    out["removed"] = true;
-  else
-    out.update({{"verdict", to_string(pool.verdict)},
-                {"verdict_since", format_time(pool.verdict_since)},
-                {"up", pool.up}});
-  out["backends"] = std::move(backends);
-  return out;
-}
-
-Json json_of(const ListenerStatus& listener) {
-  return {{"name", listener.name},     {"bind", listener.bind},
-          {"pool", listener.pool},     {"max_connections", listener.max_connections},
-          {"active", listener.active}, {"total", listener.total}};
-}
-
 double seconds(Millis time) {
   return static_cast<double>(time.count()) / 1000;
+}
+
+/// {"p50": 0.4, "p99": 1.9}; null when there has been none.
+void add(JsonObject& to, std::string_view name, const TimeSummary& times) {
+  if (!times.p50 || !times.p99) return to.add(name, std::optional<double>());
+  JsonObject out(to.value(name));
+  out.add("p50", millis(*times.p50));
+  out.add("p99", millis(*times.p99));
+}
+
+void append(std::string& text, const BackendStatus& backend) {
+  JsonObject out(text);
+  out.add("name", backend.name);
+  out.add("address", backend.address);
+  out.add("weight", backend.weight);
+  out.add("configured_weight", backend.configured_weight);
+  out.add("share_percent", backend.share_percent);
+  out.add("backup", backend.backup);
+  out.add("admin", to_string(backend.admin));
+  out.add("admin_by", backend.admin_word ? "operator" : "file");
+  out.add("admin_since", format_time(backend.admin_since));
+  out.add("configured_admin", to_string(backend.configured_admin));
+  out.add("health", to_string(backend.health));
+  out.add("eligible", backend.eligible);
+  out.add("reason", backend.reason);
+  out.add("since", format_time(backend.since));
+  out.add("active", backend.active);
+  out.add("total", backend.total);
+  out.add("sessions_per_second", hundredths(backend.sessions_per_second));
+  out.add("bytes_to_backend_per_second", std::round(backend.to_backend_per_second));
+  out.add("bytes_to_client_per_second", std::round(backend.to_client_per_second));
+  add(out, "connect_ms", backend.connects);
+  add(out, "first_byte_ms", backend.first_bytes);
+  out.add("last_probe_ms", backend.last_probe ? std::optional(millis(*backend.last_probe)) : std::nullopt);
+  out.add("longest_idle_seconds",
+          backend.longest_idle ? std::optional(seconds(*backend.longest_idle)) : std::nullopt);
+  out.add("connect_failures", backend.connect_failures);
+  out.add("bytes_to_backend", backend.bytes_to_backend);
+  out.add("bytes_to_client", backend.bytes_to_client);
+  if (backend.closes_in)
+    out.add("closes_at", format_time(std::chrono::system_clock::now() + *backend.closes_in));
+  if (!backend.own_probe.empty()) {
+    JsonObject own(out.value("own_probe"));
+    for (const auto& [key, value] : backend.own_probe) own.add(key, value);
+  }
+  if (!backend.resolved.empty()) {
+    std::string& list = out.value("resolved");
+    append_json_array(list, backend.resolved, [&](const auto& address) { append_json(list, address); });
+  }
+  if (backend.admin_word) out.value("admin_word") += plain(json_of(*backend.admin_word));
+  if (backend.weight_word) out.value("weight_word") += plain(json_of(*backend.weight_word));
+  if (backend.added) out.add("added", true);
+  if (backend.removed) out.add("removed", true);
+}
+
+void append(std::string& text, const PoolStatus& pool) {
+  JsonObject out(text);
+  out.add("name", pool.name);
+  out.add("balance", pool.balance);
+  add(out, "connect_ms", pool.connects);
+  add(out, "first_byte_ms", pool.first_bytes);
+  if (pool.removed) {
+    out.add("removed", true);
+  } else {
+    out.add("verdict", to_string(pool.verdict));
+    out.add("verdict_since", format_time(pool.verdict_since));
+    out.add("up", pool.up);
+  }
+  append_json_array(out.value("backends"), pool.backends, [&](const auto& one) { append(text, one); });
+}
+
+void append(std::string& text, const ListenerStatus& listener) {
+  JsonObject out(text);
+  out.add("name", listener.name);
+  append_json_array(out.value("bind"), listener.bind,
+                    [&](const auto& address) { append_json(text, address); });
+  out.add("pool", listener.pool);
+  out.add("max_connections", listener.max_connections);
+  out.add("active", listener.active);
+  out.add("total", listener.total);
 }
 
 Json last_reload(const std::optional<Event>& event) {
@@ -144,22 +164,29 @@ std::optional<std::string> scalar(const Json& value) {
 }  // namespace
 
 std::string to_json(const Status& status, const ProcessFacts& facts, double uptime_seconds) {
-  Json listeners = Json::array(), pools = Json::array();
-  for (const auto& listener : status.listeners) listeners.push_back(json_of(listener));
-  for (const auto& pool : status.pools) pools.push_back(json_of(pool));
-  return text_of(
-      {{"version", facts.version},
-       {"pid", facts.pid},
-       {"generation", status.generation},
-       {"uptime_seconds", uptime_seconds},
-       {"workers", facts.workers},
-       {"overrides_saved", facts.unsaved.empty()},
-       {"overrides_problem", facts.unsaved},
-       {"problems", facts.problems},
-       {"last_reload", last_reload(facts.last_reload)},
-       {"sessions", {{"active", status.active}, {"total", status.total}, {"max", facts.max_sessions}}},
-       {"listeners", std::move(listeners)},
-       {"pools", std::move(pools)}});
+  constexpr std::size_t kUsual = 640;  // bytes of a backend
+  std::string text;
+  std::size_t backends = 1;
+  for (const auto& pool : status.pools) backends += pool.backends.size();
+  text.reserve(kUsual * backends);
+  {
+    JsonObject out(text);
+    out.add("version", facts.version);
+    out.add("pid", facts.pid);
+    out.add("generation", status.generation);
+    out.add("uptime_seconds", uptime_seconds);
+    out.add("workers", facts.workers);
+    out.add("overrides_saved", facts.unsaved.empty());
+    out.add("overrides_problem", facts.unsaved);
+    out.value("problems") += plain(facts.problems);
+    out.value("last_reload") += plain(last_reload(facts.last_reload));
+    out.value("sessions") +=
+        plain({{"active", status.active}, {"total", status.total}, {"max", facts.max_sessions}});
+    append_json_array(out.value("listeners"), status.listeners, [&](const auto& one) { append(text, one); });
+    append_json_array(out.value("pools"), status.pools, [&](const auto& one) { append(text, one); });
+    out.value("predecessors") += "[]";
+  }
+  return text + "\n";
 }
 
 std::string to_json(const Change& change, const std::vector<std::string>& warnings) {

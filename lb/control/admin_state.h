@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "lb/control/admin_api.h"
@@ -19,6 +20,10 @@ namespace weir {
 /// The longest duration that a request may give, in milliseconds.
 inline constexpr std::uint64_t kMostMillis = static_cast<std::uint64_t>(kMaxDuration.count());
 
+/// A status waits so long for the workers to look at their sessions: one that is stuck is no reason for none.
+inline constexpr Millis kGlance{100};
+
+HttpResponse error_response(const CommandError& error);
 void answer_error(const HttpServer::Answer& answer, const CommandError& error);
 void answer_usage(const HttpServer::Answer& answer, std::string message);
 
@@ -36,6 +41,7 @@ struct AdminApi::State {
         word_timer(parts.loop, [this] { end_words(); }),
         drains(parts.loop, parts.registry),
         patience(parts.loop, parts.patience),
+        glance(parts.loop, kGlance),
         rate_timer(parts.loop, [this] { sample_rates(); }) {
     word_timer.start(Millis(0));  // those of an earlier life
   }
@@ -43,11 +49,14 @@ struct AdminApi::State {
   // admin_api.cpp
   void handle(HttpRequest& request, const Answer& answer);
   void status(const HttpRequest& request, const Answer& answer);
+  /// `idle`: of each backend that has a session.
+  HttpResponse status_answer(const std::string& pool, const std::string& backend,
+                             const std::unordered_map<BackendId, Millis>& idle);
   void events(Parameters& parameters, const Answer& answer);
   void ready(Parameters& parameters, const Answer& answer);
   void explain(Parameters& parameters, const Answer& answer);
   void reload(const HttpRequest& request, const Answer& answer);
-  void difference(const HttpRequest& request, const Answer& answer);
+  void difference(HttpRequest& request, const Answer& answer);
   void stop(Parameters& parameters, const Answer& answer);
   void take_counts(const HttpRequest& request, const Answer& answer);
   void upgrade(const HttpRequest& request, Parameters& parameters, const Answer& answer);
@@ -85,6 +94,7 @@ struct AdminApi::State {
   Timer word_timer;
   DrainWatch drains;
   Patience patience;
+  Patience glance;
   Timer rate_timer;
   /// A socket that is served, by Level.
   struct Door {

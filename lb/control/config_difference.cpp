@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <type_traits>
 #include <unordered_set>
 
@@ -40,6 +41,9 @@ std::string shown(LogLevel value) {
 std::string shown(const Address& value) {
   return value.to_string();
 }
+std::string shown(const std::optional<Address>& value) {
+  return value ? value->to_string() : "none";
+}
 std::string shown(const std::pair<std::uint16_t, std::uint16_t>& range) {
   return fmt::format("{}-{}", range.first, range.second);
 }
@@ -72,17 +76,33 @@ class Difference {
  public:
   template <class T>
   Difference& key(std::string_view name, const T& now, const T& next) {
-    if (now != next) text_ += fmt::format(" {} {}→{}", name, shown(now), shown(next));
+    if (now != next) keys_.push_back({std::string(name), shown(now), shown(next)});
     return *this;
   }
-  Difference& say(bool differs, std::string_view what) {
-    if (differs) text_ += fmt::format(" {}", what);
+  /// Without what the other says, too.
+  Difference& less(const Difference& other) {
+    std::erase_if(keys_,
+                  [&](const Key& key) { return std::ranges::find(other.keys_, key) != other.keys_.end(); });
     return *this;
   }
-  const std::string& text() const { return text_; }
+  std::string text() const {
+    std::string out;
+    for (const Key& key : keys_) out += fmt::format(" {} {}→{}", key.name, key.now, key.next);
+    return out;
+  }
+  /// (key, what it becomes)
+  std::vector<std::pair<std::string, std::string>> next() const {
+    std::vector<std::pair<std::string, std::string>> out;
+    for (const Key& key : keys_) out.emplace_back(key.name, key.next);
+    return out;
+  }
 
  private:
-  std::string text_;
+  struct Key {
+    std::string name, now, next;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  std::vector<Key> keys_;
 };
 
 /// The names that both have come in the same order.
@@ -100,7 +120,7 @@ bool same_order(const PoolConfig& a, const PoolConfig& b) {
   return true;
 }
 
-std::string difference_of(const ProbeConfig& now, const ProbeConfig& next) {
+Difference compare(const ProbeConfig& now, const ProbeConfig& next) {
   return Difference()
       .key("health.probe", now.kind, next.kind)
       .key("health.interval", now.interval, next.interval)
@@ -111,6 +131,7 @@ std::string difference_of(const ProbeConfig& now, const ProbeConfig& next) {
       .key("health.eject_after", now.eject_after, next.eject_after)
       .key("health.eject_for", now.eject_for, next.eject_for)
       .key("health.eject_for_at_most", now.eject_for_at_most, next.eject_for_at_most)
+      .key("health.address", now.address, next.address)
       .key("health.port", now.port, next.port)
       .key("health.send", now.send, next.send)
       .key("health.expect", now.expect, next.expect)
@@ -127,8 +148,7 @@ std::string difference_of(const ProbeConfig& now, const ProbeConfig& next) {
       .key("health.role", now.role, next.role)
       .key("health.verify", now.verify, next.verify)
       .key("health.ca_file", now.ca_file, next.ca_file)
-      .key("health.min_days_left", now.min_days_left, next.min_days_left)
-      .text();
+      .key("health.min_days_left", now.min_days_left, next.min_days_left);
 }
 
 }  // namespace
@@ -145,16 +165,26 @@ std::string difference_of(const PoolConfig& now, const PoolConfig& next) {
              .key("source", now.source, next.source)
              .key("slow_start", now.slow_start, next.slow_start)
              .text() +
-         difference_of(now.probe, next.probe) +
-         Difference().say(!same_order(now, next), "the order of its backends").text();
+         compare(now.probe, next.probe).text() + (same_order(now, next) ? "" : " the order of its backends");
 }
 
-std::string difference_of(const BackendConfig& now, const BackendConfig& next) {
-  return Difference()
-      .key("weight", now.weight, next.weight)
-      .key("admin", now.admin, next.admin)
-      .key("backup", now.backup, next.backup)
-      .text();
+std::string difference_of(const BackendConfig& now, const PoolConfig& pool_now, const BackendConfig& next,
+                          const PoolConfig& pool_next) {
+  const std::string own = Difference()
+                              .key("weight", now.weight, next.weight)
+                              .key("admin", now.admin, next.admin)
+                              .key("backup", now.backup, next.backup)
+                              .text();
+  if (!now.probe && !next.probe) return own;
+  return own + compare(pool_now.probe_of(now), pool_next.probe_of(next))
+                   .less(compare(pool_now.probe, pool_next.probe))
+                   .text();
+}
+
+std::vector<std::pair<std::string, std::string>> own_probe_keys(const PoolConfig& pool,
+                                                                const BackendConfig& backend) {
+  if (!backend.probe) return {};
+  return compare(pool.probe, *backend.probe).next();
 }
 
 std::string difference_of(const ListenerConfig& now, const ListenerConfig& next) {

@@ -17,31 +17,33 @@ std::string place_of(std::string_view pool, std::string_view name, const Endpoin
 
 }  // namespace
 
-HealthBook::Page& HealthBook::page(const std::string& pool, const ProbeConfig& probe) {
-  // Notes come pool by pool.
-  const auto found = std::find_if(pages_.rbegin(), pages_.rend(),
-                                  [&](const Page& one) { return one.pool == pool && one.probe == probe; });
-  return found != pages_.rend() ? *found : pages_.emplace_back(Page{pool, probe, {}});
+const ProbeConfig* HealthBook::keep(const ProbeConfig& probe) {
+  // Notes come pool by pool, and few backends have a probe of their own.
+  if (probes_.empty() || probes_.back() != probe) probes_.push_back(probe);
+  return &probes_.back();
 }
 
 void HealthBook::note(const std::string& pool, const std::string& name, const Endpoint& endpoint,
                       const ProbeConfig& probe, const Standing& standing) {
   if (standing.health == Health::Unknown || standing.addresses.empty()) return;
-  auto& places = page(pool, probe).places;
-  const auto [place, fresh] = places.emplace(place_of(pool, name, endpoint, probe), standing);
-  if (!fresh && place->second.since < standing.since) place->second = standing;
+  auto& notes = places_[place_of(pool, name, endpoint, probe)];
+  const auto same =
+      std::ranges::find_if(notes, [&](const Note& one) { return one.pool == pool && *one.probe == probe; });
+  if (same == notes.end())
+    notes.push_back({pool, keep(probe), standing});
+  else if (same->standing.since < standing.since)
+    same->standing = standing;
 }
 
 const Standing* HealthBook::find(std::string_view pool, std::string_view name, const Endpoint& endpoint,
                                  const ProbeConfig& probe) const {
-  const std::string sought = place_of(pool, name, endpoint, probe);
+  const auto place = places_.find(place_of(pool, name, endpoint, probe));
+  if (place == places_.end()) return nullptr;
   const Standing* best = nullptr;
-  for (const Page& page : pages_) {
-    if (page.probe != probe) continue;
-    const auto place = page.places.find(sought);
-    if (place == page.places.end()) continue;
-    if (page.pool == pool) return &place->second;
-    if (best == nullptr || best->since < place->second.since) best = &place->second;
+  for (const Note& note : place->second) {
+    if (*note.probe != probe) continue;
+    if (note.pool == pool) return &note.standing;
+    if (best == nullptr || best->since < note.standing.since) best = &note.standing;
   }
   return best;
 }

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <map>
+#include <deque>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "lb/base/address.h"
@@ -17,6 +18,9 @@ namespace weir {
 /// alone.
 class HealthBook {
  public:
+  HealthBook() = default;
+  HealthBook(HealthBook&&) = default;
+
   /// What says nothing (an unknown health) is not kept. Of two notes on one place in one pool the newer one
   /// is.
   void note(const std::string& pool, const std::string& name, const Endpoint& endpoint,
@@ -27,14 +31,15 @@ class HealthBook {
                        const ProbeConfig& probe) const;
 
  private:
-  struct Page {
+  struct Note {
     std::string pool;
-    ProbeConfig probe;
-    std::map<std::string, Standing, std::less<>> places;  ///< by place_of()
+    const ProbeConfig* probe;  ///< one of probes_
+    Standing standing;
   };
-  Page& page(const std::string& pool, const ProbeConfig& probe);
+  const ProbeConfig* keep(const ProbeConfig& probe);
 
-  std::vector<Page> pages_;
+  std::deque<ProbeConfig> probes_;
+  std::unordered_map<std::string, std::vector<Note>> places_;  ///< by place_of()
 };
 
 }  // namespace weir

@@ -212,6 +212,10 @@ int HttpServer::listening() const {
   return state_->acceptor->listening();
 }
 
+void HttpServer::fill_reserve() {
+  state_->acceptor->fill_reserve();
+}
+
 void HttpServer::stop_accepting() {
   state_->acceptor->stop();
 }
@@ -272,7 +276,7 @@ void HttpServer::State::run() {
   for (const int fd : places.overdue(std::chrono::steady_clock::now())) shut(fd);
   MHD_run(daemon);
   running = false;
-  acceptor->closed_one();
+  acceptor->fill_reserve();
   const auto deadline = places.next_deadline();
   MHD_UNSIGNED_LONG_LONG wait = 0;
   const bool soon = MHD_get_timeout(daemon, &wait) == MHD_YES && wait == 0;

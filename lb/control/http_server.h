@@ -66,6 +66,8 @@ class HttpServer {
   /// Closes its own descriptor of the listening socket, whose queue another process serves. Exchanges that
   /// have begun go on.
   void stop_accepting();
+  /// Descriptors have come free, of which it keeps some for callers when there are no others.
+  void fill_reserve();
   /// Whether no request is being worked on and no answer being taken.
   bool idle() const;
   HttpServer(const HttpServer&) = delete;

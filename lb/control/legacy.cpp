@@ -112,7 +112,14 @@ Result<Legacy> legacy_of(const Json& json, std::chrono::steady_clock::time_point
   out.file = json.at("file").get<std::string>();
   out.text = json.at("text").get<std::string>();
   for (const auto& item : json.at("pools")) {
-    auto& pool = out.pools.emplace_back(Legacy::Pool{item.at("name").get<std::string>(), {}});
+    auto& pool = out.pools.emplace_back();
+    pool.name = item.at("name").get<std::string>();
+    // An older version does not say these.
+    if (const auto verdict = verdict_named(item.value("verdict", ""));
+        verdict && item.contains("verdict_since")) {
+      pool.verdict = *verdict;
+      pool.verdict_since = time_of(item.at("verdict_since"));
+    }
     for (const auto& one : item.at("backends")) {
       auto backend = backend_of(one, now);
       if (!backend) return tl::unexpected(backend.error());
@@ -132,7 +139,10 @@ std::string format_legacy(const Legacy& legacy, std::chrono::steady_clock::time_
   for (const auto& pool : legacy.pools) {
     Json backends = Json::array();
     for (const auto& backend : pool.backends) backends.push_back(json_of(backend, now));
-    pools.push_back({{"name", pool.name}, {"backends", std::move(backends)}});
+    pools.push_back({{"name", pool.name},
+                     {"verdict", to_string(pool.verdict)},
+                     {"verdict_since", count_of(pool.verdict_since)},
+                     {"backends", std::move(backends)}});
   }
   for (const auto& listener : legacy.listeners)
     listeners.push_back({{"name", listener.name}, {"pool", listener.pool}, {"total", listener.total}});

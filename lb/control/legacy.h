@@ -9,6 +9,7 @@
 #include "lb/base/error.h"
 #include "lb/config/config.h"
 #include "lb/control/counts.h"
+#include "lb/control/pool_verdict.h"
 #include "lb/control/standing.h"
 
 namespace weir {
@@ -26,6 +27,8 @@ struct Legacy {
   };
   struct Pool {
     std::string name;
+    PoolVerdict verdict = PoolVerdict::Unknown;
+    std::chrono::system_clock::time_point verdict_since;  ///< the epoch: not known
     std::vector<Backend> backends;
   };
   struct Listener {

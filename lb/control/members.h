@@ -28,7 +28,7 @@ struct Entry {
   std::shared_ptr<BackendLoad> load;
   RateWindow rate;                   ///< of its sessions
   RateWindow to_backend, to_client;  ///< of its bytes
-  LatencyWindow connects;
+  LatencyWindow connects, first_bytes;
 };
 
 struct PoolEntry {
@@ -41,7 +41,8 @@ struct PoolEntry {
   PoolVerdict verdict = PoolVerdict::Unknown;  ///< of `built`
   std::chrono::system_clock::time_point verdict_since;
 
-  bool probed() const { return config.probe.kind != "none"; }
+  const ProbeConfig& probe_of(const Entry& entry) const { return config.probe_of(entry.file); }
+  bool probes(const Entry& entry) const { return probe_of(entry).kind != "none"; }
 };
 
 /// Who is in which pool now. Knows nothing of those who have left, and nothing of what is published.

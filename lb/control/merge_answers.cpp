@@ -6,6 +6,8 @@
 #include <charconv>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
+#include <vector>
 
 namespace weir {
 
@@ -33,13 +35,21 @@ void add_counts(Json& to, const Json& from, std::initializer_list<const char*> k
   for (const char* key : keys) to[key] = count_of(to, key) + count_of(from, key);
 }
 
-/// The element of that name, of an array of objects.
-Json* find_named(Json& list, const Json& name) {
-  const auto found = std::find_if(list.begin(), list.end(), [&](const Json& item) {
-    return item.is_object() && item.value("name", Json()) == name;
-  });
-  return found != list.end() ? &*found : nullptr;
-}
+/// The elements of an array of objects by their names. Valid until the array changes.
+class ByName {
+ public:
+  explicit ByName(Json& list) {
+    for (Json& item : list)
+      if (item.is_object()) items_.emplace(item.value("name", ""), &item);
+  }
+  Json* find(const Json& other) const {
+    const auto found = items_.find(other.is_object() ? other.value("name", "") : "");
+    return found != items_.end() ? found->second : nullptr;
+  }
+
+ private:
+  std::unordered_map<std::string, Json*> items_;
+};
 
 /// A backend that this process does not have, as one that has been removed.
 Json leaver(Json backend) {
@@ -50,34 +60,55 @@ Json leaver(Json backend) {
   return backend;
 }
 
-void add_pool(Json& pools, const Json& theirs) {
-  Json* own = find_named(pools, theirs.value("name", Json()));
+void keep_longer(Json& to, const Json& from, const char* key) {
+  const auto theirs = from.find(key);
+  if (theirs == from.end() || !theirs->is_number()) return;
+  const auto own = to.find(key);
+  if (own == to.end() || !own->is_number() || *own < *theirs) to[key] = *theirs;
+}
+
+/// `own`: the pool of that name; null: there is none yet.
+void add_pool(Json& pools, Json* own, const Json& theirs) {
+  std::vector<Json> more;
+  Json none = Json::array();
+  const ByName known(own != nullptr ? (*own)["backends"] : none);
   for (const auto& backend : theirs.value("backends", Json::array())) {
-    Json* const same =
-        own != nullptr ? find_named((*own)["backends"], backend.value("name", Json())) : nullptr;
-    if (same != nullptr) {
+    if (Json* const same = known.find(backend)) {
       add_counts(*same, backend,
                  {"active", "total", "connect_failures", "bytes_to_backend", "bytes_to_client"});
-      continue;
+      keep_longer(*same, backend, "longest_idle_seconds");
+    } else if (count_of(backend, "active") > 0) {
+      more.push_back(leaver(backend));
     }
-    if (count_of(backend, "active") == 0) continue;
-    if (own == nullptr) {
-      pools.push_back({{"name", theirs.value("name", "")},
-                       {"balance", theirs.value("balance", "")},
-                       {"backends", Json::array()},
-                       {"removed", true}});
-      own = &pools.back();
-    }
-    (*own)["backends"].push_back(leaver(backend));
+  }
+  if (more.empty()) return;
+  if (own == nullptr) {
+    pools.push_back({{"name", theirs.value("name", "")},
+                     {"balance", theirs.value("balance", "")},
+                     {"backends", Json::array()},
+                     {"removed", true}});
+    own = &pools.back();
+  }
+  for (Json& backend : more) (*own)["backends"].push_back(std::move(backend));
+}
+
+void add_pools(Json& pools, const Json& theirs) {
+  // Places, since pools that are new move the others.
+  std::unordered_map<std::string, std::size_t> places;
+  for (std::size_t i = 0; i < pools.size(); ++i)
+    if (pools[i].is_object()) places.emplace(pools[i].value("name", ""), i);
+  for (const auto& pool : theirs) {
+    const auto place = places.find(pool.value("name", ""));
+    add_pool(pools, place != places.end() ? &pools[place->second] : nullptr, pool);
   }
 }
 
 void add_status(Json& own, const Json& theirs) {
   add_counts(own["sessions"], theirs.value("sessions", Json::object()), {"active", "total"});
+  const ByName listeners(own["listeners"]);
   for (const auto& listener : theirs.value("listeners", Json::array()))
-    if (Json* const same = find_named(own["listeners"], listener.value("name", Json())))
-      add_counts(*same, listener, {"active", "total"});
-  for (const auto& pool : theirs.value("pools", Json::array())) add_pool(own["pools"], pool);
+    if (Json* const same = listeners.find(listener)) add_counts(*same, listener, {"active", "total"});
+  add_pools(own["pools"], theirs.value("pools", Json::array()));
 }
 
 /// The first answer that did what was asked, this process's first; else null, and this process's error is the
@@ -93,14 +124,16 @@ Json first_of(const HttpResponse& own, const std::vector<PredecessorAnswer>& oth
 }  // namespace
 
 HttpResponse merge_status(const HttpResponse& own, const std::vector<PredecessorAnswer>& others) {
+  // It may be one of many thousands of backends: as long as it is the only one it is not read.
+  if (std::ranges::all_of(others, [](const auto& other) { return other.pid == 0; })) return own;
   Json all = body_of(own.status, own.body);
   if (!all.is_object()) {
     // Perhaps a name that only an older process knows, and which still has sessions.
     for (const auto& other : others) {
       Json theirs = body_of(other.status, other.body);
       if (own.status != 404 || !theirs.is_object()) continue;
-      Json pools = std::exchange(theirs["pools"], Json::array());
-      for (const auto& pool : pools) add_pool(theirs["pools"], pool);
+      const Json pools = std::exchange(theirs["pools"], Json::array());
+      add_pools(theirs["pools"], pools);
       if (!theirs["pools"].empty()) return response_of(theirs);
     }
     return own;

@@ -15,6 +15,13 @@ bool is_well(const Backend& backend) {
 
 }  // namespace
 
+std::optional<PoolVerdict> verdict_named(std::string_view name) {
+  for (const auto verdict : {PoolVerdict::Unknown, PoolVerdict::Ok, PoolVerdict::Degraded,
+                             PoolVerdict::BackupInUse, PoolVerdict::Down})
+    if (to_string(verdict) == name) return verdict;
+  return std::nullopt;
+}
+
 PoolVerdict verdict_of(const Pool& pool) {
   const auto& all = pool.backends();
   const auto any = [&](auto wanted) { return std::ranges::any_of(all, wanted); };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,8 @@ constexpr std::string_view to_string(PoolVerdict verdict) {
   constexpr std::string_view kNames[] = {"unknown", "ok", "degraded", "backup in use", "down"};
   return kNames[static_cast<std::size_t>(verdict)];
 }
+
+std::optional<PoolVerdict> verdict_named(std::string_view name);
 
 /// Pure. Backends that somebody has taken out count neither way: a pool of which half is drained is ok, and
 /// one that is drained as a whole is down.

@@ -21,7 +21,7 @@ constexpr std::string_view kNotResolvedYet = "its name has not been resolved yet
 bool same(const Backend& a, const Backend& b) {
   return a.load == b.load && a.endpoint == b.endpoint && a.addresses == b.addresses && a.weight == b.weight &&
          a.configured_weight == b.configured_weight && a.backup == b.backup && a.admin == b.admin &&
-         a.health == b.health && a.life == b.life && a.on_trial == b.on_trial &&
+         a.health == b.health && a.life == b.life && a.on_trial == b.on_trial && a.unprobed == b.unprobed &&
          a.share_percent == b.share_percent && a.undecided == b.undecided && a.stand_in == b.stand_in;
 }
 
@@ -34,8 +34,7 @@ PoolSettings settings_of(const PoolConfig& config) {
           .half_close_timeout = config.half_close_timeout,
           .try_all_when_down = config.on_all_down == OnAllDown::TryAll,
           .close_sessions_when_down = config.on_backend_down == OnBackendDown::Close,
-          .source = config.source,
-          .unprobed = config.probe.kind == "none"};
+          .source = config.source};
 }
 
 /// Probes quote what backends say: one transition stays one line.
@@ -102,7 +101,7 @@ std::vector<Watch> Registry::watched() const {
   };
   for (const auto& pool : state_->members.pools)
     for (const auto& entry : pool.entries)
-      if (!entry.out) watch(state_->backend(pool, entry), entry.standing.against, pool.config.probe);
+      if (!entry.out) watch(state_->backend(pool, entry), entry.standing.against, pool.probe_of(entry));
   for (const auto& [id, leaver] : state_->leavers.all())
     if (leaver.stands_in) watch(leaver.now(state_->clock.steady()), leaver.standing.against, leaver.probe);
   return out;
@@ -183,7 +182,8 @@ Backend Registry::State::backend(const PoolEntry& pool, const Entry& entry) cons
   out.admin = admin(pool, entry);
   out.load = entry.load;
   describe_standing(out, entry.standing, clock.steady());
-  out.undecided = out.admin == Admin::Enabled && out.health == Health::Unknown && pool.probed() &&
+  out.unprobed = !pool.probes(entry);
+  out.undecided = out.admin == Admin::Enabled && out.health == Health::Unknown && !out.unprobed &&
                   entry.standing.no_address.empty();
   return out;
 }
@@ -255,7 +255,7 @@ void Registry::State::forget_health(PoolEntry& pool, Entry& entry) {
   } else if (entry.standing.addresses.empty()) {
     const std::string& why = entry.standing.no_address;
     reason = why.empty() ? kNotResolvedYet : std::string_view(why);
-  } else if (!pool.probed()) {
+  } else if (!pool.probes(entry)) {
     health = Health::Up;
     reason = kNotProbed;
   }
@@ -286,7 +286,7 @@ void Registry::State::change_health(const Subject& subject, Health health, std::
 
 void Registry::State::leave(const PoolEntry& pool, const Entry& entry) {
   Leaver leaver{.last = backend(pool, entry),
-                .probe = pool.config.probe,
+                .probe = pool.probe_of(entry),
                 .standing = entry.standing,
                 .left = clock.steady(),
                 .stands_in = false};
@@ -300,7 +300,8 @@ HealthBook Registry::State::health_book() const {
   for (const auto& pool : members.pools)
     for (const auto& entry : pool.entries)
       if (!entry.out && admin(pool, entry) != Admin::Disabled)
-        book.note(pool.config.name, entry.file.name, entry.file.endpoint, pool.config.probe, entry.standing);
+        book.note(pool.config.name, entry.file.name, entry.file.endpoint, pool.probe_of(entry),
+                  entry.standing);
   const auto now = clock.steady();
   for (const auto& [id, leaver] : leavers.all())
     if (leaver.stands_in || now - leaver.left <= Leavers::kRemembered)
@@ -318,8 +319,8 @@ Entry Registry::State::make_entry(PoolEntry& pool, const BackendConfig& backend,
       left ? left->last.load
            : std::make_shared<BackendLoad>(++last_id, name, backend.name, backend.endpoint.text, workers);
   entry.rate = RateWindow(clock.steady(), total_sessions(*entry.load));
-  const auto* known = pool.probed() && admin(pool, entry) != Admin::Disabled
-                          ? book.find(name, backend.name, backend.endpoint, pool.config.probe)
+  const auto* known = pool.probes(entry) && admin(pool, entry) != Admin::Disabled
+                          ? book.find(name, backend.name, backend.endpoint, pool.probe_of(entry))
                           : nullptr;
   if (known == nullptr) {
     if (backend.endpoint.address) entry.standing.addresses = {*backend.endpoint.address};

@@ -102,6 +102,10 @@ class Registry {
   /// What apply() would report, and nothing else. Over an upgrade members and removals at run time stay.
   enum class Over : std::uint8_t { Reload, Upgrade };
   ApplyReport difference(const Config& config, Over over = Over::Reload) const;
+  /// The same by what is known now, to be found out later, once, on any thread: to compare many thousands of
+  /// backends takes its time.
+  using Rehearsal = std::function<ApplyReport(const Config&)>;
+  Rehearsal rehearsal(Over over = Over::Reload) const;
   /// Null before the first apply().
   const std::shared_ptr<const Config>& config() const;
 

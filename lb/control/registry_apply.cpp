@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "lb/control/registry_state.h"
 
@@ -9,11 +10,19 @@ namespace weir {
 
 namespace {
 
-Entry* find_entry_named(PoolEntry* pool, std::string_view name) {
-  if (pool == nullptr) return nullptr;
-  const auto found = std::find_if(pool->entries.begin(), pool->entries.end(),
-                                  [&](const Entry& entry) { return entry.file.name == name; });
-  return found != pool->entries.end() ? &*found : nullptr;
+/// Keys are copies: what they are of is moved on.
+template <class Named, class NameOf>
+std::unordered_map<std::string, Named*> by_name(std::vector<Named>& all, NameOf name_of) {
+  std::unordered_map<std::string, Named*> out;
+  out.reserve(all.size());
+  for (Named& one : all) out.emplace(name_of(one), &one);
+  return out;
+}
+
+template <class Named>
+Named* found_in(const std::unordered_map<std::string, Named*>& all, const std::string& name) {
+  const auto found = all.find(name);
+  return found != all.end() ? found->second : nullptr;
 }
 
 }  // namespace
@@ -30,10 +39,15 @@ ApplyReport Registry::apply(std::shared_ptr<const Config> config) {
 }
 
 ApplyReport Registry::difference(const Config& next, Over over) const {
-  State rehearsal = state_->rehearsal();
+  return rehearsal(over)(next);
+}
+
+Registry::Rehearsal Registry::rehearsal(Over over) const {
+  const std::shared_ptr<State> copy(new State(state_->rehearsal()));
   // Who has left already is not handed on, and cannot stand in any more.
-  if (over == Over::Upgrade) rehearsal.leavers = {};
-  return rehearsal.take(next, over, state_->serving());
+  if (over == Over::Upgrade) copy->leavers = {};
+  return
+      [copy, over, before = state_->serving()](const Config& next) { return copy->take(next, over, before); };
 }
 
 Registry::State Registry::State::rehearsal() const {
@@ -57,11 +71,12 @@ Config Registry::State::with_added(const Config& next) const {
                                  [&](const Entry& entry) { return entry.file.name == name; });
     };
     for (const auto& entry : before->entries) {
+      if (!entry.added || entry.out) continue;
       // A new backend of its address is itself, under another name; one that stood beside it still does.
       const bool taken = std::ranges::any_of(pool.backends, [&](const BackendConfig& one) {
         return one.name == entry.file.name || (one.endpoint == entry.file.endpoint && !is_known(one.name));
       });
-      if (entry.added && !entry.out && !taken) pool.backends.push_back(entry.file);
+      if (!taken) pool.backends.push_back(entry.file);
     }
   }
   return out;
@@ -74,11 +89,10 @@ ApplyReport Registry::State::take(const Config& file, Over over, const Serving& 
   ApplyReport report = compare(next, over);
   const HealthBook book = health_book();
   auto old = std::exchange(members.pools, {});
-  for (const auto& pool : next.pools) apply_pool(pool, old, book, over);
-  for (auto& pool : old) {
-    if (pool.config.name.empty()) continue;  // moved on
+  const auto old_pools = by_name(old, [](const PoolEntry& pool) { return pool.config.name; });
+  for (const auto& pool : next.pools) apply_pool(pool, found_in(old_pools, pool.name), book, over);
+  for (auto& pool : old)
     for (auto& entry : pool.entries) leave(pool, entry);
-  }
   words.drop_orphans(next);
   for (const auto& pool : file.pools)
     if (PoolEntry* const own = members.find_pool(pool.name))
@@ -89,11 +103,9 @@ ApplyReport Registry::State::take(const Config& file, Over over, const Serving& 
   return report;
 }
 
-void Registry::State::apply_pool(const PoolConfig& next, std::vector<PoolEntry>& old_pools,
-                                 const HealthBook& book, Over over) {
-  const auto found = std::find_if(old_pools.begin(), old_pools.end(),
-                                  [&](const PoolEntry& pool) { return pool.config.name == next.name; });
-  PoolEntry* old = found != old_pools.end() ? &*found : nullptr;
+void Registry::State::apply_pool(const PoolConfig& next, PoolEntry* old, const HealthBook& book, Over over) {
+  std::unordered_map<std::string, Entry*> old_entries;
+  if (old != nullptr) old_entries = by_name(old->entries, [](const Entry& entry) { return entry.file.name; });
   PoolEntry pool;
   pool.config = next;
   if (old != nullptr) {
@@ -103,18 +115,18 @@ void Registry::State::apply_pool(const PoolConfig& next, std::vector<PoolEntry>&
   }
   pool.entries.reserve(next.backends.size());
   for (const auto& backend : next.backends)
-    pool.entries.push_back(apply_backend(pool, old, backend, book, over));
+    pool.entries.push_back(
+        apply_backend(pool, old, found_in(old_entries, backend.name), backend, book, over));
   if (old != nullptr) {
     for (auto& entry : old->entries)
       if (entry.load != nullptr) leave(*old, entry);
-    old->config.name.clear();
+    old->entries.clear();
   }
   members.pools.push_back(std::move(pool));
 }
 
-Entry Registry::State::apply_backend(PoolEntry& pool, PoolEntry* old, const BackendConfig& file,
-                                     const HealthBook& book, Over over) {
-  Entry* before = find_entry_named(old, file.name);
+Entry Registry::State::apply_backend(PoolEntry& pool, PoolEntry* old, Entry* before,
+                                     const BackendConfig& file, const HealthBook& book, Over over) {
   const Admin admin_before = before != nullptr ? admin(*old, *before) : Admin::Enabled;
   // The word on the old address goes with it.
   if (before != nullptr && before->file.endpoint != file.endpoint) {
@@ -126,12 +138,13 @@ Entry Registry::State::apply_backend(PoolEntry& pool, PoolEntry* old, const Back
   if (before == nullptr) return make_entry(pool, file, book);
   Entry entry = std::move(*before);
   before->load.reset();
+  const bool was_probed = old->probes(entry);
   if (entry.file.admin != file.admin || word_dropped) entry.admin_since = clock.system();
   entry.file = file;
   const bool was_out = over == Over::Reload && std::exchange(entry.out, false);
   const bool maintenance_changed =
       (admin_before == Admin::Disabled) != (admin(pool, entry) == Admin::Disabled);
-  const bool no_longer_probed = old->config.probe.kind != "none" && pool.config.probe.kind == "none";
+  const bool no_longer_probed = was_probed && !pool.probes(entry);
   if (maintenance_changed) entry.standing.recovering = true;
   if (was_out || maintenance_changed || no_longer_probed) forget_health(pool, entry);
   return entry;

@@ -74,7 +74,7 @@ void Registry::State::compare_pool(const PoolEntry* before, const PoolConfig& ne
   std::unordered_set<std::string_view> stay;
   for (const auto& backend : next.backends) {
     const auto found = entries.find(backend.name);
-    compare_backend(next.name, found != entries.end() ? found->second : nullptr, backend, over, report);
+    compare_backend(before, next, found != entries.end() ? found->second : nullptr, backend, over, report);
     stay.insert(backend.name);
   }
   if (before == nullptr) return;
@@ -82,10 +82,10 @@ void Registry::State::compare_pool(const PoolEntry* before, const PoolConfig& ne
     if (!stay.contains(entry.file.name)) note_leaving(*before, entry, report);
 }
 
-void Registry::State::compare_backend(const std::string& pool, const Entry* before, const BackendConfig& file,
-                                      Over over, ApplyReport& report) const {
-  const auto key = format_key(pool, file.name);
-  if (const Override* const word = words.find(pool, file.name); word != nullptr) {
+void Registry::State::compare_backend(const PoolEntry* pool, const PoolConfig& next, const Entry* before,
+                                      const BackendConfig& file, Over over, ApplyReport& report) const {
+  const auto key = format_key(next.name, file.name);
+  if (const Override* const word = words.find(next.name, file.name); word != nullptr) {
     const Override& said = *word;
     const Override left = settled(said, file);
     const bool moved = said.file_address != file.endpoint.text;
@@ -107,7 +107,7 @@ void Registry::State::compare_backend(const std::string& pool, const Entry* befo
         fmt::format("~ {} address {}→{}", key, before->file.endpoint.text, file.endpoint.text));
     return;
   }
-  if (const auto values = difference_of(before->file, file); !values.empty())
+  if (const auto values = difference_of(before->file, pool->config, file, next); !values.empty())
     report.changes.push_back(fmt::format("~ {}{}", key, values));
   if (over == Over::Upgrade) return;
   if (before->out)

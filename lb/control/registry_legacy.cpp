@@ -1,5 +1,6 @@
 // Handing on what is known, and taking it over.
 #include <algorithm>
+#include <unordered_map>
 
 #include "lb/control/registry_state.h"
 
@@ -39,7 +40,8 @@ Legacy Registry::legacy() const {
   out.file = s.config->file;
   out.text = s.config->text;
   for (const auto& pool : s.members.pools) {
-    auto& list = out.pools.emplace_back(Legacy::Pool{pool.config.name, {}}).backends;
+    auto& list =
+        out.pools.emplace_back(Legacy::Pool{pool.config.name, pool.verdict, pool.verdict_since, {}}).backends;
     for (const auto& entry : pool.entries)
       list.push_back({.file = entry.file,
                       .added = entry.added,
@@ -111,13 +113,18 @@ void Registry::inherit(const Legacy& legacy, std::shared_ptr<const Config> old) 
   for (const auto& known : legacy.pools) {
     PoolEntry pool;
     pool.config.name = known.name;
+    pool.verdict = known.verdict;
+    pool.verdict_since = known.verdict_since;
     if (const PoolConfig* const config = old != nullptr ? old->find_pool(known.name) : nullptr)
       pool.config = *config;
+    std::unordered_map<std::string_view, const BackendConfig*> in_file;
+    for (const auto& file : pool.config.backends) in_file.emplace(file.name, &file);
     for (const auto& backend : known.backends) {
       Entry entry;
       entry.file = backend.file;
-      for (const auto& file : pool.config.backends)
-        if (file.name == backend.file.name && file.endpoint == backend.file.endpoint) entry.file = file;
+      const auto file = in_file.find(backend.file.name);
+      if (file != in_file.end() && file->second->endpoint == backend.file.endpoint)
+        entry.file = *file->second;
       entry.added = backend.added;
       entry.out = backend.out;
       entry.admin_since = backend.admin_since;

@@ -124,8 +124,9 @@ struct Registry::State {
   // registry_difference.cpp
   ApplyReport compare(const Config& next, Over over) const;
   void compare_pool(const PoolEntry* before, const PoolConfig& next, Over over, ApplyReport& report) const;
-  void compare_backend(const std::string& pool, const Entry* before, const BackendConfig& file, Over over,
-                       ApplyReport& report) const;
+  /// `pool` and `before` are as they are now, each null when there is none.
+  void compare_backend(const PoolEntry* pool, const PoolConfig& next, const Entry* before,
+                       const BackendConfig& file, Over over, ApplyReport& report) const;
   void note_leaving(const PoolEntry& pool, const Entry& entry, ApplyReport& report) const;
 
   // registry_apply.cpp
@@ -136,9 +137,11 @@ struct Registry::State {
   Config with_added(const Config& next) const;
   /// The same parts, to try something on; publishes nothing.
   State rehearsal() const;
-  void apply_pool(const PoolConfig& config, std::vector<PoolEntry>& old, const HealthBook& book, Over over);
-  Entry apply_backend(PoolEntry& pool, PoolEntry* old, const BackendConfig& file, const HealthBook& book,
-                      Over over);
+  /// `old`: the pool of that name; null: there is none. Its entries are gone then. `before`: the same of a
+  /// backend.
+  void apply_pool(const PoolConfig& config, PoolEntry* old, const HealthBook& book, Over over);
+  Entry apply_backend(PoolEntry& pool, PoolEntry* old, Entry* before, const BackendConfig& file,
+                      const HealthBook& book, Over over);
   /// Says who serves the pool's sessions when none of its own does.
   void note_service(const PoolEntry& pool, const Serving& before, ApplyReport& report);
 

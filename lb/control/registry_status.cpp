@@ -6,6 +6,7 @@
 
 #include "lb/base/glob.h"
 #include "lb/base/log.h"
+#include "lb/control/config_difference.h"
 #include "lb/control/registry_state.h"
 
 namespace weir {
@@ -34,6 +35,21 @@ BackendStatus status_of(const Backend& backend) {
   out.bytes_to_backend = totals.bytes_to_backend;
   out.bytes_to_client = totals.bytes_to_client;
   return out;
+}
+
+TimeSummary summary_of(const TimeCounts& times) {
+  return {times.quantile(0.5), times.quantile(0.99)};
+}
+/// Whether some worker has recorded one: of thousands of backends most are idle.
+bool has_any(const BackendLoad& load, std::atomic<TimeHistogram*> WorkerTotals::*times) {
+  return std::ranges::any_of(load.per_worker, [times](const WorkerTotals& totals) {
+    return (totals.*times).load(std::memory_order_relaxed) != nullptr;
+  });
+}
+
+TimeSummary counted_in(TimeCounts& sum, const TimeCounts& times) {
+  sum += times;
+  return summary_of(times);
 }
 
 /// Why a backend that is not eligible is not.
@@ -71,6 +87,7 @@ void Registry::sample_rates() {
       entry.to_backend.sample(now, totals.bytes_to_backend);
       entry.to_client.sample(now, totals.bytes_to_client);
       if (entry.connects.due(now)) entry.connects.sample(now, entry.load->connect_times());
+      if (entry.first_bytes.due(now)) entry.first_bytes.sample(now, entry.load->first_byte_times());
     }
 }
 
@@ -117,9 +134,10 @@ BackendStatus Registry::State::entry_status(const PoolEntry& pool, const Entry& 
   out.sessions_per_second = entry.rate.per_second(now, out.total);
   out.to_backend_per_second = entry.to_backend.per_second(now, out.bytes_to_backend);
   out.to_client_per_second = entry.to_client.per_second(now, out.bytes_to_client);
-  out.connect_times = entry.connects.recent(entry.load->connect_times());
-  if (const auto took = entry.load->last_probe.load(); took >= std::chrono::microseconds(0) && pool.probed())
+  if (const auto took = entry.load->last_probe.load();
+      took >= std::chrono::microseconds(0) && pool.probes(entry))
     out.last_probe = took;
+  out.own_probe = own_probe_keys(pool.config, entry.file);
   if (published == nullptr) return out;
   out.eligible = published->eligible();
   if (published->used_although_down && out.eligible)
@@ -149,19 +167,31 @@ PoolStatus Registry::State::pool_status(const PoolEntry& pool, std::string_view 
                  .verdict = pool.verdict,
                  .verdict_since = pool.verdict_since,
                  .up = pool.built ? count_of_up(*pool.built) : "",
+                 .connects = {},
+                 .first_bytes = {},
                  .backends = {}};
+  TimeCounts connects, first_bytes;
   const auto wanted = [&](const std::string& name) {
     return backend_glob.empty() || glob_matches(backend_glob, name);
   };
   const auto published = published_entries(pool);
+  if (backend_glob.empty()) out.backends.reserve(pool.entries.size());
   for (std::size_t i = 0; i < pool.entries.size(); ++i) {
     const Entry& entry = pool.entries[i];
     if (!wanted(entry.file.name)) continue;
-    if (!entry.out)
-      out.backends.push_back(entry_status(pool, entry, published[i], stand_in_pools));
-    else if (entry.load->active > 0)
+    if (!entry.out) {
+      auto& one = out.backends.emplace_back(entry_status(pool, entry, published[i], stand_in_pools));
+      const BackendLoad& load = *entry.load;
+      if (has_any(load, &WorkerTotals::connect_times))
+        one.connects = counted_in(connects, entry.connects.recent(load.connect_times()));
+      if (has_any(load, &WorkerTotals::first_byte_times))
+        one.first_bytes = counted_in(first_bytes, entry.first_bytes.recent(load.first_byte_times()));
+    } else if (entry.load->active > 0) {
       out.backends.push_back(removed_status(backend(pool, entry)));
+    }
   }
+  out.connects = summary_of(connects);
+  out.first_bytes = summary_of(first_bytes);
   return out;
 }
 

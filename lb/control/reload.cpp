@@ -105,55 +105,50 @@ void Reload::run(std::string by, Done done) {
   });
 }
 
-void Reload::rehearse(std::string text, std::string file, Done done) const {
-  if (rehearsing_ == kMostRehearsals) {
-    ReloadReport report;
-    report.busy = true;
-    report.error = "other configurations are being compared, ask again";
-    return done(report);
-  }
+void Reload::rehearse(std::string text, std::string file, Tell tell, Told told) const {
+  if (rehearsing_ == kMostRehearsals) return told(fail("other configurations are being compared, ask again"));
   ++rehearsing_;
-  parts_.background.run(
-      [this, parse = parts_.parse, text = std::move(text), file = std::move(file), done = std::move(done)] {
-        return [this, file, done, loaded = parse(text, file)] {
-          --rehearsing_;
-          const auto in_force = parts_.registry.config();
-          auto report = examine(loaded, file, Registry::Over::Reload);
-          if (!report.error.empty()) {
-            restore(loaded.written, *in_force, report);
-            return done(report);
-          }
-          const Registry& registry = parts_.registry;
-          auto foreseen = registry.difference(*loaded.config);
-          auto& notes = foreseen.notes;
-          notes.insert(notes.begin(), report.applied.notes.begin(), report.applied.notes.end());
-          for (auto& question : open_questions(*registry.config(), *loaded.config))
-            notes.push_back(std::move(question));
-          report.applied = std::move(foreseen);
-          report.generation = registry.table()->generation;
-          report.done = true;
-          restore(loaded.written, *in_force, report);
-          done(report);
-        };
-      });
+  parts_.background.run([this, parse = parts_.parse, text = std::move(text), file = std::move(file),
+                         tell = std::move(tell), told = std::move(told)] {
+    return [this, file, tell, told, loaded = parse(text, file)]() mutable {
+      foresee(std::move(loaded), file, Registry::Over::Reload,
+              [this, tell, told](const ReloadReport& report) {
+                return [this, told, text = tell(report)]() mutable {
+                  --rehearsing_;
+                  told(std::move(text));
+                };
+              });
+    };
+  });
 }
 
 void Reload::rehearse_upgrade(Done done) const {
   parts_.background.run([this, load = parts_.load, done = std::move(done)] {
-    return [this, done, loaded = load()] {
-      const auto in_force = parts_.registry.config();
-      auto report = examine(loaded, in_force->file, Registry::Over::Upgrade);
-      if (!report.error.empty()) {
-        restore(loaded.written, *in_force, report);
-        return done(report);
-      }
-      auto foreseen = parts_.registry.difference(*loaded.config, Registry::Over::Upgrade);
-      foreseen.notes.insert(foreseen.notes.begin(), report.applied.notes.begin(), report.applied.notes.end());
-      report.applied = std::move(foreseen);
-      report.done = true;
-      restore(loaded.written, *in_force, report);
-      done(report);
+    return [this, done, loaded = load()]() mutable {
+      foresee(std::move(loaded), parts_.registry.config()->file, Registry::Over::Upgrade,
+              [done](ReloadReport& report) { return [done, report = std::move(report)] { done(report); }; });
     };
+  });
+}
+
+void Reload::foresee(LoadResult loaded, const std::string& file, Registry::Over over, Foreseen then) const {
+  auto report = examine(loaded, file, over);
+  report.generation = parts_.registry.table()->generation;
+  Registry::Rehearsal compare;
+  if (report.error.empty()) compare = parts_.registry.rehearsal(over);
+  parts_.background.run([report = std::move(report), compare = std::move(compare), loaded = std::move(loaded),
+                         in_force = parts_.registry.config(), over, then = std::move(then)]() mutable {
+    if (compare != nullptr) {
+      auto applied = compare(*loaded.config);
+      auto& notes = applied.notes;
+      notes.insert(notes.begin(), report.applied.notes.begin(), report.applied.notes.end());
+      if (over == Registry::Over::Reload)
+        for (auto& question : open_questions(*in_force, *loaded.config)) notes.push_back(std::move(question));
+      report.applied = std::move(applied);
+      report.done = true;
+    }
+    restore(loaded.written, *in_force, report);
+    return then(report);
   });
 }
 

@@ -62,9 +62,9 @@ struct ReloadParts {
   std::function<void()> on_end = nullptr;
 };
 
-/// Re-reads the file: all of it takes effect or nothing. The file is read and parsed on a thread of its own,
-/// so that neither a large one nor one that cannot be read now holds up anybody but who waits for it; what is
-/// asked for first is done first. Control thread only.
+/// Re-reads the file: all of it takes effect or nothing. The file is read and parsed, and for a rehearsal
+/// compared, on a thread of its own, so that neither a large one nor one that cannot be read now holds up
+/// anybody but who waits for it; what is asked for first is done first. Control thread only.
 class Reload {
  public:
   using Done = std::function<void(const ReloadReport&)>;
@@ -76,8 +76,11 @@ class Reload {
   void run(std::string by, Done done);
   /// What a reload of a file with this text would report. Changes nothing, logs nothing. Whether an address
   /// can be bound or a log be opened is known only when it is tried: the notes say where that is open.
-  /// A few at a time; one more is reported as busy.
-  void rehearse(std::string text, std::string file, Done done) const;
+  /// `tell` makes an answer of the report on the thread of `background`, for both may be large. A few at a
+  /// time; of one more it is told why not.
+  using Tell = std::function<std::string(const ReloadReport&)>;
+  using Told = std::function<void(Result<std::string>)>;
+  void rehearse(std::string text, std::string file, Tell tell, Told told) const;
   /// What a process would find that follows this one with the file as it is: it may have other workers and
   /// another admin socket, and members added at run time stay.
   void rehearse_upgrade(Done done) const;
@@ -90,6 +93,11 @@ class Reload {
   void apply(const LoadResult& loaded, ReloadReport& report);
   /// Refuses what can be refused without trying it.
   ReloadReport examine(const LoadResult& loaded, const std::string& file, Registry::Over over) const;
+
+  /// What would be changed; all but the first look at it on the thread of `background`, as `then`, whose
+  /// answer runs on the loop.
+  using Foreseen = std::function<std::function<void()>(ReloadReport&)>;
+  void foresee(LoadResult loaded, const std::string& file, Registry::Over over, Foreseen then) const;
 
   ReloadParts parts_;
   int reading_ = 0;

@@ -16,6 +16,11 @@
 
 namespace weir {
 
+/// How long something took of late (LatencyWindow); nothing where there was none.
+struct TimeSummary {
+  std::optional<std::chrono::microseconds> p50, p99;
+};
+
 /// The whole of what Weir serves, as plain data, summed over all workers at one moment.
 struct BackendStatus {
   BackendId id = 0;
@@ -44,8 +49,10 @@ struct BackendStatus {
   double sessions_per_second = 0;    ///< of late: RateWindow
   double to_backend_per_second = 0;  ///< bytes
   double to_client_per_second = 0;
-  TimeCounts connect_times;                             ///< of late: LatencyWindow
-  std::optional<std::chrono::microseconds> last_probe;  ///< how long it took; nothing: none yet
+  TimeSummary connects, first_bytes;
+  std::optional<Millis> longest_idle;  ///< of its sessions; nothing: it has none, or nobody has looked
+  std::vector<std::pair<std::string, std::string>> own_probe;  ///< own_probe_keys()
+  std::optional<std::chrono::microseconds> last_probe;         ///< how long it took; nothing: none yet
   std::uint64_t connect_failures = 0;
   std::uint64_t bytes_to_backend = 0;
   std::uint64_t bytes_to_client = 0;
@@ -58,6 +65,7 @@ struct PoolStatus {
   PoolVerdict verdict = PoolVerdict::Unknown;
   std::chrono::system_clock::time_point verdict_since;
   std::string up;  ///< "1 of 2 up, 1 drained"
+  TimeSummary connects, first_bytes;
   std::vector<BackendStatus> backends;
 };
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <unordered_map>
 #include <vector>
 
 #include "lb/balance/session_info.h"
@@ -22,6 +23,10 @@ class Workers {
   /// Of every client address that has one, in no order.
   using Counted = std::function<void(std::vector<ClientSessions> clients)>;
   virtual void count_by_client(const SessionFilter& filter, Counted done) = 0;
+
+  /// How long the session of each backend has been idle that has been so for longest.
+  using Idled = std::function<void(std::unordered_map<BackendId, Millis> longest)>;
+  virtual void longest_idle(Idled done) = 0;
 
   /// Ends at most `limit` sessions (over all workers) with End::Killed and says how many.
   using Killed = std::function<void(std::uint64_t killed)>;

@@ -205,6 +205,30 @@ void Fleet::count_by_client(const SessionFilter& filter, Counted done) {
       });
 }
 
+void Fleet::longest_idle(Idled done) {
+  using Longest = std::unordered_map<BackendId, Millis>;
+  auto parts = std::make_shared<std::vector<Longest>>(workers_.size());
+  const auto now = control_.refresh_now();
+  on_all_in_steps(
+      [parts, now](Worker& worker, std::function<void()> finished) {
+        Longest& part = (*parts)[worker.index()];
+        worker.sweep(
+            [&part, now](Session& session) {
+              if (session.backend() == nullptr) return false;
+              Millis& longest = part[session.backend()->id];
+              longest = std::max(longest, idle_of(now, session));
+              return false;
+            },
+            std::move(finished));
+      },
+      [parts, done = std::move(done)] {
+        Longest all;
+        for (const Longest& part : *parts)
+          for (const auto& [id, idle] : part) all[id] = std::max(all[id], idle);
+        done(std::move(all));
+      });
+}
+
 void Fleet::kill_sessions(const SessionFilter& filter, std::uint64_t limit, Killed done) {
   auto killed = std::make_shared<std::atomic<std::uint64_t>>(0);
   on_all_in_steps(

@@ -31,14 +31,13 @@ class Acceptor final : private Watcher {
   int listening() const { return listening_.get(); }
   /// Closes its own descriptors of the socket, whose queue another process may serve.
   void stop();
-  /// A connection has been closed: what was given up for it is taken back.
-  void closed_one() { fill_reserve(); }
+  /// Descriptors have come free: what was given up is taken back, and what could not be had.
+  void fill_reserve();
 
  private:
   Acceptor(Loop& loop, Fd listening, Accepted accepted);
   void on_events(std::uint32_t events) override;
   Fd accept_one();
-  void fill_reserve();
   void pause();
 
   Loop& loop_;

@@ -1,6 +1,7 @@
 #include "lb/net/process.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -9,6 +10,25 @@
 #include "lb/net/uv_access.h"
 
 namespace weir {
+
+namespace {
+
+/// Of the child that this thread is about to make; 0: that of this process.
+thread_local std::uint64_t t_limit_of_child = 0;
+
+/// Before a child runs its program: afterwards would be too late for one that looks at once, and uv_spawn
+/// has no such option, but makes its child by fork().
+void set_limits_in_children() {
+  static const int registered = ::pthread_atfork(nullptr, nullptr, [] {
+    rlimit limit{};
+    if (t_limit_of_child == 0 || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = std::min<rlim_t>(t_limit_of_child, limit.rlim_max);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  });
+  WEIR_CHECK(registered == 0);
+}
+
+}  // namespace
 
 struct ChildProcess::Handle {
   uv_process_t process{};
@@ -60,14 +80,13 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(Loop& loop, const Spaw
     const auto on_exit_once = std::move(self->on_exit);
     if (on_exit_once) on_exit_once({static_cast<int>(status), signal});
   };
-  if (const int error = uv_spawn(LoopAccess::uv(loop), &handle->process, &uv_options); error != 0) {
+  t_limit_of_child = options.descriptor_limit.value_or(0);
+  set_limits_in_children();
+  const int error = uv_spawn(LoopAccess::uv(loop), &handle->process, &uv_options);
+  t_limit_of_child = 0;
+  if (error != 0) {
     handle->close();
     return fail_errno(fmt::format("cannot start {}", options.command[0]), -error);
-  }
-  rlimit limit{};
-  if (options.descriptor_limit && ::prlimit(handle->process.pid, RLIMIT_NOFILE, nullptr, &limit) == 0) {
-    limit.rlim_cur = std::min<rlim_t>(*options.descriptor_limit, limit.rlim_max);
-    ::prlimit(handle->process.pid, RLIMIT_NOFILE, &limit, nullptr);
   }
   return std::unique_ptr<ChildProcess>(new ChildProcess(handle));
 }

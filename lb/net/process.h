@@ -20,7 +20,7 @@ struct SpawnOptions {
   /// /dev/null.
   std::vector<std::pair<int, int>> descriptors;
   bool own_process_group = false;  ///< so that kill() reaches what the child starts
-  /// The child's soft limit on open files, set a moment after its start; nothing = this process's.
+  /// The child's soft limit on open files, before it runs the command; nothing = this process's.
   std::optional<std::uint64_t> descriptor_limit = {};
 };
 

@@ -120,6 +120,7 @@ void Session::count_bytes(std::uint64_t to_backend, std::uint64_t to_client) {
   if (to_backend > 0) WorkerTotals::add(totals.bytes_to_backend, to_backend);
   if (to_client > 0) {
     WorkerTotals::add(totals.bytes_to_client, to_client);
+    if (to_client == bytes_to_client()) record_first_byte(totals);
     withdraw_shown();
   }
   if (setup_) end_probation();
@@ -143,6 +144,12 @@ void Session::take(Relay::Step& step) {
     if (worker_.winding_up()) return finish_hearing_out();
   }
   if (step.wake_ms > 0) wake_in(step.wake_ms);
+}
+
+void Session::record_first_byte(WorkerTotals& totals) {
+  const auto since_accept =
+      std::chrono::duration_cast<std::chrono::microseconds>(worker_.loop().now() - accepted_);
+  WorkerTotals::record(totals.first_byte_times, since_accept - std::chrono::microseconds(connect_us_));
 }
 
 void Session::wake_in(std::uint32_t ms) {

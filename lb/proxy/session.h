@@ -149,6 +149,7 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   /// `to_backend`, `to_client`: what had been moved before that flow.
   void conclude(Relay::Flow flow, std::uint64_t to_backend, std::uint64_t to_client);
   void count_bytes(std::uint64_t to_backend, std::uint64_t to_client);
+  void record_first_byte(WorkerTotals& totals);
   void close(Fd fd);
   void wake_in(std::uint32_t ms);
   void withdraw_shown();

@@ -156,8 +156,8 @@ void Session::on_connected() {
   connect_us_ = static_cast<std::uint32_t>(took.count());
   WorkerTotals& totals = lease_.get()->per_worker[worker_.index()];
   WorkerTotals::add(totals.sessions, 1);
-  totals.record_connect(
-      std::chrono::duration_cast<std::chrono::microseconds>(worker_.loop().now() - setup_->tried_at));
+  WorkerTotals::record(totals.connect_times, std::chrono::duration_cast<std::chrono::microseconds>(
+                                                 worker_.loop().now() - setup_->tried_at));
   relay_.start();
   relay_.refuse_untouched(true);
   phase_ = Phase::Relaying;

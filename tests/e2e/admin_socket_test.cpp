@@ -282,6 +282,49 @@ TEST_CASE("a limit on open files below those that are open leaves the admin sock
   for (Stream& client : clients) CHECK(client.echoes("not concerned"));
 }
 
+TEST_CASE("an admin socket that is brought back answers, however few descriptors are left") {
+  raise_descriptor_limit();
+  Operated weir(lettered(1));
+  weir.connect().recv_exact(1);
+  const rlimit enough{raise_descriptor_limit(), raise_descriptor_limit()};
+  const auto set_limit = [&](const rlimit& limit) {
+    REQUIRE(::prlimit(weir.process().pid(), RLIMIT_NOFILE, &limit, nullptr) == 0);
+  };
+  const auto said = [&](const std::string& what, std::size_t since) {
+    return weir.log().find(what, since) != std::string::npos;
+  };
+  std::size_t came_back = 0;
+  for (std::size_t left = 0; left < 16; ++left) {
+    CAPTURE(left);
+    const std::size_t limit = weir.process().descriptors() + left;
+    set_limit({limit, enough.rlim_max});
+    std::filesystem::remove(weir.socket());
+    auto seen = weir.log().size();
+    weir.process().signal(SIGHUP);
+    REQUIRE(eventually([&] {
+      return said("it is there again", seen) || said("somebody has removed", seen) ||
+             said("reload refused", seen);
+    }));
+    if (said("it is there again", seen)) {
+      ++came_back;
+      // Sessions take what is left.
+      std::vector<Stream> clients;
+      for (int i = 0; i < 20; ++i) clients.push_back(weir.connect());
+      eventually(200ms, [&] { return weir.process().descriptors() >= limit; });
+      for (int i = 0; i < 3; ++i) CHECK(weir.cli({"status", "--timeout", "2s"}).status == 0);
+    }
+    set_limit(enough);
+    seen = weir.log().size();
+    if (weir.cli({"status"}).status != 0) {
+      weir.process().signal(SIGHUP);
+      CHECK(eventually([&] { return said("it is there again", seen); }));
+    }
+    CHECK(weir.status({"status"}) == 0);
+  }
+  CHECK(came_back > 0);
+  CHECK(weir.letters(1) == "a");
+}
+
 TEST_CASE("newlines and escapes of a command stay escaped in the log") {
   Operated weir(lettered(2));
   const std::string evil = "web/x\nforged line\x1b[31m\"\\";

@@ -159,3 +159,26 @@ TEST_CASE("check --diff without a daemon exits 5, and takes a file of ten thousa
   CHECK(huge.status == 1);
   CHECK_THAT(huge.err, Contains("over 16384 KiB"));
 }
+
+TEST_CASE("while a large configuration is parsed and compared others are answered", "[alone]") {
+  Operated weir(lettered(1));
+  std::string toml = weir.config.toml();
+  for (int i = 0; i < 60'000; ++i)
+    toml += fmt::format("[[pool.backend]]\nname = \"backend-{0}\"\naddress = \"10.{1}.{2}.{3}:80\"\n", i,
+                        i / 40'000 + 1, i / 200 % 200, i % 200 + 1);
+  write_file(weir.dir().file("new.toml"), toml);
+  Process compares({weir_binary(), "check", "--diff", "-c", weir.dir().file("new.toml"), "--socket",
+                    weir.socket(), "--timeout", "90s"});
+  milliseconds worst{0};
+  while (compares.running()) {
+    const auto begin = Clock::now();
+    Stream caller = Stream::connect("unix:" + weir.socket());
+    caller.send_all("GET /v1/version HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n");
+    REQUIRE_THAT(caller.recv_to_end().data, Contains("200 OK"));
+    worst = std::max(worst, since(begin));
+  }
+  CAPTURE(compares.err());
+  CHECK(compares.wait() == 0);
+  CHECK(compares.out_lines() == 60'000);
+  CHECK(worst < patient(milliseconds(250)));
+}

@@ -1,6 +1,7 @@
 // What has happened: asked for later, over an upgrade too, and said in the log when it begins and ends.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "tests/support/operated.h"
 #include "tests/support/upgradable.h"
@@ -45,6 +46,27 @@ TEST_CASE("what has happened to a backend is told in its order, with who and wha
   CHECK_THAT(weir.cli({"events", "--limit", "1"}).out, Contains("reloaded"));
   const auto page = weir.cli({"status", "web/b"}).out;
   CHECK_THAT(page, Contains("web/b") && Contains("up → down") && Contains("failed connects"));
+}
+
+TEST_CASE("events of a name that nobody has is an error that offers the nearest one") {
+  Operated weir(lettered(2));
+  const auto [name, near] = GENERATE(table<std::string, std::string>(
+      {{"wbe", "web"}, {"web/x", "web/"}, {"none/a", "none"}, {"web/nob*", "web/nob*"}}));
+  const Finished events = weir.cli({"events", name});
+  CHECK(events.status == 3);
+  CHECK(events.out.empty());
+  CHECK_THAT(events.err, Contains(near));
+  CHECK(weir.status({"events", "web/a"}) == 0);
+  CHECK(weir.status({"events", "web/*"}) == 0);
+}
+
+TEST_CASE("events of a backend that has left are still told") {
+  Operated weir(lettered(2));
+  REQUIRE(weir.status({"add", "web", "late", "127.0.0.1:9"}) == 0);
+  REQUIRE(weir.reload().status == 0);  // it is gone
+  CHECK(texts(weir.answer({"events", "web/late"})).size() == 1);
+  std::this_thread::sleep_for(20ms);
+  CHECK(texts(weir.answer({"events", "web/late", "--since", "1ms"})).empty());
 }
 
 TEST_CASE("events outlive an upgrade, which is one of them") {

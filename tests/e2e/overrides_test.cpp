@@ -7,6 +7,7 @@
 
 #include "lb/base/user_name.h"
 #include "tests/support/operated.h"
+#include "tests/support/skip.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -184,6 +185,38 @@ TEST_CASE("a state file that is somebody else's is refused and left alone") {
   CHECK(finished.status == 1);
   CHECK_THAT(finished.err, Contains(path) && Contains("not a state file"));
   CHECK(read_file(path) == "{\"precious\": true}");
+}
+
+TEST_CASE("a disk that hangs holds up only the command that waits for it") {
+  SKIP_UNLESS(!kSanitized, "what is loaded before a sanitizer's library is refused");
+  TempDir dir;
+  SimpleConfig config;
+  config.health = "probe = \"tcp\"\ninterval = \"100ms\"\nfall = 1\nrise = 1";
+  ProcessOptions options;
+  options.environment = {{"LD_PRELOAD", WEIR_SLOW_CALLS}, {"WEIR_TEST_HANG", dir.file("hang")}};
+  Operated weir(lettered(3), config, options);
+  REQUIRE(eventually([&] { return weir.backend_status("b").at("health") == "up"; }));
+  write_file(dir.file("hang"), "");
+  Process waits({weir_binary(), "drain", "web/a", "--socket", weir.socket()});
+  REQUIRE(eventually([&] { return weir.backend_status("a").at("admin") == "drained"; }));
+  const auto quickly = [](auto act) {
+    const auto begin = Clock::now();
+    act();
+    CHECK(since(begin) < patient(1s));
+  };
+  quickly([&] { CHECK(weir.status({"status"}) == 0); });
+  quickly([&] { CHECK(weir.status({"sessions"}) == 0); });
+  quickly([&] { CHECK(weir.status({"explain", "web", "10.0.0.1"}) == 0); });
+  quickly([&] { CHECK(weir.letters(2).find('a') == std::string::npos); });
+  weir.backend(1).stop_listening();
+  quickly([&] {
+    CHECK(eventually(patient(1s), [&] { return weir.log().find("web/b up → down") != std::string::npos; }));
+  });
+  quickly([&] { CHECK(weir.letters(2) == "cc"); });
+  CHECK(waits.running());
+  std::filesystem::remove(dir.file("hang"));
+  CHECK(waits.wait() == 0);
+  CHECK(waits.err().empty());
 }
 
 TEST_CASE("an override that cannot be kept is said to its operator and holds all the same") {

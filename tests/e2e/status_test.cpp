@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <sstream>
+#include <thread>
 
 #include "tests/support/operated.h"
 
@@ -24,6 +25,12 @@ ProcessOptions on_terminal(std::uint16_t columns) {
   ProcessOptions options;
   options.terminal_columns = columns;
   options.environment = {{"NO_COLOR", "1"}, {"TERM", "xterm"}};
+  return options;
+}
+
+ProcessOptions with_keyboard(std::uint16_t columns) {
+  ProcessOptions options = on_terminal(columns);
+  options.keyboard = true;
   return options;
 }
 
@@ -79,6 +86,49 @@ TEST_CASE("status tells a planned closing, a run-time weight and a run-time memb
   CHECK_FALSE(weir.backend_status("a").contains("closes_at"));
 }
 
+TEST_CASE("status tells how long backends take to their first byte, from their accept") {
+  Operated weir({scripted([](Stream& session) {
+    session.recv_exact(1);
+    std::this_thread::sleep_for(200ms);
+    session.send_all("answer");
+    std::this_thread::sleep_for(300ms);
+    session.send_all("more");
+    session.recv_to_end();
+  })});
+  CHECK(weir.backend_status("a").at("first_byte_ms").is_null());
+  Stream client = weir.connect();
+  client.send_all("x");
+  CHECK(client.recv_exact(10) == "answermore");
+  Stream second = weir.connect();  // that has not been answered yet counts for nothing
+  const auto times = weir.backend_status("a").at("first_byte_ms");
+  CHECK(times.at("p50") >= 200);
+  CHECK(times.at("p99") < 200 + patient(200ms).count());
+  CHECK(times.at("p50") == times.at("p99"));
+  CHECK(weir.answer({"status"}).at("pools").at(0).at("first_byte_ms") == times);
+  CHECK(weir.backend_status("a").at("connect_ms").at("p99") < 100);
+  CHECK_THAT(weir.cli({"status", "web/a"}).out, Contains("first byte") && Contains("idle"));
+}
+
+TEST_CASE(
+    "status tells of each backend for how long the session has been idle that has been so for longest") {
+  SimpleConfig config;
+  config.workers = 2;
+  Operated weir(lettered(2), config);
+  const auto idle = [&](const std::string& name) {
+    return weir.backend_status(name).at("longest_idle_seconds");
+  };
+  CHECK(idle("a").is_null());
+  HeldSession first = hold_session(weir);
+  const std::string name(1, first.letter);
+  std::this_thread::sleep_for(300ms);
+  std::vector<HeldSession> others;
+  for (std::size_t i = 1; i < 4; ++i) others.push_back(hold_session(weir, i));
+  CHECK(idle(name) >= 0.3);
+  CHECK(idle(name == "a" ? "b" : "a") < 0.3);
+  REQUIRE(first.stream.echoes("x"));
+  CHECK(idle(name) < 0.3);
+}
+
 TEST_CASE("status counts new sessions by the second and forgets them again", "[long]") {
   Operated weir(lettered(2));
   REQUIRE(weir.status({"drain", "web/b"}) == 0);
@@ -101,8 +151,82 @@ TEST_CASE("status --watch overwrites a terminal in place and follows what change
   CHECK(out.starts_with("\x1b[H"));
   CHECK(out.find("\x1b[2J") == std::string::npos);
   CHECK(out.find("\x1b[H", 1) != std::string::npos);
+  CHECK(watch.running());
+}
+
+TEST_CASE("status --watch ends with q and with Ctrl-C, and leaves the terminal as it was") {
+  Operated weir(lettered(1));
+  const std::string key = GENERATE("q", "\x03");
+  Process watch({weir_binary(), "status", "--watch", "--socket", weir.socket()}, with_keyboard(100));
+  REQUIRE(watch.wait_for_out("\x1b[J"));
+  REQUIRE(eventually([&] { return !watch.terminal_is_plain(); }));
+  watch.type("x");  // means nothing
+  watch.type(key);
+  CHECK(watch.wait(patient(900ms)) == 0);
+  CHECK(watch.terminal_is_plain());
+}
+
+TEST_CASE("status --watch that is ended by a signal leaves the terminal as it was") {
+  Operated weir(lettered(1));
+  Process watch({weir_binary(), "status", "--watch", "--socket", weir.socket()}, with_keyboard(100));
+  REQUIRE(eventually([&] { return !watch.terminal_is_plain(); }));
+  watch.signal(SIGTERM);
+  REQUIRE(watch.wait().has_value());
+  CHECK(watch.terminal_is_plain());
+}
+
+TEST_CASE("status --watch outlives a daemon that is away for a while, and says so") {
+  Operated weir(lettered(1));
+  const bool terminal = GENERATE(true, false);
+  CAPTURE(terminal);
+  Process watch({weir_binary(), "status", "--watch", "--socket", weir.socket()},
+                terminal ? on_terminal(100) : ProcessOptions());
+  REQUIRE(watch.wait_for_out("pool web"));
   weir.weir().stop();
-  CHECK(watch.wait() == 5);
+  REQUIRE(
+      (terminal ? watch.wait_for_out("no answer for ") : watch.wait_for_err("asked again until it answers")));
+  weir.restart();
+  const auto seen = watch.out().size();
+  CHECK(eventually([&] {
+    return watch.out().substr(seen).find("up 0s") != std::string::npos ||
+           watch.out().substr(seen).find("up 1s") != std::string::npos;
+  }));
+  CHECK(watch.running());
+}
+
+TEST_CASE("status --watch says that a daemon hangs, and still ends with q") {
+  Operated weir(lettered(1));
+  Process watch({weir_binary(), "status", "--watch", "--socket", weir.socket()}, with_keyboard(100));
+  REQUIRE(watch.wait_for_out("\x1b[J"));
+  weir.process().signal(SIGSTOP);
+  CHECK(watch.wait_for_out("no answer for "));
+  watch.type("q");
+  CHECK(watch.wait(patient(4s)) == 0);
+  weir.process().signal(SIGCONT);
+}
+
+TEST_CASE("status --watch has nothing to wait for when there is no daemon to begin with") {
+  TempDir dir;
+  const Finished watch = run_program({weir_binary(), "status", "--watch", "--socket", dir.file("none.sock")});
+  CHECK(watch.status == 5);
+}
+
+TEST_CASE("status --watch shows the worst first where there is no room for all, and how many there are") {
+  SimpleConfig config;
+  config.health = "probe = \"tcp\"\ninterval = \"200ms\"\nfall = 1";
+  Operated weir(lettered(1), config);
+  for (int i = 0; i < 40; ++i)
+    REQUIRE(weir.status({"add", "web", fmt::format("x{:02}", i), weir.backend().address()}) == 0);
+  RefusingPort refusing;
+  REQUIRE(weir.status({"add", "web", "worst", refusing.address()}) == 0);
+  REQUIRE(eventually([&] { return weir.backend_status("worst").at("health") == "down"; }));
+  Process watch({weir_binary(), "status", "--watch", "--socket", weir.socket()}, on_terminal(100));
+  REQUIRE(watch.wait_for_out("\x1b[J"));
+  const std::string screen = watch.out().substr(0, watch.out().find("\x1b[J"));
+  CAPTURE(screen);
+  CHECK(std::count(screen.begin(), screen.end(), '\n') <= 23);
+  CHECK_THAT(screen, Contains("! worst ") && Contains("… ") && Contains(" more backends, 1 listener"));
+  CHECK(screen.find("! worst ") < screen.find("  x00 "));
 }
 
 TEST_CASE("whether Weir is ready is an exit status, and a line that says why it is not") {

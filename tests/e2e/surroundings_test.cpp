@@ -1,16 +1,19 @@
 // Weir and its CLI, whoever has started them and however.
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <thread>
 
 #include "tests/support/operated.h"
 #include "tests/support/skip.h"
+#include "tests/support/stream.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -191,6 +194,75 @@ TEST_CASE("a probe's command has the descriptor limit Weir was started with, and
   const auto successor = nlohmann::json::parse(upgraded.out).at("pid").get<pid_t>();
   ::kill(successor, SIGTERM);
   CHECK(eventually([&] { return has_ended(successor); }));
+}
+
+TEST_CASE("a probe's command never sees another descriptor limit, however soon it looks") {
+  SKIP_UNLESS(!kSanitized, "what is loaded before a sanitizer's library is refused");
+  const TempDir dir;
+  Peculiar weir(fmt::format("ulimit -Sn 512; LD_PRELOAD={} exec \"$@\"", WEIR_SLOW_CALLS),
+                fmt::format("probe = \"exec\"\ncommand = [\"/bin/sh\", \"-c\", \"ulimit -n >> {}\"]\n"
+                            "interval = \"50ms\"\nfast_interval = \"50ms\"",
+                            dir.file("limits")));
+  const auto limits = [&] { return read_file(dir.file("limits")); };
+  REQUIRE(eventually([&] { return limits().size() >= 5 * std::string_view("512\n").size(); }));
+  CHECK(limits().substr(0, 20) == "512\n512\n512\n512\n512\n");
+}
+
+TEST_CASE("process 1 hands the sockets that it was started with to the process that serves") {
+  SKIP_UNLESS(::geteuid() == 0 && have_program("unshare"), "needs root and unshare");
+  FakeBackend backend{lettered(1)[0]};
+  const FreePort port;
+  const TempDir dir;
+  SimpleConfig config;
+  config.bind = port.v4();
+  config.backends = {{"a", backend.address()}};
+  write_file(dir.file("weir.toml"), config.toml());
+  const weir::Address address = to_address(port.v4());
+  const weir::Fd listening(::socket(AF_INET, SOCK_STREAM, 0));
+  REQUIRE(::bind(listening.get(), address.data(), address.size()) == 0);
+  REQUIRE(::listen(listening.get(), 16) == 0);
+  const weir::Fd passed_on(::dup2(listening.get(), 209));
+  Process weir({"/bin/bash", "-c",
+                fmt::format("exec env LISTEN_PID=1 LISTEN_FDS=1 LISTEN_FDNAMES=web unshare --pid --fork "
+                            "--kill-child --mount-proc {} run -c {} 3<&209",
+                            weir_binary(), dir.file("weir.toml"))});
+  REQUIRE(weir.wait_for_err(" ready"));
+  CHECK(one_session(port.v4()) == 'a');
+  // It is the very same socket: it goes on listening when Weir has ended.
+  std::istringstream children(read_file(fmt::format("/proc/{0}/task/{0}/children", weir.pid())));
+  pid_t first = 0;
+  REQUIRE(children >> first);
+  ::kill(first, SIGTERM);
+  CHECK(weir.wait() == 0);
+  CHECK(connect_failure(port.v4()).empty());
+}
+
+TEST_CASE("process 1 ends with the exit status of the process that served last, crash or not") {
+  SKIP_UNLESS(::geteuid() == 0 && have_program("unshare"), "needs root and unshare");
+  Peculiar weir("exec unshare --pid --fork --kill-child --mount-proc \"$@\"");
+  const auto children_of = [](pid_t pid) {
+    std::set<pid_t> out;
+    std::istringstream text(read_file(fmt::format("/proc/{0}/task/{0}/children", pid)));
+    for (pid_t child = 0; text >> child;) out.insert(child);
+    return out;
+  };
+  const auto first = children_of(weir.process().pid());
+  REQUIRE(first.size() == 1);
+  const auto serving = children_of(*first.begin());
+  REQUIRE(serving.size() == 1);
+  REQUIRE(weir.cli("upgrade").status == 0);
+  // The old one ends well, and that is not the end.
+  REQUIRE(eventually([&] { return has_ended(*serving.begin()); }));
+  std::set<pid_t> successor;
+  REQUIRE(eventually([&] {
+    successor = children_of(*first.begin());
+    successor.erase(*serving.begin());
+    return successor.size() == 1;
+  }));
+  CHECK(weir.serves());
+  CHECK(weir.process().running());
+  ::kill(*successor.begin(), SIGSEGV);
+  CHECK(weir.process().wait() == 128 + SIGSEGV);
 }
 
 TEST_CASE("as process 1 of a container Weir reaps orphans, and outlives upgrades") {

@@ -152,6 +152,21 @@ TEST_CASE("health, its time and all counters are the same after an upgrade") {
   }
 }
 
+TEST_CASE("how a pool stands, and since when, is the same after an upgrade") {
+  SimpleConfig config;
+  config.health = "probe = \"tcp\"\ninterval = \"100ms\"\nfall = 1\nrise = 1";
+  Upgradable weir(lettered(2), config);
+  const bool degraded = GENERATE(false, true);
+  const auto pool = [&] { return weir.ask({"status"}).at("pools").at(0); };
+  if (degraded) weir.rig().backend(0).stop_listening();
+  REQUIRE(eventually([&] { return pool().at("verdict") == (degraded ? "degraded" : "ok"); }));
+  const auto before = pool();
+  std::this_thread::sleep_for(20ms);
+  weir.upgrade();
+  CHECK(pool().at("verdict") == before.at("verdict"));
+  CHECK(pool().at("verdict_since") == before.at("verdict_since"));
+}
+
 TEST_CASE("counters do not count twice while the old process finishes its sessions") {
   Upgradable weir(echoing(1));
   for (int i = 0; i < 4; ++i) REQUIRE(weir.rig().connect().echoes("short"));

@@ -55,6 +55,6 @@ TEST_CASE("a connection is accepted with no descriptor left, and what was given 
     }
     CHECK(accepted.size() == Acceptor::kReserve);
     accepted.clear();
-    (*acceptor)->closed_one();
+    (*acceptor)->fill_reserve();
   }
 }

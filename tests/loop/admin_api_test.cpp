@@ -30,6 +30,7 @@ class FakeWorkers final : public Workers {
  public:
   std::vector<SessionInfo> infos;
   std::vector<Lease> leases;
+  bool stuck = false;  ///< nobody says how long sessions have been idle
 
   void count_by_client(const SessionFilter& filter, Counted done) override {
     std::vector<ClientSessions> out;
@@ -46,6 +47,12 @@ class FakeWorkers final : public Workers {
     const auto found = out.size();
     out.resize(std::min(limit, found));
     done(out, found);
+  }
+  void longest_idle(Idled done) override {
+    std::unordered_map<BackendId, Millis> out;
+    for (std::size_t i = 0; i < infos.size(); ++i)
+      if (leases[i]) out[leases[i].get()->id] = infos[i].idle;
+    if (!stuck) done(out);
   }
   void kill_sessions(const SessionFilter& filter, std::uint64_t limit, Killed done) override {
     std::uint64_t killed = 0;
@@ -237,12 +244,22 @@ class Api {
     info.backend = backend_name;
     info.client = ClientAddress::parse_ip(client).value();
     info.state = "relaying";
+    info.idle = Millis(1500);
     workers.infos.push_back(info);
     workers.leases.emplace_back(find(backend_name).load);
   }
 };
 
 }  // namespace
+
+TEST_CASE("status says of each backend how long its sessions have been idle, and does not wait for it") {
+  Api api;
+  const auto of_web1 = [&] { return api.ask("GET", "/v1/status/web/web1").json["pools"][0]["backends"][0]; };
+  CHECK(of_web1()["longest_idle_seconds"] == 1.5);
+  api.workers.stuck = true;
+  CHECK(of_web1()["longest_idle_seconds"].is_null());
+  CHECK(of_web1()["name"] == "web1");
+}
 
 TEST_CASE("status has the fields that are promised") {
   Api api;

@@ -6,6 +6,7 @@
 #include <pty.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -39,15 +40,16 @@ Pipe make_pipe() {
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
-/// The read end is the terminal's master; what is written arrives as it is.
-Pipe make_terminal(std::uint16_t columns) {
+/// The read end is the terminal's master; what is written arrives as it is. `plain`: keys are handled as a
+/// shell's terminal does.
+Pipe make_terminal(std::uint16_t columns, bool plain) {
   int master = -1, slave = -1;
   winsize size{};
   size.ws_col = columns;
   size.ws_row = 24;
   termios raw{};
   ::cfmakeraw(&raw);
-  if (::openpty(&master, &slave, nullptr, &raw, &size) != 0)
+  if (::openpty(&master, &slave, nullptr, plain ? nullptr : &raw, &size) != 0)
     throw std::system_error(errno, std::generic_category(), "openpty");
   for (const int fd : {master, slave}) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   return {Fd(master), Fd(slave)};
@@ -77,6 +79,11 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 [[noreturn]] void become(char* const* argv, char* const* environment, const ProcessOptions& options, int out,
                          int err) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (options.keyboard) {
+    ::setsid();
+    ::ioctl(out, TIOCSCTTY, 0);
+    ::dup2(out, STDIN_FILENO);
+  }
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err, STDERR_FILENO);
   if (options.descriptor_limit) {
@@ -155,7 +162,8 @@ void OutputCollector::wait_for_end(milliseconds deadline) const {
 }
 
 Process::Process(std::vector<std::string> argv, const ProcessOptions& options) {
-  Pipe out = options.terminal_columns > 0 ? make_terminal(options.terminal_columns) : make_pipe();
+  Pipe out =
+      options.terminal_columns > 0 ? make_terminal(options.terminal_columns, options.keyboard) : make_pipe();
   Pipe err = make_pipe();
   std::vector<std::string> environment = environment_with(options.environment);
   const std::vector<char*> argv_pointers = pointers(argv);
@@ -167,6 +175,7 @@ Process::Process(std::vector<std::string> argv, const ProcessOptions& options) {
            err.write_end.get());
   }
   pidfd_ = Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+  if (options.terminal_columns > 0) terminal_ = Fd(::fcntl(out.read_end.get(), F_DUPFD_CLOEXEC, 0));
   out_ = std::make_unique<OutputCollector>(
       options.broken_stdout ? Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)) : std::move(out.read_end));
   err_ = std::make_unique<OutputCollector>(std::move(err.read_end));
@@ -205,6 +214,17 @@ std::optional<int> Process::wait(milliseconds deadline) {
 
 std::string Process::proc_path(std::string_view entry) const {
   return fmt::format("/proc/{}/{}", pid_, entry);
+}
+
+void Process::type(std::string_view keys) const {
+  if (::write(terminal_.get(), keys.data(), keys.size()) != static_cast<ssize_t>(keys.size()))
+    throw std::system_error(errno, std::generic_category(), "type");
+}
+
+bool Process::terminal_is_plain() const {
+  termios now{};
+  ::tcgetattr(terminal_.get(), &now);
+  return (now.c_lflag & ICANON) != 0 && (now.c_lflag & ECHO) != 0;
 }
 
 void Process::stall_err(bool stalled) {

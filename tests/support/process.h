@@ -27,6 +27,7 @@ struct ProcessOptions {
   int refuse_splice = 0;               ///< the errno that splice() fails with there; 0 = it works
   std::string directory = {};          ///< to run in; "" = this process's own
   std::uint16_t terminal_columns = 0;  ///< its stdout is a terminal that wide, and 24 lines high; 0 = a pipe
+  bool keyboard = false;  ///< that terminal is its controlling one and its stdin, as a shell would have it
 };
 
 /// What a stream of another process has said so far; collected by a thread of its own.
@@ -82,6 +83,10 @@ class Process {
     return err_->wait_for(text, deadline);
   }
 
+  /// Into its terminal, as keys.
+  void type(std::string_view keys) const;
+  /// Whether its terminal shows what is typed, and hands it on by the line.
+  bool terminal_is_plain() const;
   /// Nobody reads its stderr any more, and the pipe is full; false: goes on.
   void stall_err(bool stalled);
 
@@ -96,6 +101,7 @@ class Process {
 
   pid_t pid_ = -1;
   Fd pidfd_;
+  Fd terminal_;  ///< the master of its terminal
   std::optional<int> status_;
   std::unique_ptr<OutputCollector> out_;
   std::unique_ptr<OutputCollector> err_;

@@ -164,7 +164,7 @@ struct Unprobed : Group {
   explicit Unprobed(std::string kind) : Group(std::move(kind), {{"a", 1}, {"b", 1}, {"c", 1}}) {
     add("x", 1, true);
     add("y", 1, true);
-    settings.unprobed = true;
+    for (Backend& backend : backends) backend.unprobed = true;
   }
   void eject(std::string_view name) { (*this)[name].health = Health::Down; }
   void try_out(std::string_view name) {
@@ -234,11 +234,21 @@ TEST_CASE("an ejection that would take the last backend in rotation takes nobody
     CHECK_FALSE(group.pool->find("a")->eligible());
   }
   SECTION("and those that a probe has found down stay out") {
-    group.settings.unprobed = false;
+    for (Backend& backend : group.backends) backend.unprobed = false;
     group.settings.try_all_when_down = false;
     group.build();
     CHECK(group.used().empty());
   }
+}
+
+TEST_CASE("of a pool that is probed in part only those that are not are a last resort") {
+  Unprobed group(any_kind());
+  for (const char* name : {"a", "b", "c", "x", "y"}) group.eject(name);
+  group["a"].unprobed = false;
+  group.build();
+  CHECK(group.used() == Names{"b", "c"});
+  group.set("a", Health::Up);
+  CHECK(group.used() == Names{"a"});
 }
 
 TEST_CASE("the last one in rotation that an operator takes away leaves the ejected ones in use") {

@@ -126,6 +126,30 @@ TEST_CASE("a screen is overwritten in place, and what does not fit is counted") 
   CHECK(in_place("1\n2\n3\n", 4) == "\x1b[H1\x1b[K\n2\x1b[K\n3\x1b[K\n\x1b[J");
 }
 
+TEST_CASE("a screen has the problems of all pools first, then the others, then how many are left out") {
+  const auto pool = [](const std::string& name, int count, int bad) {
+    std::string out =
+        R"({"name":")" + name + R"(","balance":"round_robin","verdict":"degraded","up":"","backends":[)";
+    for (int i = 0; i < count; ++i)
+      out += std::string(i > 0 ? "," : "") + R"({"name":")" + name + std::to_string(i) +
+             R"(","admin":"enabled","eligible":true,"health":")" + (i == bad ? "down" : "up") + R"("})";
+    return out + "]}";
+  };
+  const std::string json = R"({"listeners":[{"name":"l"}],"problems":["p1","p2"],"pools":[)" +
+                           pool("a", 9, 7) + "," + pool("b", 9, 8) + "]}";
+  const Terminal terminal{80, false, 18};
+  const auto screen = render_screen(json, terminal, kNow);
+  CAPTURE(screen);
+  CHECK(std::count(screen.begin(), screen.end(), '\n') == 17);
+  CHECK(screen.find("! a7 ") < screen.find("  a0 "));
+  CHECK(screen.find("! b8 ") != std::string::npos);
+  CHECK(line_of(screen, "…") == "… 11 more backends, 1 listener");
+  CHECK(render_screen(json, {80, false, 100}, kNow) == render_status(json, {80, false, 100}, kNow));
+  const auto least = render_screen(json, {80, false, 8}, kNow);
+  CHECK(std::count(least.begin(), least.end(), '\n') <= 7);
+  CHECK(least.find("with problems") != std::string::npos);
+}
+
 TEST_CASE("a difference is said as changes and notes, or as no changes, or as the reason of a refusal") {
   const auto some = read_difference(
       R"({"accepted":true,"changes":["+ web/web4","- listener old"],"notes":["web/a is gone"],
@@ -211,6 +235,8 @@ TEST_CASE(
     "configured_admin": "enabled", "health": "up", "eligible": false, "reason": "probe passed (tcp, 0.4 ms)",
     "since": "2026-01-31T10:00:00.000Z", "active": 2, "total": 12, "sessions_per_second": 1.5,
     "connect_failures": 3, "bytes_to_backend": 2048, "bytes_to_client": 5,
+    "first_byte_ms": {"p50": 1.5, "p99": 20}, "longest_idle_seconds": 61.5,
+    "own_probe": {"health.port": "9000", "health.path": "/ready"},
     "admin_word": {"by": "ann", "since": "2026-01-31T10:02:00.000Z", "comment": "new disk",
                    "until": "2026-01-31T12:00:00.000Z"}}]}]})json";
   constexpr std::string_view kEvents = R"json({"events": [
@@ -223,6 +249,7 @@ TEST_CASE(
        {"web/web1\n", "10.0.0.1:80, 10.0.0.2:80", "up, 3m ago (01-31 10:00:00)",
         "drained by ann 1m ago (01-31 10:02:00), until 01-31 12:00:00: new disk (file: enabled)",
         "5 at 50% (file: 1)", "2 now: 1 half_closed, 2 relaying, 12 in all, 1.5 new/s", "2.0 KiB to it",
+        "first byte       p50 1.5 ms, p99 20.0 ms of late", "for 1m at most", "port 9000, path /ready",
         "01-31 09:59:59", "down → up: probe passed (x3)"})
     CHECK_THAT(page, Catch::Contains(std::string(part)));
   CHECK(longest_line(render_backend(kOne, kEvents, kSessions, {60, false}, kNow)) <= 60);

@@ -119,7 +119,7 @@ TEST_CASE("an unknown key that is like no other names the nearest and all of the
   CHECK(bad(with_backend("zone = \"eu\"")) ==
         "f:9:8: unknown key \"pool.backend.zone\": the nearest key here is \"name\" (known: name, address, "
         "weight, "
-        "backup, admin)\n");
+        "backup, admin, health)\n");
 }
 
 TEST_CASE("a key of another table is sent there") {

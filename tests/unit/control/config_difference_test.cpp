@@ -52,6 +52,7 @@ PoolConfig another_pool() {
                .eject_for = Millis(1),
                .eject_for_at_most = Millis(1),
                .port = 9,
+               .address = {},
                .send = "x",
                .expect = "x",
                .reject = "x",
@@ -90,8 +91,12 @@ TEST_CASE("every key of the file that a reload changes is told with what it was 
   backend.weight = 9;
   backend.admin = Admin::Drained;
   backend.backup = true;
-  CHECK(names_in(difference_of(BackendConfig(), backend)) ==
-        keys_of(backend_keys(), "", {"name", "address"}));
+  PoolConfig pool = another_pool();
+  pool.probe.address = address("127.0.0.1:1");
+  backend.probe = pool.probe;
+  auto of_backend = keys_of(backend_keys(), "", {"name", "address", "health"});
+  of_backend.merge(keys_of(backend_health_keys(), "health.", {}));
+  CHECK(names_in(difference_of(BackendConfig(), PoolConfig(), backend, PoolConfig())) == of_backend);
   ListenerConfig listener;
   listener.bind = {address("127.0.0.1:1")};
   listener.pool = "x";
@@ -111,6 +116,20 @@ TEST_CASE("every key of the file that a reload changes is told with what it was 
   for (const auto& line : global_differences(Config(), config)) of_globals.merge(names_in(" " + line));
   CHECK(of_globals == std::set<std::string>{"max_connections", "shutdown_grace", "state_file",
                                             "admin.upgrade", "log.level", "log.access"});
+}
+
+TEST_CASE("of a backend's own probe only what its pool's difference does not say is told") {
+  PoolConfig now, next;
+  next.probe.interval = Millis(5000);
+  BackendConfig own_now, own_next;
+  own_now.probe = now.probe;
+  ProbeConfig probe = next.probe;
+  probe.port = 9000;
+  own_next.probe = probe;
+  CHECK(difference_of(own_now, now, own_next, next) == " health.port 0→9000");
+  CHECK(difference_of(BackendConfig(), now, own_next, next) == " health.port 0→9000");
+  CHECK(difference_of(own_next, next, BackendConfig(), next) == " health.port 9000→0");
+  CHECK(difference_of(BackendConfig(), now, BackendConfig(), next).empty());
 }
 
 TEST_CASE("values are told as they would be written") {

@@ -34,6 +34,22 @@ Json read(const HttpResponse& response) {
 
 }  // namespace
 
+TEST_CASE("of the sessions of all processes the one that has been idle for longest is told") {
+  const auto idle = [](const Json& seconds) {
+    Json one = backend("a", 1, 1);
+    one["longest_idle_seconds"] = seconds;
+    return status(1, {one});
+  };
+  const auto merged = [&](const Json& ours, const Json& theirs) {
+    return read(merge_status(own(idle(ours)), {{41, 200, idle(theirs).dump()}}))["pools"][0]["backends"][0]
+        .value("longest_idle_seconds", Json());
+  };
+  CHECK(merged(1.5, 7.5) == 7.5);
+  CHECK(merged(7.5, 1.5) == 7.5);
+  CHECK(merged(nullptr, 1.5) == 1.5);
+  CHECK(merged(nullptr, nullptr).is_null());
+}
+
 TEST_CASE("status sums the counters of all processes and lists the older ones") {
   const auto merged =
       read(merge_status(own(status(3, {backend("a", 3, 7)})),

@@ -182,7 +182,7 @@ TEST_CASE("somebody who failed does not keep a session from waiting for somebody
 
 TEST_CASE("who has failed everybody in rotation is given to one that is ejected") {
   Search search({1, 1});
-  search.group.settings.unprobed = true;
+  for (Backend& backend : search.group.backends) backend.unprobed = true;
   search.group["b"].health = Health::Down;
   search.group.build();
   CHECK(search.next(0) == "a 10.0.0.1");
