@@ -127,7 +127,8 @@ int run_status(const CommonOptions& common, const std::vector<std::string>& targ
     path.push_back(target);
   }
   const Terminal terminal = standard_terminal();
-  if (watch) return terminal.width > 0 ? watch_screen(common, path) : watch_lines(common, path);
+  if (watch)
+    return terminal.width > 0 && !common.json ? watch_screen(common, path) : watch_lines(common, path);
   const Look once = look(common, path, terminal, false);
   if (once.status == kExitDone) print(once.text);
   return once.status;

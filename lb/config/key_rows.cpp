@@ -164,7 +164,9 @@ constexpr Key kHealth[] = {
 /// As one backend has them: all of a probe's keys, none of which it needs, and where else to probe.
 constexpr auto kBackendHealth = [] {
   std::array<Key, std::size(kHealth) + 1> rows{};
-  rows[0] = {"address", of(Bind), kNone, "Probed in the place of the backend's address; without port."};
+  rows[0] = {
+      "address", of(Bind), kNone,
+      "Probed in the place of the backend's address: ip:port, [v6]:port or unix:/path, and not beside port."};
   for (std::size_t i = 0; i < std::size(kHealth); ++i) {
     Key& row = rows[i + 1] = kHealth[i];
     row.standard = kNone;

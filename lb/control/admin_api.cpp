@@ -239,14 +239,25 @@ void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
 void AdminApi::State::status(const HttpRequest& request, const Answer& answer) {
   const auto& path = request.path;
   const std::string pool = path.size() > 2 ? path[2] : "", backend = path.size() > 3 ? path[3] : "";
-  const auto without = [this, pool, backend] { return status_answer(pool, backend, {}); };
-  const auto in_time = glance.limited(answer, without);
-  parts.workers.longest_idle(
-      [this, pool, backend, in_time](const auto& idle) { in_time(status_answer(pool, backend, idle)); });
+  // Whoever comes while the workers look is told what they have found last: nobody waits for another one.
+  const auto now = std::chrono::steady_clock::now();
+  if (idle_look.under_way) {
+    const bool late = now - idle_look.begun > kGlance;
+    return answer(status_answer(pool, backend, late ? LongestIdle() : idle_look.found));
+  }
+  idle_look.under_way = true;
+  idle_look.begun = now;
+  const auto in_time =
+      glance.limited(answer, [this, pool, backend] { return status_answer(pool, backend, {}); });
+  parts.workers.longest_idle([this, pool, backend, in_time](LongestIdle found) {
+    idle_look.under_way = false;
+    idle_look.found = std::move(found);
+    in_time(status_answer(pool, backend, idle_look.found));
+  });
 }
 
 HttpResponse AdminApi::State::status_answer(const std::string& pool_name, const std::string& backend_name,
-                                            const std::unordered_map<BackendId, Millis>& idle) {
+                                            const LongestIdle& idle) {
   auto found = parts.registry.status(pool_name, backend_name);
   if (!found) return error_response(found.error());
   const auto now = std::chrono::steady_clock::now();

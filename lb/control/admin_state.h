@@ -33,6 +33,7 @@ std::string operator_of(const HttpRequest& request);
 
 struct AdminApi::State {
   using Answer = HttpServer::Answer;
+  using LongestIdle = std::unordered_map<BackendId, Millis>;
 
   explicit State(AdminParts given)
       : parts(std::move(given)),
@@ -50,8 +51,7 @@ struct AdminApi::State {
   void handle(HttpRequest& request, const Answer& answer);
   void status(const HttpRequest& request, const Answer& answer);
   /// `idle`: of each backend that has a session.
-  HttpResponse status_answer(const std::string& pool, const std::string& backend,
-                             const std::unordered_map<BackendId, Millis>& idle);
+  HttpResponse status_answer(const std::string& pool, const std::string& backend, const LongestIdle& idle);
   void events(Parameters& parameters, const Answer& answer);
   void ready(Parameters& parameters, const Answer& answer);
   void explain(Parameters& parameters, const Answer& answer);
@@ -95,6 +95,12 @@ struct AdminApi::State {
   DrainWatch drains;
   Patience patience;
   Patience glance;
+  /// The workers' last look at how long sessions have been idle.
+  struct {
+    bool under_way = false;
+    std::chrono::steady_clock::time_point begun;
+    LongestIdle found;
+  } idle_look;
   Timer rate_timer;
   /// A socket that is served, by Level.
   struct Door {
