@@ -82,6 +82,8 @@ void HttpProbe::set_target() {
     connect_to_.reset(curl_slist_append(nullptr, fmt::format("::{}:{}", host, address_.port()).c_str()));
     curl_easy_setopt(easy, CURLOPT_CONNECT_TO, connect_to_.get());
   }
+  // curl has version 1 alone; who takes version 2 takes it as well.
+  if (config_.header != SendProxy::Off) curl_easy_setopt(easy, CURLOPT_HAPROXYPROTOCOL, 1L);
   curl_slist* headers = curl_slist_append(nullptr, "Connection: close");
   if (!config_.host.empty()) headers = curl_slist_append(headers, ("Host: " + config_.host).c_str());
   headers_.reset(headers);

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "lb/net/socket.h"
+#include "lb/wire/proxy_header.h"
 
 namespace weir {
 namespace {
@@ -45,11 +46,12 @@ ProbeResult failed_with(int code) {
   return {own ? Outcome::OwnTrouble : Outcome::Failed, errno_text(code), true, own};
 }
 
-ProbeSocket::ProbeSocket(ProbeLoop& loop, const Address& address, std::span<const Address> sources,
+ProbeSocket::ProbeSocket(ProbeLoop& loop, const Address& address, const ProbeConfig& config,
                          std::function<void(int)> on_connected, std::function<void()> on_ready)
     : loop_(loop),
       address_(address),
-      sources_(sources),
+      sources_(config.source),
+      header_(config.header),
       on_connected_(std::move(on_connected)),
       on_ready_(std::move(on_ready)),
       retry_(loop, [this] { state_ == State::Connecting ? start() : on_ready_(); }) {}
@@ -78,13 +80,25 @@ void ProbeSocket::settle(int error) {
     set_reset_on_close(fd_.get());
     error = ECONNREFUSED;
   }
-  if (error != 0) {
-    close();
-  } else {
+  if (error == 0) set_reset_on_close(fd_.get());
+  if (error == 0 && header_ != SendProxy::Off) error = send_header();
+  if (error == 0)
     state_ = State::Connected;
-    set_reset_on_close(fd_.get());
-  }
+  else
+    close();
   on_connected_(error);
+}
+
+int ProbeSocket::send_header() {
+  const std::string header = header_ == SendProxy::V1
+                                 ? write_proxy_v1(local_address(fd_.get()), ClientAddress(address_.data()))
+                                 : write_proxy_v2_local();
+  // It is the first that the kernel's empty buffer gets. A server may treat what is behind it as a session
+  // that was cut when it ends with a reset.
+  if (send(fd_.get(), header.data(), header.size(), MSG_NOSIGNAL) < 0) return errno;
+  set_nodelay(fd_.get());
+  end_without_reset();
+  return 0;
 }
 
 bool ProbeSocket::watch(std::uint32_t interest) {

@@ -21,9 +21,10 @@ ProbeResult failed_with(int code);
 /// One that has met itself is refused.
 class ProbeSocket final : public Watcher {
  public:
-  /// `sources`: as start_connect() takes them; outlive it. `on_connected`: 0, or the errno with which it
-  /// failed; called once. `on_ready`: what has been waited for since.
-  ProbeSocket(ProbeLoop& loop, const Address& address, std::span<const Address> sources,
+  /// `config`: outlives it; its sources are taken as start_connect() does, and its PROXY header has been sent
+  /// when it is connected. `on_connected`: 0, or the errno with which it failed; called once. `on_ready`:
+  /// what has been waited for since.
+  ProbeSocket(ProbeLoop& loop, const Address& address, const ProbeConfig& config,
               std::function<void(int)> on_connected, std::function<void()> on_ready);
 
   void start();
@@ -44,11 +45,14 @@ class ProbeSocket final : public Watcher {
   void on_events(std::uint32_t events) override;
   bool ready(std::uint32_t interest) const;
   void settle(int error);
+  /// 0, or the errno with which it failed.
+  int send_header();
   bool watch(std::uint32_t interest);
 
   ProbeLoop& loop_;
   Address address_;
   const std::span<const Address> sources_;
+  const SendProxy header_;
   std::function<void(int)> on_connected_;
   std::function<void()> on_ready_;
   Alarm retry_;

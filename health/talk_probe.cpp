@@ -26,7 +26,7 @@ class TalkProbe final : public Probe {
         done_(std::move(done)),
         parting_over_(loop, [this] { finish(*verdict_); }),
         socket_(
-            loop, input.address, input.config.source, [this](int error) { on_connected(error); },
+            loop, input.address, input.config, [this](int error) { on_connected(error); },
             [this] { proceed(); }) {}
 
   void start() override { socket_.start(); }

@@ -12,7 +12,7 @@ class TcpProbe final : public Probe {
       : address_(input.address),
         done_(std::move(done)),
         socket_(
-            loop, input.address, input.config.source, [this](int error) { finish(error); }, [] {}) {}
+            loop, input.address, input.config, [this](int error) { finish(error); }, [] {}) {}
 
   void start() override { socket_.start(); }
   void cancel() override { socket_.close(); }

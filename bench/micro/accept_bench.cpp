@@ -79,7 +79,7 @@ class Weir {
     admission_.wake_by([] {});
     // Before the thread starts, this one may.
     worker_->adopt(table_of(backend));
-    worker_->add_listener(1, load_, std::move(*fd), false);
+    worker_->add_listener(1, load_, {}, std::move(*fd), false);
     worker_->start();
   }
   const Address& address() const { return address_; }

@@ -43,7 +43,7 @@ void format_line(benchmark::State& state) {
   std::string lines;
   for (auto _ : state) {
     if (lines.size() > 32 * 1024) lines.clear();
-    append_line(lines, record);
+    append_line(lines, "1f2e3d4c", record);
     benchmark::DoNotOptimize(lines.data());
   }
   state.SetItemsProcessed(state.iterations());

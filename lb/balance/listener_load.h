@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "lb/balance/backend.h"
+#include "lb/base/state.h"
 
 namespace weir {
 
@@ -16,7 +18,7 @@ namespace weir {
 class ListenerLoad {
  public:
   ListenerLoad(std::string own_name, std::string pool_name, std::uint32_t workers)
-      : name(std::move(own_name)), pool(std::move(pool_name)), accepted(workers) {}
+      : name(std::move(own_name)), pool(std::move(pool_name)), accepted(workers), turned_away(workers) {}
 
   const std::string name;
   const std::string pool;
@@ -29,6 +31,21 @@ class ListenerLoad {
     std::atomic<std::uint64_t> value{0};  ///< written by its worker only
   };
   std::vector<Total> accepted;
+  /// Clients that were not let in, by the word of their end.
+  struct alignas(64) TurnedAway {
+    std::array<std::atomic<std::uint64_t>, kEnds> by_end{};  ///< written by its worker only
+  };
+  std::vector<TurnedAway> turned_away;
+  void count_turned_away(std::uint32_t worker, End how) {
+    auto& count = turned_away[worker].by_end[static_cast<std::size_t>(how)];
+    count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  std::uint64_t turned_away_as(End how) const {
+    std::uint64_t sum = 0;
+    for (const TurnedAway& worker : turned_away)
+      sum += worker.by_end[static_cast<std::size_t>(how)].load(std::memory_order_relaxed);
+    return sum;
+  }
   Total elsewhere;  ///< by other processes of this Weir; written by the control thread only
 };
 

@@ -25,7 +25,8 @@ struct PoolSettings {
   Millis half_close_timeout{30'000};
   bool try_all_when_down = false;         ///< on_all_down = "try_all"
   bool close_sessions_when_down = false;  ///< on_backend_down = "close"
-  std::vector<Address> source = {};       ///< to connect from, in turn; empty = what the kernel takes
+  SendProxy send_proxy = SendProxy::Off;
+  std::vector<Address> source = {};  ///< to connect from, in turn; empty = what the kernel takes
 
   friend bool operator==(const PoolSettings&, const PoolSettings&) = default;
 };

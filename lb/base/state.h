@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -10,6 +11,9 @@ enum class Admin : std::uint8_t { Enabled, Drained, Disabled };
 
 /// What the checker knows about a backend. Never overrules Admin, nor the other way round.
 enum class Health : std::uint8_t { Unknown, Up, Down };
+
+/// Whether a backend is told who the client is, by a header of which version of the PROXY protocol.
+enum class SendProxy : std::uint8_t { Off, V1, V2 };
 
 /// How a session ended, in the words of the access log.
 enum class End : std::uint8_t {
@@ -22,8 +26,22 @@ enum class End : std::uint8_t {
   ConnectFailed,
   ClientGone,
   Killed,
-  Shutdown
+  Shutdown,
+  // Not let in: the listener's Door has said no.
+  Denied,
+  BadHeader,
+  BadHello,
+  NoRoute,
+  ClientLimit,
+  ClientRate
 };
+
+inline constexpr std::size_t kEnds = 16;
+
+/// It was refused before it was anybody's session.
+constexpr bool is_turned_away(End end) {
+  return end >= End::Denied;
+}
 
 constexpr std::string_view to_string(Admin admin) {
   constexpr std::string_view kNames[] = {"enabled", "drained", "disabled"};
@@ -35,10 +53,16 @@ constexpr std::string_view to_string(Health health) {
   return kNames[static_cast<std::size_t>(health)];
 }
 
+constexpr std::string_view to_string(SendProxy version) {
+  constexpr std::string_view kNames[] = {"off", "v1", "v2"};
+  return kNames[static_cast<std::size_t>(version)];
+}
+
 constexpr std::string_view to_string(End end) {
   constexpr std::string_view kNames[] = {
-      "done",       "client_reset",   "backend_reset", "idle",   "half_close_idle",
-      "no_backend", "connect_failed", "client_gone",   "killed", "shutdown"};
+      "done",           "client_reset", "backend_reset", "idle",       "half_close_idle", "no_backend",
+      "connect_failed", "client_gone",  "killed",        "shutdown",   "denied",          "bad_header",
+      "bad_hello",      "no_route",     "client_limit",  "client_rate"};
   return kNames[static_cast<std::size_t>(end)];
 }
 

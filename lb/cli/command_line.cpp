@@ -8,6 +8,7 @@
 
 #include "lb/cli/commands.h"
 #include "lb/cli/completion_scripts.h"
+#include "lb/cli/exchange.h"
 #include "lb/cli/exit_status.h"
 #include "lb/cli/offers.h"
 #include "lb/cli/syntax.h"
@@ -38,6 +39,7 @@ struct CommandLine::State {
   void add_members();
   void add_sessions();
   void add_others();
+  int explain_client();
   void add_descriptions();
 
   CLI::App& app;
@@ -51,6 +53,7 @@ struct CommandLine::State {
   std::string timeout, spread, grace, since, then = "leave";
   FilterOptions filter;
   ListOptions listing;
+  ExplainOptions caller;
   std::uint32_t weight = 1;
   std::uint32_t rate = 0;
   std::vector<std::string> targets;
@@ -274,6 +277,16 @@ void CommandLine::State::add_sessions() {
   add_filter(kill, filter);
 }
 
+int CommandLine::State::explain_client() {
+  const bool of_listener = !caller.listener.empty();
+  if (of_listener != second.empty()) {
+    complain(of_listener ? "weir explain --listener NAME CLIENT_IP: one address is needed, and no pool"
+                         : "weir explain POOL CLIENT_IP: both are needed");
+    return kExitUsage;
+  }
+  return run_explain(common, of_listener ? "" : target, of_listener ? target : second, caller);
+}
+
 void CommandLine::State::add_others() {
   auto* past = add("events", "what has happened: transitions, what operators said, reloads, own trouble",
                    "  weir events --since 1h\n  weir events web/web1 --limit 20", [this] {
@@ -286,10 +299,18 @@ void CommandLine::State::add_others() {
   past->add_option("--limit", listing.limit, "the last N (default: all that are kept)")
       ->check(CLI::Range(1, 10'000))
       ->type_name("N");
-  auto* why = add("explain", "which backend a client would get, and why", "  weir explain web 203.0.113.9",
-                  [this] { return run_explain(common, target, second); });
-  why->add_option("pool", target, "the pool")->required()->type_name("POOL");
-  why->add_option("client", second, "the client's address")->required()->type_name("CLIENT_IP");
+  auto* why = add(
+      "explain", "whether a client would be let in, which backend it would get, and why",
+      "  weir explain web 203.0.113.9\n  weir explain --listener public 203.0.113.9 --sni www.example.org",
+      [this] { return explain_client(); });
+  why->add_option("pool", target, "the pool; with --listener none is given")->required()->type_name("POOL");
+  why->add_option("client", second, "the client's address")->type_name("CLIENT_IP");
+  auto* at =
+      why->add_option("--listener", caller.listener, "of a client that comes there")->type_name("NAME");
+  why->add_option("--sni", caller.sni, "which asks for that name")->needs(at)->type_name("NAME");
+  why->add_option("--alpn", caller.alpn, "and offers these protocols, with commas between them")
+      ->needs(at)
+      ->type_name("PROTOCOL");
   auto* stop =
       add("stop", "no new sessions; ends when the live ones have, or their time is over",
           "  weir stop\n  weir stop --grace 5m", [this] {

@@ -102,9 +102,16 @@ int run_remove(const CommonOptions& common, const std::string& target, bool forc
   return show(common, exchange, [](const auto& answer) { return render_changed(answer, "remove"); });
 }
 
-int run_explain(const CommonOptions& common, const std::string& pool, const std::string& client) {
-  return show(common, Exchange(common, "GET", {"explain"}, {{"pool", pool}, {"client", client}}),
-              render_explanation);
+int run_explain(const CommonOptions& common, const std::string& pool, const std::string& client,
+                const ExplainOptions& options) {
+  std::vector<std::pair<std::string, std::string>> query{{"client", client}};
+  if (options.listener.empty())
+    query.emplace_back("pool", pool);
+  else
+    query.emplace_back("listener", options.listener);
+  if (!options.sni.empty()) query.emplace_back("sni", options.sni);
+  if (!options.alpn.empty()) query.emplace_back("alpn", options.alpn);
+  return show(common, Exchange(common, "GET", {"explain"}, query), render_explanation);
 }
 
 int run_reload(const CommonOptions& common) {

@@ -71,7 +71,14 @@ int run_kill(const CommonOptions& common, const FilterOptions& filter, std::uint
 /// `target`: "" = all; POOL or POOL/BACKEND.
 int run_events(const CommonOptions& common, const std::string& target, std::optional<Millis> since,
                std::uint32_t limit);
-int run_explain(const CommonOptions& common, const std::string& pool, const std::string& client);
+/// A client that might come, to a pool or to a listener.
+struct ExplainOptions {
+  std::string listener;  ///< "" = the pool's balancer alone is asked
+  std::string sni;
+  std::string alpn;  ///< with commas between them
+};
+int run_explain(const CommonOptions& common, const std::string& pool, const std::string& client,
+                const ExplainOptions& options);
 int run_reload(const CommonOptions& common);
 /// What a reload of `file` would change in the running Weir.
 int run_diff(const CommonOptions& common, const std::string& file);

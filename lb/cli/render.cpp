@@ -120,7 +120,11 @@ std::string render_killed(std::string_view json) {
 std::string render_explanation(std::string_view json) {
   const auto root = parse_object(json);
   const auto backend = text(root, "backend"), pool = text(root, "pool");
-  std::string out = backend.empty()
+  const auto decision = text(root, "decision");
+  const bool refused = !decision.empty() && decision != "let in";
+  std::string out = refused ? fmt::format("{} would be refused by listener {}: {}\n", text(root, "client"),
+                                          text(root, "listener"), decision)
+                    : backend.empty()
                         ? fmt::format("{} would get no backend of pool {}\n", text(root, "client"), pool)
                         : fmt::format("{} would get {}/{}\n", text(root, "client"), pool, backend);
   for (const auto& step : list(root, "because"))

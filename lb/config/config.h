@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "lb/admit/door.h"
 #include "lb/base/address.h"
 #include "lb/base/duration.h"
 #include "lb/base/seldom.h"
@@ -42,13 +43,15 @@ struct ProbeConfig {
   Millis eject_for{1000};            ///< none: twice as long each time
   Millis eject_for_at_most{30'000};  ///< none: never shorter than `eject_for`: raised to it when it is
   std::uint16_t port = 0;            ///< probes this port instead of the backend's; 0 = the backend's own
-  std::optional<Address> address;    ///< of one backend: what is probed in its place, `port` or not
-  std::string send;                  ///< expect: what is sent first; may be empty
-  std::string expect;                ///< expect: what the answer must contain
-  std::string reject;                ///< expect: what it must not contain before; "" = anything may
-  std::vector<ExpectStep> steps;     ///< expect: instead of these three; may be empty
-  bool https = false;                ///< http
-  std::string path = "/";            ///< http
+  bool send_proxy = true;  ///< where the pool's sessions begin with a PROXY header, its probes do, too
+  SendProxy header = SendProxy::Off;  ///< that they begin with: of the pool, when its own port is probed
+  std::optional<Address> address;     ///< of one backend: what is probed in its place, `port` or not
+  std::string send;                   ///< expect: what is sent first; may be empty
+  std::string expect;                 ///< expect: what the answer must contain
+  std::string reject;                 ///< expect: what it must not contain before; "" = anything may
+  std::vector<ExpectStep> steps;      ///< expect: instead of these three; may be empty
+  bool https = false;                 ///< http
+  std::string path = "/";             ///< http
   /// http: the Host header; "" = the backend's address. smtp: what it calls itself; "" = this host's name.
   /// tls: the name to ask for and to verify, or an IP; "" = none, with `verify` off only.
   std::string host;
@@ -90,6 +93,7 @@ struct PoolConfig {
   OnAllDown on_all_down = OnAllDown::Refuse;
   OnBackendDown on_backend_down = OnBackendDown::Leave;
   std::vector<Address> source;  ///< to connect from, in turn; port 0; empty = what the kernel takes
+  SendProxy send_proxy = SendProxy::Off;
   Millis slow_start{0};
   ProbeConfig probe;
   std::vector<BackendConfig> backends;
@@ -105,12 +109,13 @@ struct PoolConfig {
 struct ListenerConfig {
   std::string name;
   std::vector<Address> bind;
-  std::string pool;
+  std::string pool;                        ///< for sessions that no route takes; "" = these are refused
   std::uint64_t max_connections = 0;       ///< 0 = only the global limit
   std::optional<std::uint32_t> mode = {};  ///< of the files of its unix sockets; nothing: 0666, or what it is
   std::optional<std::uint32_t> owner = {};  ///< of these; nothing: Weir's user, or whose it is
   std::optional<std::uint32_t> group = {};
-  bool ready = true;  ///< Weir is ready only when it can serve this one
+  bool ready = true;    ///< Weir is ready only when it can serve this one
+  DoorTerms door = {};  ///< who may come in, and where to
 
   friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
 };

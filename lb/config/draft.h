@@ -18,7 +18,8 @@ struct ListenerPlaces {
   Place name;
   Place pool;
   Place max_connections;
-  std::vector<Place> bind;  ///< one for each of ListenerConfig::bind
+  std::vector<Place> bind;         ///< one for each of ListenerConfig::bind
+  std::vector<Place> route_pools;  ///< one for each of its routes
 };
 
 struct BackendPlaces {
@@ -53,6 +54,8 @@ Place read_name(const TableReader& reader, std::string_view key, std::string& na
 std::string_view name_problem(std::string_view name);
 
 void read_listener(Findings& findings, const toml::table& table, Draft& draft);
+/// What a listener asks of its clients, out of [[listener]].
+void read_door(const TableReader& reader, DoorTerms& door, ListenerPlaces& places);
 void read_pool(Findings& findings, const toml::table& table, Draft& draft);
 /// Answers whether it is known of what kind the probe is: else nothing can be said of its keys.
 bool read_health(Findings& findings, const toml::table& table, ProbeConfig& probe);

@@ -1,6 +1,7 @@
 // The table of keys. A new key is one row here, and a reader that takes it.
 #include <array>
 
+#include "lb/admit/rate.h"
 #include "lb/config/keys.h"
 
 namespace weir {
@@ -80,15 +81,53 @@ constexpr Key kListener[] = {
     needed({"name", kName, kNone, "What logs and commands call it."}),
     needed({"bind", of(Bind, Shape::OneOrMore), kNone,
             "The addresses to accept connections on; [::] is IPv6 only and goes beside 0.0.0.0."}),
-    needed({"pool", kName, kNone, "The pool that serves it."}),
+    needed_unless("route",
+                  {"pool", kName, kNone,
+                   "The pool that serves it; with routes, whom none of them takes. Left out, these are "
+                   "refused."}),
     {"max_connections", integer(0, kMostSessions), "0",
      "Sessions at once of this listener; 0 is no limit but the global one."},
+    {"proxy_from", of(Network, Shape::AnyNumber), kNone,
+     "Networks that announce the client with a PROXY header, version 1 or 2: they alone may connect, and "
+     "each "
+     "connection begins with one. Left out, nobody does."},
+    {"allow", of(Network, Shape::AnyNumber), kNone,
+     "Who may come in; left out, everybody. The longest network in allow and deny that contains the client "
+     "decides."},
+    {"deny", of(Network, Shape::AnyNumber), kNone, "Who may not; at equal length it goes before allow."},
+    {"allow_file", of(NetworkFile), kNone,
+     "A file of more networks for allow, one a line; # begins a comment."},
+    {"deny_file", of(NetworkFile), kNone, "The same for deny."},
+    {"header_timeout", kLongerThanZero, "3s",
+     "From the accept: for a PROXY header and a TLS client's first message together."},
+    {"sessions_per_client", integer(0, kMostSessions), "0", "Sessions at once of one client; 0 is no limit."},
+    {"new_sessions_per_client", of(Rate), "",
+     "New sessions of one client: 20/s, 600/m or 5000/h; \"\" is no limit."},
+    {"new_sessions", of(Rate), "",
+     "New sessions of all clients together; beyond it clients wait in the kernel's queue."},
+    {"burst", integer(0, kMaxRateNumber), "0",
+     "How many of both rates may come at once; 0 is one second's worth, at least 1."},
+    {"unlimited", of(Network, Shape::AnyNumber), kNone, "Whom the limits for each client do not concern."},
+    {"client_prefix",
+     {.type = Integer, .shape = Shape::List, .least = 1, .most = 128},
+     "[32, 64]",
+     "What is one client: the leading bits of an IPv4 and of an IPv6 address."},
+    {"route", kListOfTables, kNone, "Which pool serves whom, by name, protocol or address."},
     {"mode", kMode, kNone,
      "The rights of the files of its unix sockets: who may connect; left out, 0666 at first, and then as "
      "they are."},
     {"owner", of(Account), kNone, "Whose these files are, by name or number; left out, Weir's user's."},
     {"group", of(Account), kNone, "Their group, by name or number; left out, Weir's."},
     {"ready", kBoolean, "true", "Whether \"weir status --ready\" says no while it has nobody to serve it."},
+};
+
+constexpr Key kRoute[] = {
+    {"sni", of(ServerName, Shape::OneOrMore), kNone,
+     "Names that a TLS client asks for: www.example.com, *.example.org for one or more labels, or * for "
+     "any."},
+    {"alpn", of(Protocol, Shape::OneOrMore), kNone, "Protocols of which it offers one."},
+    {"client", of(Network, Shape::OneOrMore), kNone, "Networks of which one contains the client."},
+    needed({"pool", kName, kNone, "The pool that serves them."}),
 };
 
 constexpr Key kPool[] = {
@@ -109,6 +148,9 @@ constexpr Key kPool[] = {
      "What becomes of the live sessions of a backend that goes down."},
     {"slow_start", kDuration, "0s",
      "For so long the share of a backend that has come back grows, from a tenth."},
+    {"send_proxy", word("off", "v1", "v2"), "off",
+     "Whether each session begins with a PROXY header that tells its backend who the client is, and of which "
+     "version."},
     {"source", of(Ip, Shape::OneOrMore), kNone,
      "Addresses of this host to connect from, in turn; left out, the kernel chooses."},
     {"health", kTable, kNone, "How the backends are probed."},
@@ -126,6 +168,9 @@ constexpr Key kHealth[] = {
     {"rise", integer(1, kMostInARow), "2", "Consecutive passes to go up."},
     {"fall", integer(1, kMostInARow), "3", "Consecutive failures to go down."},
     {"port", integer(1, 65'535), kNone, "The port to probe; left out, the backend's own."},
+    {"send_proxy", kBoolean, "true",
+     "Where the pool's sessions begin with a PROXY header, whether probes of the backend's own port do, too: "
+     "with one of their own."},
     {"send", kText, "", "What is sent first; \"\" is nothing. A byte is \\xHH, in single quotes.", "expect"},
     needed_unless("steps", {"expect", of(Filled), kNone, "What the answer must contain.", "expect"}),
     {"reject", of(Filled), kNone, "What the answer must not contain before that.", "expect"},
@@ -210,6 +255,7 @@ constexpr auto kHealthNames = names_of(kHealth);
 constexpr auto kBackendNames = names_of(kBackend);
 constexpr auto kBackendHealthNames = names_of(kBackendHealth);
 constexpr auto kStepNames = names_of(kStep);
+constexpr auto kRouteNames = names_of(kRoute);
 
 constexpr TableKeys kTables[] = {
     {"", "the top level", "What concerns the process as a whole.", kRoot, kRootNames},
@@ -229,6 +275,8 @@ constexpr TableKeys kTables[] = {
      kStepNames},
     {"pool.backend.health.steps", "[[pool.backend.health.steps]]", "The same of one backend.", kStep,
      kStepNames, "pool.health.steps"},
+    {"listener.route", "[[listener.route]]",
+     "Below its [[listener]]: the first that fits serves; all that is given must fit.", kRoute, kRouteNames},
 };
 
 }  // namespace
@@ -256,6 +304,9 @@ const TableKeys& backend_keys() {
 }
 const TableKeys& backend_health_keys() {
   return kTables[7];
+}
+const TableKeys& route_keys() {
+  return kTables[10];
 }
 std::span<const TableKeys> all_tables() {
   return kTables;

@@ -27,19 +27,25 @@ enum class ValueType : std::uint8_t {
   Bind,     ///< an address that is not looked up: what a listener binds, where a probe goes
   Address,  ///< where a backend is
   Ip,
+  Network,     ///< an address, address/bits or "unix"
+  Rate,        ///< "20/s"; "" = no limit
+  ServerName,  ///< a host name, "*." before it for any below it, or "*"
+  Protocol,    ///< of ALPN
   HttpPath,
   HttpHost,
   Statuses,
   Program,  ///< an absolute path, then its arguments
   Login,    ///< a name that a server is told
   Database,
-  File,     ///< an absolute path
-  Account,  ///< a user or a group of this host, by name or number
-  Table,    ///< of keys of its own: the TableKeys of that path
-  Tables,   ///< a list of those
+  File,         ///< an absolute path
+  NetworkFile,  ///< the same, of what is read with the configuration: networks
+  Account,      ///< a user or a group of this host, by name or number
+  Table,        ///< of keys of its own: the TableKeys of that path
+  Tables,       ///< a list of those
 };
 
-enum class Shape : std::uint8_t { One, OneOrMore, List };
+/// AnyNumber: a list, which may be empty, or one.
+enum class Shape : std::uint8_t { One, OneOrMore, AnyNumber, List };
 
 struct Value {
   ValueType type = ValueType::Text;
@@ -95,6 +101,7 @@ const TableKeys& pool_keys();
 const TableKeys& health_keys();
 const TableKeys& backend_keys();
 const TableKeys& backend_health_keys();
+const TableKeys& route_keys();
 std::span<const TableKeys> all_tables();
 
 /// The table of that path; null when there is none.

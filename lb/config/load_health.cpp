@@ -176,6 +176,7 @@ void read_times(const TableReader& reader, ProbeConfig& probe) {
 void read_probe(const TableReader& reader, Needs needs, ProbeConfig& probe) {
   read_times(reader, probe);
   reader.integer("port", 1, 65535, probe.port);
+  reader.boolean("send_proxy", probe.send_proxy);
   read_ejection(reader, probe);
   read_http(reader, probe);
   read_expect(reader, needs, probe);
@@ -194,6 +195,7 @@ ProbeConfig of_kind(std::string_view kind, const ProbeConfig& other) {
   out.fall = other.fall;
   out.port = other.port;
   out.source = other.source;
+  out.header = other.header;
   return out;
 }
 

@@ -133,7 +133,9 @@ void read_listener(Findings& findings, const toml::table& table, Draft& draft) {
   if (!reader.has("bind"))
     reader.missing("bind", "an address or a list of them, like \"0.0.0.0:8080\" or \"unix:/run/web.sock\"");
   if (reader.string("pool", listener.pool)) places.pool = reader.place("pool");
-  if (!reader.has("pool")) reader.missing("pool", "the name of the pool that serves this listener");
+  read_door(reader, listener.door, places);
+  if (!reader.has("pool") && listener.door.routes.empty())
+    reader.missing("pool", "the name of the pool that serves this listener");
   if (reader.integer("max_connections", 0, kMaxSessions, listener.max_connections))
     places.max_connections = reader.place("max_connections");
   read_access(reader, listener);

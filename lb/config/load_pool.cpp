@@ -40,6 +40,12 @@ void read_weight(const TableReader& reader, const toml::table& table, BackendCon
     reader.integer("weight", 1, kMaxWeight, backend.weight);
 }
 
+/// What listens at another port or address serves something else.
+void settle_header(SendProxy of_sessions, ProbeConfig& probe) {
+  const bool own_port = probe.port == 0 && !probe.address;
+  probe.header = probe.send_proxy && own_port ? of_sessions : SendProxy::Off;
+}
+
 void read_probe_of_backend(const TableReader& reader, const PoolConfig& pool, bool kind_known,
                            BackendConfig& backend) {
   const toml::table* const health =
@@ -47,6 +53,7 @@ void read_probe_of_backend(const TableReader& reader, const PoolConfig& pool, bo
   if (health == nullptr) return;
   ProbeConfig probe = pool.probe;
   read_backend_health(reader.findings(), *health, kind_known, probe);
+  settle_header(pool.send_proxy, probe);
   const toml::node* const port = health->get("port");
   if (port != nullptr && backend.endpoint.address && backend.endpoint.address->is_unix())
     reader.findings().warn(place_of(*port),
@@ -109,6 +116,9 @@ void read_policies(const TableReader& reader, PoolConfig& pool) {
     pool.on_all_down = static_cast<OnAllDown>(word);
   if (reader.choice("on_backend_down", "policy", kOnBackendDown, word))
     pool.on_backend_down = static_cast<OnBackendDown>(word);
+  constexpr std::string_view kSendProxy[] = {"off", "v1", "v2"};
+  if (reader.choice("send_proxy", "version", kSendProxy, word))
+    pool.send_proxy = static_cast<SendProxy>(word);
 }
 
 void read_source(const TableReader& reader, PoolConfig& pool) {
@@ -175,6 +185,7 @@ void read_pool(Findings& findings, const toml::table& table, Draft& draft) {
   const toml::table* health = reader.table("health", "[pool.health] below its [[pool]]");
   const bool kind_known = health == nullptr || read_health(findings, *health, pool.probe);
   pool.probe.source = pool.source;
+  settle_header(pool.send_proxy, pool.probe);
   for (const toml::table* backend : reader.tables("backend", "[[pool.backend]] below its [[pool]]"))
     read_backend(findings, *backend, kind_known, pool, places);
   const toml::node* backends = table.get("backend");

@@ -71,7 +71,10 @@ std::string item(std::string_view tag, std::string_view prose) {
 }
 
 std::string default_of(const Key& key) {
-  if (key.required) return key.probes.all() ? " It must be there." : "";
+  if (key.required && key.probes.all())
+    return key.unless.empty() ? " It must be there."
+                              : fmt::format(" It must be there unless {} is.", key.unless);
+  if (key.required) return "";
   if (key.standard == kNone) return "";
   const bool quoted = is_string(key.value.type);
   return quoted ? fmt::format(" Default: \"{}\".", key.standard) : fmt::format(" Default: {}.", key.standard);

@@ -213,6 +213,42 @@ bool TableReader::strings(std::string_view key, std::vector<std::string>& target
   return true;
 }
 
+bool TableReader::any_strings(std::string_view key, std::vector<std::string>& target,
+                              std::vector<Place>& places) const {
+  const toml::node* node = table_.get(key);
+  if (node != nullptr && node->is_array() && node->as_array()->empty()) {
+    target.clear();
+    places.clear();
+    return true;
+  }
+  return strings(key, target, places);
+}
+
+bool TableReader::two_integers(std::string_view key, std::array<std::uint8_t, 2> most,
+                               std::array<std::uint8_t, 2>& target) const {
+  const toml::node* node = table_.get(key);
+  if (node == nullptr) return false;
+  const std::string allowed = fmt::format("a list of two integers: 1 to {}, and 1 to {}, like [{}, {}]",
+                                          most[0], most[1], target[0], target[1]);
+  const auto* array = node->as_array();
+  if (array == nullptr || array->size() != 2) {
+    wrong_type(path(key), *node, allowed);
+    return false;
+  }
+  auto read = target;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto* integer = (*array)[i].as_integer();
+    if (integer == nullptr || integer->get() < 1 || integer->get() > most[i]) {
+      wrong_type(fmt::format("{}[{}]", path(key), i), (*array)[i],
+                 fmt::format("an integer from 1 to {}", most[i]));
+      return false;
+    }
+    read[i] = static_cast<std::uint8_t>(integer->get());
+  }
+  target = read;
+  return true;
+}
+
 bool TableReader::list(std::string_view key, std::vector<std::string>& target,
                        std::vector<Place>& places) const {
   const toml::node* node = table_.get(key);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstdint>
 #include <limits>
@@ -100,6 +101,11 @@ class TableReader {
               std::size_t& target) const;
   /// A string, or a list of strings; the places are those of the strings. Faulty elements are left out.
   bool strings(std::string_view key, std::vector<std::string>& target, std::vector<Place>& places) const;
+  /// The same, and the list may be empty.
+  bool any_strings(std::string_view key, std::vector<std::string>& target, std::vector<Place>& places) const;
+  /// Two integers, each from 1 to its own most.
+  bool two_integers(std::string_view key, std::array<std::uint8_t, 2> most,
+                    std::array<std::uint8_t, 2>& target) const;
   /// A list of strings only.
   bool list(std::string_view key, std::vector<std::string>& target, std::vector<Place>& places) const;
 

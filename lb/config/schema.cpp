@@ -59,6 +59,8 @@ Json in_shape(const Key& key, Json one) {
     many["items"] = Json::array({one});
     many["additionalItems"] = {{"type", "string"}};
   }
+  if (key.value.shape == Shape::AnyNumber) many.erase("minItems");
+  if (key.name == "client_prefix") many["minItems"] = many["maxItems"] = 2;
   switch (key.value.shape) {
     case Shape::One:
       return one;
@@ -100,7 +102,11 @@ Json table_schema(const TableKeys& table, const KnownKinds& kinds) {
   Json required = Json::array();
   for (const Key& key : table.rows) {
     schema["properties"][std::string(key.name)] = key_schema(key, table, kinds);
-    if (key.required && key.probes.all()) required.push_back(key.name);
+    if (!key.required || !key.probes.all()) continue;
+    if (key.unless.empty())
+      required.push_back(key.name);
+    else
+      schema["allOf"].push_back({{"anyOf", {{{"required", {key.name}}}, {{"required", {key.unless}}}}}});
   }
   if (!required.empty()) schema["required"] = std::move(required);
   add_probe_rules(table, schema);

@@ -76,15 +76,21 @@ void check_pools_of_listeners(Findings& findings, const Draft& draft) {
   const std::unordered_set<std::string_view> known(names.begin(), names.end());
   std::unordered_set<std::string_view> used;
   bool every_use_known = true;
-  for (std::size_t i = 0; i < draft.listeners.size(); ++i) {
-    const std::string_view name = draft.config->listeners[i].pool;
+  const auto use = [&](std::string_view key, std::string_view name, Place place) {
     used.insert(name);
-    every_use_known = every_use_known && draft.listeners[i].pool;
-    if (!draft.listeners[i].pool || !every_name_known || known.contains(name)) continue;
-    findings.fault(draft.listeners[i].pool,
-                   value_fault("listener.pool", name,
-                               fmt::format("no pool has this name{} ({})", findings.suggest(name, names),
-                                           list_some(names))));
+    every_use_known = every_use_known && place;
+    if (!place || !every_name_known || known.contains(name)) return;
+    findings.fault(place, value_fault(key, name,
+                                      fmt::format("no pool has this name{} ({})",
+                                                  findings.suggest(name, names), list_some(names))));
+  };
+  for (std::size_t i = 0; i < draft.listeners.size(); ++i) {
+    const ListenerConfig& listener = draft.config->listeners[i];
+    const ListenerPlaces& places = draft.listeners[i];
+    // It may do without when it has routes.
+    if (places.pool || listener.door.routes.empty()) use("listener.pool", listener.pool, places.pool);
+    for (std::size_t r = 0; r < listener.door.routes.size(); ++r)
+      use("listener.route.pool", listener.door.routes[r].pool, places.route_pools[r]);
   }
   if (draft.listeners.empty() || !every_use_known) return;
   for (std::size_t i = 0; i < draft.pools.size(); ++i)

@@ -96,7 +96,12 @@ std::string placeholder_of(const Value& value, std::span<const std::string_view>
         return "ADDRESS";
       case ValueType::Ip:
         return "IP";
+      case ValueType::Network:
+        return "NETWORK";
+      case ValueType::Rate:
+        return "RATE";
       case ValueType::HttpHost:
+      case ValueType::ServerName:
         return "HOST";
       case ValueType::Statuses:
         return "STATUS";
@@ -107,16 +112,20 @@ std::string placeholder_of(const Value& value, std::span<const std::string_view>
       case ValueType::Database:
         return "NAME";
       case ValueType::File:
+      case ValueType::NetworkFile:
         return "PATH";
       default:
         return "TEXT";
     }
   }();
+  if (value.type == ValueType::Integer && value.shape == Shape::List)
+    return fmt::format("[{} to {}, ...]", value.least, value.most);
   if (value.type == ValueType::Integer) return fmt::format("{} to {}", value.least, value.most);
   if (value.type == ValueType::Boolean) return "true or false";
   if (!words.empty()) return fmt::format("\"{}\"", fmt::join(words, "\" | \""));
   if (value.shape == Shape::List) return fmt::format("[\"{}\", ...]", name);
-  if (value.shape == Shape::OneOrMore) return fmt::format("\"{0}\" or [\"{0}\", ...]", name);
+  if (value.shape == Shape::OneOrMore || value.shape == Shape::AnyNumber)
+    return fmt::format("\"{0}\" or [\"{0}\", ...]", name);
   return fmt::format("\"{}\"", name);
 }
 
@@ -143,6 +152,15 @@ std::string pattern_of(ValueType type) {
       return addresses("[A-Za-z0-9_][A-Za-z0-9._-]{0,252}");
     case ValueType::Ip:
       return fmt::format("{}|{}", kIpv4, kIpv6);
+    case ValueType::Network:
+      return fmt::format("unix|{}(?:/0*(?:[0-9]|[12][0-9]|3[0-2]))?|{}(?:/[0-9]{{1,3}})?", kIpv4,
+                         "[0-9A-Fa-f]*:[0-9A-Fa-f:.]*");
+    case ValueType::Rate:
+      return "(?:0*[1-9][0-9]{0,6}/[smh])?";
+    case ValueType::ServerName:
+      return R"(\*|(?:\*\.)?[A-Za-z0-9_][A-Za-z0-9._-]{0,252})";
+    case ValueType::Protocol:
+      return R"([\s\S]{1,255})";
     case ValueType::HttpPath:
       return R"(/[^\u0000-\u0020\u007f]*)";
     case ValueType::HttpHost:
@@ -151,6 +169,7 @@ std::string pattern_of(ValueType type) {
       return R"( *0*[1-5][0-9]{2} *(?:- *0*[1-5][0-9]{2} *)?(?:, *0*[1-5][0-9]{2} *(?:- *0*[1-5][0-9]{2} *)?)*)";
     case ValueType::Program:
     case ValueType::File:
+    case ValueType::NetworkFile:
       return R"(/[\s\S]*)";
     case ValueType::Login:
       return R"([^\u0000-\u001f\u007f]{1,128})";

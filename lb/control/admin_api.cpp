@@ -11,6 +11,7 @@
 #include "lb/control/admin_json.h"
 #include "lb/control/admin_state.h"
 #include "lb/control/event_json.h"
+#include "lb/control/explain_listener.h"
 #include "lb/control/rate_window.h"
 #include "lb/net/socket.h"
 
@@ -285,10 +286,18 @@ void AdminApi::State::ready(Parameters& parameters, const Answer& answer) {
 
 void AdminApi::State::explain(Parameters& parameters, const Answer& answer) {
   const auto pool = parameters.take("pool");
+  const auto listener = parameters.take("listener");
   const auto client = parameters.take("client");
+  Caller caller{client.value_or(""), parameters.take("sni").value_or(""),
+                parameters.take_list("alpn").value_or(std::vector<std::string>())};
   if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
-  if (!pool || !client) return answer_usage(answer, "pool and client are needed");
-  const auto why = parts.registry.explain(*pool, *client);
+  if (pool.has_value() == listener.has_value() || !client)
+    return answer_usage(answer, "client is needed, and either pool or listener");
+  if (pool && (!caller.server_name.empty() || !caller.alpn.empty()))
+    return answer_usage(answer, "sni and alpn go with a listener, whose routes ask for them");
+  const auto why = pool ? parts.registry.explain(*pool, *client)
+                        : explain_listener(parts.registry, *listener,
+                                           parts.doorway ? parts.doorway(*listener) : Doorway(), caller);
   if (!why) return answer_error(answer, why.error());
   answer({200, to_json(*why)});
 }

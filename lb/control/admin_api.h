@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "lb/admit/doorway.h"
 #include "lb/config/config.h"
 #include "lb/control/adoption.h"
 #include "lb/control/http_server.h"
@@ -51,6 +52,8 @@ struct AdminParts {
   Reload& reload;
   Events& events;
   std::function<ProcessFacts()> facts;
+  /// What that listener asks of its clients. Null: nothing.
+  std::function<Doorway(const std::string& listener)> doorway = nullptr;
   Predecessors* predecessors = nullptr;  ///< null: there can be none
   /// Why this request is not taken now (an upgrade is under way, or has been); nothing when it is.
   std::function<std::optional<CommandError>(const HttpRequest&)> refusal = nullptr;
@@ -82,10 +85,10 @@ struct AdminParts {
 ///   last session DELETE /v1/backends/POOL/BACKEND                   force POST   /v1/pools/POOL/backends
 ///   name, address, weight, backup GET    /v1/sessions                                pool, backend, client,
 ///   limit, sort, by=client POST   /v1/sessions/kill                           ids, pool, backend, client GET
-///   /v1/explain                                 pool, client POST   /v1/reload POST   /v1/diff file; the
-///   body is a configuration, not JSON POST   /v1/logs/reopen POST   /v1/upgrade binary, max_age_ms, force
-///   POST   /v1/stop                                    grace_ms
-///   POST   /v1/counts                                  of an older process: the body is its Counts
+///   /v1/explain                                 pool or listener (then sni, alpn), client POST   /v1/reload
+///   POST   /v1/diff file; the body is a configuration, not JSON POST   /v1/logs/reopen POST   /v1/upgrade
+///   binary, max_age_ms, force POST   /v1/stop                                    grace_ms POST   /v1/counts
+///   of an older process: the body is its Counts
 ///
 /// Parameters are taken from the query and from a JSON object in the body. An error is
 /// {"error": {"code": "usage"|"unknown"|"refused"|"failed"|"busy"|…, "message": "…"}}.

@@ -226,11 +226,18 @@ std::string to_json(const Explanation& explanation) {
   Json excluded = Json::array();
   for (const auto& [backend, reason] : explanation.excluded)
     excluded.push_back({{"backend", backend}, {"reason", reason}});
-  return text_of({{"pool", explanation.pool},
-                  {"client", explanation.client},
-                  {"backend", explanation.backend ? Json(*explanation.backend) : Json()},
-                  {"because", explanation.because},
-                  {"excluded", std::move(excluded)}});
+  Json out = Json::object();
+  if (!explanation.listener.empty()) {
+    out["listener"] = explanation.listener;
+    out["decision"] = explanation.decision;
+    out["route"] = explanation.route ? Json(*explanation.route) : Json();
+  }
+  out["pool"] = !explanation.pool.empty() ? Json(explanation.pool) : Json();
+  out["client"] = explanation.client;
+  out["backend"] = explanation.backend ? Json(*explanation.backend) : Json();
+  out["because"] = explanation.because;
+  out["excluded"] = std::move(excluded);
+  return text_of(out);
 }
 
 std::string to_json(const ReloadReport& report) {

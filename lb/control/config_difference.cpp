@@ -28,6 +28,9 @@ requires std::is_integral_v<T> std::string shown(T value) {
 std::string shown(Admin value) {
   return std::string(to_string(value));
 }
+std::string shown(SendProxy value) {
+  return std::string(to_string(value));
+}
 std::string shown(OnAllDown value) {
   return value == OnAllDown::TryAll ? "try_all" : "refuse";
 }
@@ -57,11 +60,32 @@ std::string shown(const ExpectStep& step) {
   part("reject", step.reject);
   return "{" + out + "}";
 }
+std::string shown(const Network& value) {
+  return value.to_string();
+}
+std::string shown(const std::array<std::uint8_t, 2>& prefix) {
+  return fmt::format("{},{}", prefix[0], prefix[1]);
+}
+std::string shown(const RouteTo& route);
 template <class T>
 std::string shown(const std::vector<T>& values) {
+  // A list of a firewall's size is compared by whoever keeps it.
+  constexpr std::size_t kMost = 32;
+  if (values.size() > kMost) return fmt::format("({} of them)", values.size());
   std::string out;
   for (const T& value : values) out += (out.empty() ? "" : ",") + shown(value);
   return out.empty() ? "none" : out;
+}
+
+std::string shown(const RouteTo& route) {
+  std::string out;
+  const auto part = [&out](std::string_view name, const auto& values) {
+    if (!values.empty()) out += fmt::format("{}={} ", name, shown(values));
+  };
+  part("sni", route.terms.names);
+  part("alpn", route.terms.protocols);
+  part("client", route.terms.clients);
+  return fmt::format("{{{}to {}}}", out, route.pool);
 }
 
 std::string octal(std::optional<std::uint32_t> mode) {
@@ -133,6 +157,7 @@ Difference compare(const ProbeConfig& now, const ProbeConfig& next) {
       .key("health.eject_for_at_most", now.eject_for_at_most, next.eject_for_at_most)
       .key("health.address", now.address, next.address)
       .key("health.port", now.port, next.port)
+      .key("health.send_proxy", now.send_proxy, next.send_proxy)
       .key("health.send", now.send, next.send)
       .key("health.expect", now.expect, next.expect)
       .key("health.reject", now.reject, next.reject)
@@ -163,6 +188,7 @@ std::string difference_of(const PoolConfig& now, const PoolConfig& next) {
              .key("on_all_down", now.on_all_down, next.on_all_down)
              .key("on_backend_down", now.on_backend_down, next.on_backend_down)
              .key("source", now.source, next.source)
+             .key("send_proxy", now.send_proxy, next.send_proxy)
              .key("slow_start", now.slow_start, next.slow_start)
              .text() +
          compare(now.probe, next.probe).text() + (same_order(now, next) ? "" : " the order of its backends");
@@ -192,6 +218,19 @@ std::string difference_of(const ListenerConfig& now, const ListenerConfig& next)
       .key("bind", now.bind, next.bind)
       .key("pool", now.pool, next.pool)
       .key("max_connections", now.max_connections, next.max_connections)
+      .key("proxy_from", now.door.proxy_from, next.door.proxy_from)
+      .key("allow", now.door.allow, next.door.allow)
+      .key("deny", now.door.deny, next.door.deny)
+      .key("allow_file", now.door.allow_file, next.door.allow_file)
+      .key("deny_file", now.door.deny_file, next.door.deny_file)
+      .key("header_timeout", now.door.header_timeout, next.door.header_timeout)
+      .key("sessions_per_client", now.door.sessions_per_client, next.door.sessions_per_client)
+      .key("new_sessions_per_client", now.door.new_sessions_per_client, next.door.new_sessions_per_client)
+      .key("new_sessions", now.door.new_sessions, next.door.new_sessions)
+      .key("burst", now.door.burst, next.door.burst)
+      .key("unlimited", now.door.unlimited, next.door.unlimited)
+      .key("client_prefix", shown(now.door.client_prefix), shown(next.door.client_prefix))
+      .key("route", now.door.routes, next.door.routes)
       .key("mode", octal(now.mode), octal(next.mode))
       .key("owner", number(now.owner), number(next.owner))
       .key("group", number(now.group), number(next.group))

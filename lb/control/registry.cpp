@@ -34,6 +34,7 @@ PoolSettings settings_of(const PoolConfig& config) {
           .half_close_timeout = config.half_close_timeout,
           .try_all_when_down = config.on_all_down == OnAllDown::TryAll,
           .close_sessions_when_down = config.on_backend_down == OnBackendDown::Close,
+          .send_proxy = config.send_proxy,
           .source = config.source};
 }
 

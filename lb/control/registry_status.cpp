@@ -271,11 +271,15 @@ CommandResult<std::vector<std::string>> Registry::unready(const std::vector<std:
   for (const auto& listener : s.config->listeners) {
     const bool named = unknown.erase(listener.name) > 0;
     if (listeners.empty() ? !listener.ready : !named) continue;
-    const auto* pool = s.members.find_pool(listener.pool);
-    if (pool != nullptr && pool->built != nullptr && pool->built->any_eligible()) continue;
-    out.push_back(fmt::format("listener {}: pool {} has no eligible backend ({})", listener.name,
-                              listener.pool,
-                              pool != nullptr && pool->built ? count_of_up(*pool->built) : "none"));
+    std::set<std::string_view> pools;
+    if (!listener.pool.empty()) pools.insert(listener.pool);
+    for (const RouteTo& route : listener.door.routes) pools.insert(route.pool);
+    for (const std::string_view name : pools) {
+      const auto* pool = s.members.find_pool(name);
+      if (pool != nullptr && pool->built != nullptr && pool->built->any_eligible()) continue;
+      out.push_back(fmt::format("listener {}: pool {} has no eligible backend ({})", listener.name, name,
+                                pool != nullptr && pool->built ? count_of_up(*pool->built) : "none"));
+    }
   }
   if (unknown.empty()) return out;
   return tl::unexpected(CommandError{CommandError::Kind::Unknown,
@@ -286,10 +290,11 @@ CommandResult<Explanation> Registry::explain(std::string_view pool_name, std::st
   const auto& s = *state_;
   const auto* pool = state_->members.find_pool(pool_name);
   if (pool == nullptr) return tl::unexpected(s.unknown_pool(pool_name));
-  const auto client = ClientAddress::parse_ip(client_ip);
+  const auto client =
+      client_ip == "unix" ? Result<ClientAddress>(ClientAddress()) : ClientAddress::parse_ip(client_ip);
   if (!client) return tl::unexpected(CommandError{CommandError::Kind::Usage, client.error().message});
   Explanation out{.pool = pool->config.name,
-                  .client = client->ip_to_string(),
+                  .client = client->ip().empty() ? "unix" : client->ip_to_string(),
                   .backend = {},
                   .because = {},
                   .excluded = {}};

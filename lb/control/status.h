@@ -88,11 +88,14 @@ struct Status {
 
 /// Which backend a client would get now, and why.
 struct Explanation {
-  std::string pool;
-  std::string client;
-  std::optional<std::string> backend;
-  std::vector<std::string> because;
-  std::vector<std::pair<std::string, std::string>> excluded;  ///< backend, reason
+  std::string listener = {};              ///< "" = the pool alone was asked for
+  std::string decision = {};              ///< of a listener: "let in", or the word for how it would end
+  std::optional<std::size_t> route = {};  ///< from 1, in the file's order
+  std::string pool = {};
+  std::string client = {};
+  std::optional<std::string> backend = {};
+  std::vector<std::string> because = {};
+  std::vector<std::pair<std::string, std::string>> excluded = {};  ///< backend, reason
 };
 
 }  // namespace weir

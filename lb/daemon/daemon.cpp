@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <csignal>
+#include <random>
 
 #include "lb/base/log.h"
 #include "lb/control/event_json.h"
@@ -62,7 +63,10 @@ Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, Origin
           HostAddresses::read, &events_),
       adoption_(worker_count_),
       names_(*loop_, registry_),
-      listening_(worker_count_),
+      instance_(fmt::format("{:08x}", std::random_device()())),
+      doors_(options_.descriptor_limit / Descriptors::kOfSession),
+      arrivals_(worker_count_),
+      listening_(worker_count_, doors_),
       loop_guard_([this](BackendId id) { loop_->post([this, id] { on_loop(id); }); }),
       service_(*loop_, [this](std::function<void()> done) { fleet_->when_settled(std::move(done)); }),
       predecessors_(*loop_),
@@ -106,9 +110,12 @@ Result<void> Daemon::take_resources() {
   if (auto state = open_state_file(); !state) return state;
   auto target = AccessLog::open(first_config_->log.access);
   if (!target) return tl::unexpected(target.error());
-  access_log_ = std::make_unique<AccessLog>(std::move(*target), worker_count_, [this](std::string complaint) {
-    loop_->post([complaint = std::move(complaint)] { daemon_log().warn("{}", complaint); });
-  });
+  access_log_ = std::make_unique<AccessLog>(
+      std::move(*target), worker_count_,
+      [this](std::string complaint) {
+        loop_->post([complaint = std::move(complaint)] { daemon_log().warn("{}", complaint); });
+      },
+      instance_);
   auto health = HealthDesk::create(*loop_, registry_, names_);
   if (!health) return tl::unexpected(health.error());
   health_ = std::move(*health);
@@ -164,7 +171,10 @@ WorkerShared Daemon::shared_with_workers() {
                 loop_->post([this, worker, trouble] { on_trouble(worker, trouble); });
               },
           .reclaim = nullptr,
+          .arrivals = arrivals_,
           .wait_list = nullptr,
+          .give_way = {},
+          .instance = instance_,
           .loops = &loop_guard_};
 }
 

@@ -106,6 +106,9 @@ class Daemon final : private ReloadSteps {
   Registry registry_;
   Adoption adoption_;
   NameResolution names_;
+  const std::string instance_;
+  Doors doors_;
+  Arrivals arrivals_;
   Listening listening_;
   std::optional<Listening::Change> first_change_;  // until run()
   Fd admin_socket_;                                // until the admin API has it, as the next one

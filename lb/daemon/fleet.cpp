@@ -17,7 +17,7 @@ SessionId id_of(const Worker& worker, const Session& session) {
 }
 
 bool matches(const SessionFilter& filter, const Worker& worker, const Session& session) {
-  return filter.matches(id_of(worker, session), session.listener().load().pool, session.backend(),
+  return filter.matches(id_of(worker, session), session.pool_name(), session.backend(),
                         session.client_address());
 }
 
@@ -44,7 +44,7 @@ SessionInfo describe(std::chrono::nanoseconds now, const Worker& worker, const S
   info.id = id_of(worker, session);
   info.listener = session.listener().load().name;
   info.client = session.client_address();
-  info.pool = session.listener().load().pool;
+  info.pool = session.pool_name();
   if (session.backend() != nullptr) info.backend = session.backend()->name;
   info.state = session.connecting()    ? "connecting"
                : session.closing()     ? "closing"
@@ -77,6 +77,9 @@ Result<std::unique_ptr<Fleet>> Fleet::create(Loop& control, WorkerShared shared)
 
 Fleet::Fleet(Loop& control, WorkerShared shared) : control_(control), shared_(std::move(shared)) {
   shared_.admission.wake_by([this] { resume_listeners(); });
+  shared_.give_way = [this](std::uint32_t index) {
+    workers_[index]->post([&worker = *workers_[index]] { worker.let_one_give_way(); });
+  };
   shared_.reclaim = [this] {
     for (auto& worker : workers_) worker->post([&worker = *worker] { worker.release_idle_pipes(); });
   };

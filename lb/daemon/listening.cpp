@@ -12,7 +12,7 @@
 
 namespace weir {
 
-Listening::Listening(std::uint32_t workers) : workers_(workers) {}
+Listening::Listening(std::uint32_t workers, Doors& doors) : workers_(workers), doors_(doors) {}
 Listening::~Listening() = default;
 
 Listening::Change::Change(Listening& listening, std::vector<ListenerConfig> wanted,
@@ -48,6 +48,7 @@ void Listening::take_effect(Registry& registry, Fleet& fleet) {
   for (const ListenerConfig& listener : wanted_) {
     ListenerLoad& load = registry.listener_load(listener.name, listener.pool);
     load.max_connections = listener.max_connections;
+    const Doorway doorway = doors_.take(listener);
     for (const Address& address : listener.bind) {
       Record* const record = find(address);
       WEIR_CHECK(record != nullptr);
@@ -55,35 +56,42 @@ void Listening::take_effect(Registry& registry, Fleet& fleet) {
       const bool moves = record->listener != listener.name || record->pool != listener.pool;
       record->listener = listener.name;
       record->pool = listener.pool;
+      const bool has_another_door = std::exchange(record->door, doorway.door) != doorway.door;
       keep_access(listener, *record);
       if (record->state == Record::State::Planned) {
-        open(*record, load, fleet);
-      } else if (moves) {
+        open(*record, load, doorway, fleet);
+      } else if (moves || has_another_door) {
         for (std::size_t i = 0; i < fleet.size(); ++i)
-          fleet.worker(i).post(
-              [&worker = fleet.worker(i), id = record->id, &load] { worker.move_listener(id, load); });
+          fleet.worker(i).post([&worker = fleet.worker(i), id = record->id, &load, doorway, moves] {
+            if (moves)
+              worker.move_listener(id, load, doorway);
+            else
+              worker.set_doorway(id, doorway);
+          });
       }
     }
   }
   for (const auto& record : records_) {
     if (record->state == Record::State::Closing || wanted.contains(record.get())) continue;
     if (record->state == Record::State::Planned)
-      open(*record, registry.listener_load(record->listener, record->pool), fleet);
+      open(*record, registry.listener_load(record->listener, record->pool), doors_.find(record->listener),
+           fleet);
     close(*record, fleet);
   }
   // A limit may have been raised.
   fleet.resume_listeners();
 }
 
-void Listening::open(Record& record, ListenerLoad& load, Fleet& fleet) const {
+void Listening::open(Record& record, ListenerLoad& load, const Doorway& doorway, Fleet& fleet) const {
   record.state = Record::State::Open;
   for (const std::size_t kept : std::exchange(record.kept, {}))
-    fleet.worker(kept).post(
-        [&worker = fleet.worker(kept), id = record.id, &load] { worker.move_listener(id, load); });
+    fleet.worker(kept).post([&worker = fleet.worker(kept), id = record.id, &load, doorway] {
+      worker.move_listener(id, load, doorway);
+    });
   for (Part& part : record.parts) {
     Worker& worker = fleet.worker(part.worker);
-    worker.post([&worker, id = record.id, &load, fd = std::make_shared<Fd>(std::move(part.fd)),
-                 shared = part.shared] { worker.add_listener(id, load, std::move(*fd), shared); });
+    worker.post([&worker, id = record.id, &load, doorway, fd = std::make_shared<Fd>(std::move(part.fd)),
+                 shared = part.shared] { worker.add_listener(id, load, doorway, std::move(*fd), shared); });
   }
   record.parts.clear();
 }

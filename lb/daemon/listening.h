@@ -8,6 +8,7 @@
 
 #include "lb/config/config.h"
 #include "lb/control/registry.h"
+#include "lb/daemon/doors.h"
 #include "lb/daemon/fleet.h"
 #include "lb/net/inherited.h"
 
@@ -21,7 +22,7 @@ class Listening {
  public:
   class Change;
 
-  explicit Listening(std::uint32_t workers);
+  Listening(std::uint32_t workers, Doors& doors);
   /// Removes the paths of unix sockets that are ours to remove.
   ~Listening();
   Listening(const Listening&) = delete;
@@ -78,7 +79,7 @@ class Listening {
   void undo(const std::vector<std::uint32_t>& made);
 
   void take_effect(Registry& registry, Fleet& fleet);
-  void open(Record& record, ListenerLoad& load, Fleet& fleet) const;
+  void open(Record& record, ListenerLoad& load, const Doorway& doorway, Fleet& fleet) const;
   void close(Record& record, Fleet& fleet);
   void order_close(Record& record, std::size_t worker, Fleet& fleet);
   void on_closed(std::uint32_t id, std::size_t worker, std::uint64_t order);
@@ -87,6 +88,7 @@ class Listening {
   Record* find(const Address& address) const;
 
   const std::uint32_t workers_;
+  Doors& doors_;
   std::uint32_t next_id_ = 1;
   std::uint64_t next_order_ = 1;
   Records records_;

@@ -31,6 +31,7 @@ void Daemon::make_admin_api() {
                        facts.last_reload = events_.last(Event::Kind::Reload);
                        return facts;
                      },
+                 .doorway = [this](const std::string& listener) { return doors_.find(listener); },
                  .predecessors = &predecessors_,
                  .refusal = [this](const HttpRequest& request) { return upgrade_->refusal(request); },
                  .upgrade = [this](UpgradeOrder order,

@@ -201,6 +201,15 @@ bool may_meet_itself(const Address& to) {
   return look && bind(look.get(), own.data(), own.size()) == 0;
 }
 
+ClientAddress local_address(int fd) {
+  union {
+    sockaddr generic;
+    sockaddr_storage any;
+  } own{};
+  socklen_t size = sizeof own;
+  return getsockname(fd, &own.generic, &size) == 0 ? ClientAddress(&own.generic) : ClientAddress();
+}
+
 bool is_self_connected(int fd, std::uint16_t port) {
   union Name {
     sockaddr generic;

@@ -86,6 +86,9 @@ struct PortRange {
 };
 PortRange local_port_range();
 
+/// The address that this end of a connection has; none for a unix socket. One system call.
+ClientAddress local_address(int fd);
+
 /// Both ends of the connection are this very socket: nobody listens there. Close it with a reset, since its
 /// TIME_WAIT would keep a server from binding the port. `port`: that it was connected to. One system call, or
 /// two.

@@ -32,13 +32,35 @@ void append_millis(std::string& out, std::int64_t micros) {
     fmt::format_to(std::back_inserter(out), "{}.{}", micros / 1000, micros % 1000 / 100);
 }
 
+constexpr std::size_t kMaxLoggedName = 255;
+
+/// As it is, or in quotes where it would not be one word; "-" for nothing.
+std::string word_or_dash(const std::string& text) {
+  return text.empty() ? "-" : quoted(text);
+}
+
+void append_facts(std::string& out, const AccessRecord& record) {
+  static const Facts kNothing;
+  const Facts& facts = record.facts ? *record.facts : kNothing;
+  out += " peer=";
+  out += facts.peer ? facts.peer->to_string() : "-";
+  out += " sni=" + word_or_dash(facts.sni.substr(0, kMaxLoggedName));
+  out += " queue_ms=- first_byte_ms=";
+  append_millis(out, record.first_byte_us);
+  out += " tried=" + word_or_dash(facts.tried) + " why=" + word_or_dash(facts.why) + '\n';
+}
+
 }  // namespace
 
-void append_line(std::string& out, const AccessRecord& record) {
+void append_line(std::string& out, std::string_view instance, const AccessRecord& record) {
   const auto time = std::chrono::system_clock::time_point(std::chrono::milliseconds(record.time_ms));
   const auto into = std::back_inserter(out);
+  const Facts* const facts = record.facts.get();
+  const std::string& pool = facts != nullptr && !facts->pool.empty() ? facts->pool : record.listener->pool;
+  const bool served_by_a_pool = !is_turned_away(record.end) && !pool.empty();
   fmt::format_to(into, "time={} listener={} client={} pool={}", format_time(time),
-                 quoted(record.listener->name), record.client.to_string(), quoted(record.listener->pool));
+                 quoted(record.listener->name), record.client.to_string(),
+                 served_by_a_pool ? quoted(pool) : "-");
   if (record.backend)
     fmt::format_to(into, " backend={} backend_address={}", quoted(record.backend->name),
                    quoted(record.backend->address));
@@ -48,8 +70,22 @@ void append_line(std::string& out, const AccessRecord& record) {
   append_millis(out, record.connect_us);
   out += " duration_ms=";
   append_millis(out, record.duration_us);
-  fmt::format_to(into, " bytes_to_backend={} bytes_to_client={} end={}\n", record.bytes_to_backend,
-                 record.bytes_to_client, to_string(record.end));
+  fmt::format_to(into, " bytes_to_backend={} bytes_to_client={} end={} id={}-{}-{:x}",
+                 record.bytes_to_backend, record.bytes_to_client, to_string(record.end), instance,
+                 record.worker, record.number);
+  append_facts(out, record);
+}
+
+void append_line(std::string& out, const TurnedAwayLines::Others& others) {
+  // At the end of that second.
+  const auto time = std::chrono::system_clock::time_point(std::chrono::seconds(others.second + 1)) -
+                    std::chrono::milliseconds(1);
+  fmt::format_to(std::back_inserter(out),
+                 "time={} listener={} client=- pool=- backend=- backend_address=- attempts=0 connect_ms=- "
+                 "duration_ms=- bytes_to_backend=0 bytes_to_client=0 end={} id=- peer=- sni=- queue_ms=- "
+                 "first_byte_ms=- tried=- why=\"{} more in 1 s\"\n",
+                 format_time(std::chrono::time_point_cast<std::chrono::milliseconds>(time)),
+                 quoted(others.listener->name), to_string(others.end), others.count);
 }
 
 /// moodycamel's queue with one token for each worker: try_enqueue takes a slot allocated at the start or
@@ -66,8 +102,10 @@ struct AccessLog::Queues {
   std::array<AccessRecord, kDrainRecords> batch;
 };
 
-AccessLog::AccessLog(Target target, std::uint32_t workers, std::function<void(std::string)> complain)
+AccessLog::AccessLog(Target target, std::uint32_t workers, std::function<void(std::string)> complain,
+                     std::string instance)
     : complain_(std::move(complain)),
+      instance_(std::move(instance)),
       queues_(std::make_unique<Queues>(workers)),
       enabled_(target.name != "off"),
       target_(std::move(target)) {
@@ -96,6 +134,7 @@ AccessLog::~AccessLog() {
 
 void AccessLog::write(std::uint32_t worker, AccessRecord&& record) {
   auto& own = queues_->of_worker[worker];
+  record.worker = worker + 1;
   if (!own.queue.try_enqueue(own.producer, std::move(record))) {
     own.dropped.store(own.dropped.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     return;
@@ -137,8 +176,12 @@ void AccessLog::run() {
       if (stopping_ && unwritten_ > 0) break;  // nobody takes them: each batch would cost another second
     }
     say_dropped();
-    if (stopping) return;
-    if (written > 0) {
+    if (stopping) {
+      turned_away_.say_finished(INT64_MAX, [this](const auto& others) { append_line(lines_, others); });
+      return flush();
+    }
+    // What clients share is said at the end of its second, which nobody else may come to tell.
+    if (written > 0 || turned_away_.pending()) {
       std::this_thread::sleep_for(kBatchPause);
       continue;
     }
@@ -158,13 +201,25 @@ std::size_t AccessLog::drain() {
     const std::size_t got =
         own.queue.try_dequeue_bulk_from_producer(own.producer, queues_->batch.begin(), kDrainRecords);
     for (std::size_t i = 0; i < got; ++i) {
-      append_line(lines_, queues_->batch[i]);
+      append(queues_->batch[i]);
       queues_->batch[i].backend.reset();
+      queues_->batch[i].facts.reset();
     }
     records += got;
   }
+  // Before the records of the next second come in, and when none do.
+  const std::int64_t now =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
+  turned_away_.say_finished(now, [this](const auto& others) { append_line(lines_, others); });
   flush();
   return records;
+}
+
+void AccessLog::append(const AccessRecord& record) {
+  if (is_turned_away(record.end) && !turned_away_.take(*record.listener, record.end, record.time_ms / 1000))
+    return;
+  append_line(lines_, instance_, record);
 }
 
 void AccessLog::flush() {

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -16,25 +17,33 @@
 #include "lb/base/error.h"
 #include "lb/base/fd.h"
 #include "lb/base/state.h"
+#include "lb/proxy/facts.h"
+#include "lb/proxy/turned_away.h"
 
 namespace weir {
 
 /// One ended session. The names are borrowed from identities that live longer than the record.
 struct AccessRecord {
+  std::uint32_t worker = 0;  ///< from 1
+  std::uint64_t number = 0;  ///< of the session, on its worker
   std::int64_t time_ms = 0;  ///< the moment of the end, since 1970 in UTC
   const ListenerLoad* listener = nullptr;
   std::shared_ptr<BackendLoad> backend;  ///< the last one tried; null when none was
   std::int64_t connect_us = -1;          ///< from the accept until the backend had accepted; -1: none did
+  std::int64_t first_byte_us = -1;       ///< from the backend's accept to its first byte; -1: none came
   std::int64_t duration_us = 0;
   std::uint64_t bytes_to_backend = 0;
   std::uint64_t bytes_to_client = 0;
   ClientAddress client;
+  std::shared_ptr<const Facts> facts = {};  ///< null: nothing of note
   std::uint16_t attempts = 0;
   End end = End::Done;
 };
 
-/// Appends the record as one line, its newline included.
-void append_line(std::string& out, const AccessRecord& record);
+/// Appends the record as one line, its newline included. `instance`: of the process (WorkerShared::instance).
+void append_line(std::string& out, std::string_view instance, const AccessRecord& record);
+/// The line that clients share who were not let in.
+void append_line(std::string& out, const TurnedAwayLines::Others& others);
 
 /// The access log. Each worker puts its records into a queue that never blocks and never allocates; a thread
 /// of the log's own formats and writes them, in batches. What does not fit is counted, and said once there is
@@ -52,7 +61,8 @@ class AccessLog {
   static Result<Target> open(const std::string& name);
 
   /// `complain` is called on the log's thread with what an operator has to know.
-  AccessLog(Target target, std::uint32_t workers, std::function<void(std::string)> complain);
+  AccessLog(Target target, std::uint32_t workers, std::function<void(std::string)> complain,
+            std::string instance = "0");
   /// Writes what is queued, for a second at most if nobody takes it.
   ~AccessLog();
 
@@ -70,16 +80,19 @@ class AccessLog {
 
   void run();
   std::size_t drain();
+  void append(const AccessRecord& record);
   void flush();
   void follow_orders();
   void say_dropped();
   void wake();
 
   const std::function<void(std::string)> complain_;
+  const std::string instance_;
   std::unique_ptr<Queues> queues_;
   std::atomic<bool> enabled_;
   Target target_;  // the log's thread only, from its start, like the next two
   std::string lines_;
+  TurnedAwayLines turned_away_;
   std::uint64_t unwritten_ = 0;                // lines dropped because the file took none
   std::mutex orders_mutex_;                    // between the control and the log's thread; no worker takes it
   std::vector<std::function<void()>> reopen_;  // called when it is done

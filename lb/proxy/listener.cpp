@@ -36,6 +36,31 @@ bool Listener::set_pool(std::shared_ptr<const Pool> pool) {
   return true;
 }
 
+void Listener::set_doorway(Doorway doorway, const Table& table) {
+  doorway_ = std::move(doorway);
+  if (doorway_.door == nullptr) return route_pools_.clear();
+  // Those of routes that are no more stay for the sessions that may have taken them.
+  if (sessions == 0) route_pools_.clear();
+  for (const RouteTo& route : doorway_.door->terms().routes) route_pools_.try_emplace(route.pool);
+  take_route_pools(table);
+}
+
+bool Listener::take_route_pools(const Table& table) {
+  bool changed = false;
+  for (auto& [name, pool] : route_pools_) {
+    auto newest = table.find(name);
+    if (newest == nullptr || newest == pool) continue;
+    pool = std::move(newest);
+    changed = true;
+  }
+  return changed;
+}
+
+std::shared_ptr<const Pool> Listener::pool_of(const std::string& name) const {
+  const auto found = route_pools_.find(name);
+  return found != route_pools_.end() ? found->second : nullptr;
+}
+
 std::uint32_t Listener::interest() const {
   return events::kReadable | (shared_ ? events::kExclusive : 0);
 }
@@ -82,7 +107,26 @@ tl::expected<Permit, Refusal> Listener::admit() {
   return closing_ ? admission.admit_beyond_limits(load_) : admission.admit(load_);
 }
 
+bool Listener::take_token() {
+  const Rate& rate = doorway_.door->new_sessions();
+  const auto now = worker_.loop().now();
+  // Whoever waits in the queue of a socket that closes has waited long enough.
+  if (closing_ || doorway_.book->new_sessions.take(rate, now)) return true;
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(doorway_.book->new_sessions.wait(rate, now));
+  worker_.retry_listeners_in(static_cast<std::uint64_t>(std::max<std::int64_t>(wait.count(), 1)));
+  return false;
+}
+
 Listener::Accepted Listener::accept_one() {
+  const bool by_rate = doorway_.door != nullptr && doorway_.door->new_sessions().is_limited();
+  if (by_rate && !take_token()) return Accepted::Blocked;
+  const Accepted result = accept_if_admitted();
+  if (by_rate && !closing_ && result != Accepted::One)
+    doorway_.book->new_sessions.give_back(doorway_.door->new_sessions());
+  return result;
+}
+
+Listener::Accepted Listener::accept_if_admitted() {
   Admission& admission = worker_.shared().admission;
   std::uint64_t waits = admission.waits();
   auto permit = admit();

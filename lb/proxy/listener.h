@@ -1,8 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <string>
 
+#include "lb/admit/doorway.h"
 #include "lb/balance/listener_load.h"
 #include "lb/balance/table.h"
 #include "lb/base/fd.h"
@@ -47,9 +51,17 @@ class Listener final : private Watcher {
   bool is_open() const { return static_cast<bool>(fd_); }
   bool is_closing() const { return closing_; }
   ListenerLoad& load() const { return load_; }
+  Worker& worker() const { return worker_; }
   const std::shared_ptr<const Pool>& pool() const { return pool_; }
   /// False when it is the one that it has.
   bool set_pool(std::shared_ptr<const Pool> pool);
+  /// Of new sessions from now on. The routes' pools are those of `table`, or those that it has.
+  void set_doorway(Doorway doorway, const Table& table);
+  const Doorway& doorway() const { return doorway_; }
+  /// A route's pool, by its name; null when there is none.
+  std::shared_ptr<const Pool> pool_of(const std::string& name) const;
+  /// Takes the newest versions of its routes' pools. False when there is none.
+  bool take_route_pools(const Table& table);
 
   std::uint32_t sessions = 0;  ///< alive on this worker
 
@@ -64,6 +76,9 @@ class Listener final : private Watcher {
   void on_events(std::uint32_t seen) override;
   tl::expected<Permit, Refusal> admit();
   Accepted accept_one();
+  Accepted accept_if_admitted();
+  /// Of a listener whose new sessions have a rate; when there is no token it is tried again in time.
+  bool take_token();
   std::uint32_t accept_some(std::uint32_t limit);
   void pause();
   void end_close();
@@ -75,6 +90,8 @@ class Listener final : private Watcher {
   ListenerLoad& load_;
   Fd fd_;
   std::shared_ptr<const Pool> pool_;
+  Doorway doorway_;
+  std::map<std::string, std::shared_ptr<const Pool>, std::less<>> route_pools_;
   std::uint64_t last_turn_ = 0;   ///< the worker's turn of the last wake-up
   std::uint32_t last_burst_ = 0;  ///< accepts of it
   const bool shared_;

@@ -1,8 +1,8 @@
 #include "lb/proxy/loop_guard.h"
 
-#include <sys/socket.h>
-
 #include <random>
+
+#include "lb/net/socket.h"
 
 namespace weir {
 namespace {
@@ -17,16 +17,6 @@ std::uint64_t mixed(std::uint64_t x) {
 std::uint64_t random_seed() {
   std::random_device device;
   return (std::uint64_t{device()} << 32U) | device();
-}
-
-std::optional<ClientAddress> own_address(int fd) {
-  union {
-    sockaddr generic;
-    sockaddr_storage any;
-  } own{};
-  socklen_t size = sizeof own;
-  if (getsockname(fd, &own.generic, &size) != 0) return std::nullopt;
-  return ClientAddress(&own.generic);
 }
 
 }  // namespace
@@ -120,10 +110,10 @@ bool LoopGuard::Watch::take_sample(std::uint64_t now_ms) {
 }
 
 std::optional<LoopGuard::Slot> LoopGuard::Watch::show(BackendId backend, int fd, std::uint64_t now_ms) {
-  const auto own = own_address(fd);
-  if (!own || own->ip().empty()) return std::nullopt;
-  guard_.show(backend, *own, now_ms);
-  return slot_of(own->port());
+  const ClientAddress own = local_address(fd);
+  if (own.ip().empty()) return std::nullopt;
+  guard_.show(backend, own, now_ms);
+  return slot_of(own.port());
 }
 
 }  // namespace weir

@@ -84,7 +84,18 @@ void Pump::on_fresh_sink() {
   sink_needs_nodelay_ = true;
 }
 
+void Pump::put_first(std::vector<std::byte> bytes, std::size_t uncounted) {
+  if (bytes.empty()) return;
+  if (bytes.size() > uncounted) touched_ = true;
+  auto stash = std::make_unique<Held::Stash>();
+  stash->bytes = std::move(bytes);
+  stash->uncounted = uncounted;
+  held_.hold(std::move(stash));
+}
+
 void Pump::forget_sink() {
+  // What is in hand here was for that sink alone: nothing of the source's has been read.
+  held_.drop_stash();
   writable_ = roomy_ = slow_sink_ = paced_ = sink_needs_nodelay_ = false;
   sink_error_ = 0;
 }
@@ -257,9 +268,18 @@ void Pump::flush(int sink, PumpContext& context) {
   if (held_.pipe() != nullptr) flush_pipe(sink, context);
   Held::Stash* const stash = held_.stash();
   if (stash == nullptr || !writable_ || starved_ || sink_error_ != 0) return;
-  const std::span<const std::byte> rest(stash->bytes);
-  stash->delivered += write(sink, rest.subspan(stash->delivered));
-  if (stash->delivered == rest.size()) held_.drop_stash();
+  const std::span<const std::byte> all(stash->bytes);
+  const std::size_t written = write(sink, all.subspan(stash->delivered));
+  const std::size_t own = std::min(written, stash->uncounted - std::min(stash->uncounted, stash->delivered));
+  delivered_bytes_ -= own;
+  stash->delivered += written;
+  if (stash->delivered < all.size()) return;
+  // The next write is not the first one.
+  if (stash->uncounted == all.size() && sink_needs_nodelay_) {
+    set_nodelay(sink);
+    sink_needs_nodelay_ = false;
+  }
+  held_.drop_stash();
 }
 
 void Pump::flush_pipe(int sink, PumpContext& context) {

@@ -34,6 +34,7 @@ class Held {
   struct Stash {
     std::vector<std::byte> bytes;
     std::size_t delivered = 0;
+    std::size_t uncounted = 0;  ///< in front: of Weir's own
   };
 
   Held() = default;
@@ -97,11 +98,21 @@ class Pump {
   /// The sink is new: connected, writable, and without TCP_NODELAY, which is set when a second write makes it
   /// matter.
   void on_fresh_sink();
+  /// For the sink, before anything of the source's that has yet to be read. `uncounted` of the bytes, in
+  /// front, are not the source's.
+  void put_first(std::vector<std::byte> bytes, std::size_t uncounted);
   /// The sink is to be another: what was learnt of the last one says nothing about it.
   void forget_sink();
   /// The source is another, or is to be: the same.
   void on_fresh_source(Source kind);
   void read_to_end() { readable_ = read_to_end_ = true; }
+  /// An event says that there is something to read.
+  bool may_read() const { return readable_ && !urgent_; }
+  /// A read elsewhere that leaves room has taken all that there was.
+  bool short_read_is_last() const {
+    return short_read_empties(source_kind_) && !read_to_end_ && !fin_arrived_;
+  }
+  void source_is_empty() { readable_ = false; }
   /// From now on reads and drops: the sink is gone, and the source is to be heard out.
   void discard(PipePool& pipes);
   /// Records that the sink is gone, learnt elsewhere.

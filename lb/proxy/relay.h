@@ -72,6 +72,18 @@ class Relay {
   void lose_backend(int error);
   /// The backend has accepted. flow() may follow.
   void start() { to_backend_.on_fresh_sink(); }
+  /// The same, and these bytes go to it first. `header_bytes` of them, in front, are Weir's own: they are not
+  /// counted, and while they are all, nothing of the client has been read.
+  void start_with(std::vector<std::byte> bytes, std::size_t header_bytes) {
+    start();
+    to_backend_.put_first(std::move(bytes), header_bytes);
+  }
+  /// An event has said that the client has something to read, and it has not been read since.
+  bool client_has_spoken() const { return to_backend_.may_read(); }
+  /// Of a client whose bytes others read before start(): whether a read that leaves room has taken all there
+  /// were; and that one did.
+  bool short_read_empties_client() const { return to_backend_.short_read_is_last(); }
+  void client_is_empty() { to_backend_.source_is_empty(); }
 
   /// No byte has been read either way, and the client has not finished.
   bool untouched() const;

@@ -19,14 +19,6 @@ static_assert(kKeepaliveAfterMs < kKeepaliveIdleSeconds * 1000);
 /// Between two looks at whether a client that is heard out has taken the answer: no event tells.
 constexpr std::uint32_t kLookAgainMs = 20;
 
-/// A timeout is compared with the time since the last activity, of which 32 bits are kept: longer ones (49
-/// days) are cut to this, and a deadline may be looked at an hour late.
-constexpr std::int64_t kLongestTimeoutMs = UINT32_MAX - 3'600'000;
-
-std::uint32_t clamp_ms(Millis duration) {
-  return static_cast<std::uint32_t>(std::min(std::int64_t{duration.count()}, kLongestTimeoutMs));
-}
-
 /// What an idle session costs in user memory, beside malloc's 8 bytes.
 static_assert(sizeof(Session) <= 232);
 
@@ -34,8 +26,7 @@ static_assert(sizeof(Session) <= 232);
 
 Session::Session(Worker& worker, Listener& listener, Permit permit, Fd client, const ClientAddress& address,
                  std::uint64_t number)
-    : worker_(worker),
-      listener_(listener),
+    : listener_(listener),
       permit_(std::move(permit)),
       relay_(std::move(client), address.ip().empty() ? Source::Unix : Source::Tcp),
       number_(number),
@@ -45,23 +36,25 @@ Session::Session(Worker& worker, Listener& listener, Permit permit, Fd client, c
 }
 
 Session::~Session() {
-  relay_.release(worker_.pump_context().pipes);
+  relay_.release(worker().pump_context().pipes);
 }
 
 void Session::start() {
-  if (const Pool* const pool = listener_.pool().get()) {
-    idle_timeout_ms_ = clamp_ms(pool->settings().idle_timeout);
-    half_close_timeout_ms_ = clamp_ms(pool->settings().half_close_timeout);
-  }
+  take_timeouts();
   // Registered before there is a backend, so that a client that leaves meanwhile is noticed.
   if (const auto watched =
-          worker_.loop().watch(relay_.client_fd(), static_cast<ClientSide&>(*this), events::kStream);
+          worker().loop().watch(relay_.client_fd(), static_cast<ClientSide&>(*this), events::kStream);
       !watched) {
-    worker_.on_trouble({"accept", watched.error().code});
+    worker().on_trouble({"accept", watched.error().code});
     return end(End::NoBackend, true);
   }
   setup_ = std::make_unique<Setup>();
+  if (listener_.doorway().door != nullptr) return arrive();
   look_for_backend();
+}
+
+void Session::take_timeouts() {
+  if (const auto pool = this->pool()) timeouts_ = worker().timeouts_of(pool->settings());
 }
 
 void ClientSide::on_events(std::uint32_t seen) {
@@ -75,6 +68,7 @@ void Session::on_client_events(std::uint32_t seen) {
   if (!relay_.has_client() || over()) return;
   relay_.hear_client(seen);
   if (!connecting()) return relay_in_turn();
+  if (phase_ == Phase::Arriving) return on_arrival_event(seen);
   if (relay_.client_is_gone(seen)) end(End::ClientGone, true);
 }
 
@@ -90,20 +84,20 @@ void Session::resume() {
 }
 
 void Session::relay_in_turn() {
-  if (relay_.bulk() && worker_.bulk_waits()) return worker_.run_again(*this);
+  if (relay_.bulk() && worker().bulk_waits()) return worker().run_again(*this);
   relay();
 }
 
 void Session::relay() {
   const std::uint64_t to_backend = bytes_to_backend();
   const std::uint64_t to_client = bytes_to_client();
-  const Relay::Flow flow = relay_.flow(worker_.pump_context());
+  const Relay::Flow flow = relay_.flow(worker().pump_context());
   if (!flow.calm) return conclude(flow, to_backend, to_client);
   count_bytes(bytes_to_backend() - to_backend, bytes_to_client() - to_client);
 }
 
 void Session::conclude(Relay::Flow flow, std::uint64_t to_backend, std::uint64_t to_client) {
-  PumpContext& context = worker_.pump_context();
+  PumpContext& context = worker().pump_context();
   Relay::Step step = relay_.conclude(flow, context);
   if (step.refused) {
     if (try_another()) return;
@@ -116,7 +110,7 @@ void Session::conclude(Relay::Flow flow, std::uint64_t to_backend, std::uint64_t
 
 void Session::count_bytes(std::uint64_t to_backend, std::uint64_t to_client) {
   if (to_backend + to_client == 0) return;
-  WorkerTotals& totals = lease_.get()->per_worker[worker_.index()];
+  WorkerTotals& totals = lease_.get()->per_worker[worker().index()];
   if (to_backend > 0) WorkerTotals::add(totals.bytes_to_backend, to_backend);
   if (to_client > 0) {
     WorkerTotals::add(totals.bytes_to_client, to_client);
@@ -130,9 +124,9 @@ void Session::count_bytes(std::uint64_t to_backend, std::uint64_t to_client) {
 
 void Session::take(Relay::Step& step) {
   close(std::move(step.lost));
-  if (step.starved) worker_.on_trouble({"relay", ENOBUFS});
+  if (step.starved) worker().on_trouble({"relay", ENOBUFS});
   if (step.over) return end(step.over->how, step.over->reset);
-  if (step.again) worker_.run_again(*this);
+  if (step.again) worker().run_again(*this);
   if (const Relay::Patience patience = relay_.patience(); patience != patience_) {
     patience_ = patience;
     // A new timeout counts from now, not from the last byte.
@@ -141,20 +135,22 @@ void Session::take(Relay::Step& step) {
   }
   if (hearing_out()) {
     lease_.end_count();
-    if (worker_.winding_up()) return finish_hearing_out();
+    if (worker().winding_up()) return finish_hearing_out();
   }
   if (step.wake_ms > 0) wake_in(step.wake_ms);
 }
 
 void Session::record_first_byte(WorkerTotals& totals) {
   const auto since_accept =
-      std::chrono::duration_cast<std::chrono::microseconds>(worker_.loop().now() - accepted_);
-  WorkerTotals::record(totals.first_byte_times, since_accept - std::chrono::microseconds(connect_us_));
+      std::chrono::duration_cast<std::chrono::microseconds>(worker().loop().now() - accepted_);
+  const auto took = since_accept - std::chrono::microseconds(connect_us_);
+  first_byte_us_ = static_cast<std::uint32_t>(std::min<std::int64_t>(took.count(), kNoTime - 1));
+  WorkerTotals::record(totals.first_byte_times, took);
 }
 
 void Session::wake_in(std::uint32_t ms) {
   wake_pending_ = true;
-  worker_.deadlines().set(*this, worker_.now_ms() + ms);
+  worker().deadlines().set(*this, worker().now_ms() + ms);
 }
 
 void Session::finish_hearing_out() {
@@ -164,36 +160,38 @@ void Session::finish_hearing_out() {
 }
 
 void Session::withdraw_shown() {
-  if (shown_) worker_.withdraw_shown(shown_slot_);
+  if (shown_) worker().withdraw_shown(shown_slot_);
   shown_ = false;
 }
 
 void Session::touch() {
-  last_activity_ms_ = static_cast<std::uint32_t>(worker_.now_ms());
+  last_activity_ms_ = static_cast<std::uint32_t>(worker().now_ms());
 }
 
 std::uint32_t Session::idle_ms() const {
-  return static_cast<std::uint32_t>(worker_.now_ms()) - last_activity_ms_;
+  return static_cast<std::uint32_t>(worker().now_ms()) - last_activity_ms_;
 }
 
 Session::Times Session::times() const {
-  return {accepted_, worker_.now_ms() - idle_ms()};
+  return {accepted_, worker().now_ms() - idle_ms()};
 }
 
 std::uint32_t Session::timeout_ms() const {
-  return patience_ == Relay::Patience::Idle ? idle_timeout_ms_ : half_close_timeout_ms_;
+  const auto& timeouts = worker().timeouts(timeouts_);
+  return patience_ == Relay::Patience::Idle ? timeouts.idle_ms : timeouts.half_close_ms;
 }
 
 void Session::arm() {
-  std::uint64_t due = worker_.now_ms() - idle_ms() + timeout_ms();
+  std::uint64_t due = worker().now_ms() - idle_ms() + timeout_ms();
   if (!keepalive_set_) due = std::min(due, accepted_ms() + kKeepaliveAfterMs);
   if (setup_) due = std::min(due, setup_->probation_over_ms);
-  worker_.deadlines().set(*this, due);
+  worker().deadlines().set(*this, due);
 }
 
 void Session::on_deadline() {
+  if (phase_ == Phase::Arriving) return heed(setup_->arrival->client.on_timeout(worker().loop().now()));
   if (connecting()) return on_connect_deadline();
-  const std::uint64_t now_ms = worker_.now_ms();
+  const std::uint64_t now_ms = worker().now_ms();
   if (setup_ && now_ms >= setup_->probation_over_ms) end_probation();
   if (!keepalive_set_ && now_ms >= accepted_ms() + kKeepaliveAfterMs) {
     keepalive_set_ = true;
@@ -226,7 +224,7 @@ Session::Leaving Session::leave_backend() {
 }
 
 void Session::close(Fd fd) {
-  if (fd && worker_.children_expected()) worker_.loop().unwatch(fd.get());
+  if (fd && worker().children_expected()) worker().loop().unwatch(fd.get());
 }
 
 void Session::give_sockets(std::vector<Fd>& out) {
@@ -237,9 +235,14 @@ std::uint64_t Session::accepted_ms() const {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<Millis>(accepted_).count());
 }
 
+void Session::end_unseen() {
+  unseen_ = true;
+  end(End::Done, false);
+}
+
 void Session::end(End how, bool reset) {
   if (over()) return;
-  if (connecting()) worker_.waiting_room().leave(*this);
+  if (connecting()) worker().waiting_room().leave(*this);
   if (setup_ && connected_) end_probation();
   phase_ = Phase::Over;
   withdraw_shown();
@@ -248,23 +251,28 @@ void Session::end(End how, bool reset) {
   if (reset) relay_.prepare_reset();
   setup_.reset();
   auto backend = lease_.release();
-  if (backend && backend->waiting.load(std::memory_order_relaxed) > 0) worker_.waiting_room().freed(*backend);
-  if (AccessLog& log = worker_.shared().access_log; log.enabled()) {
+  if (backend && backend->waiting.load(std::memory_order_relaxed) > 0)
+    worker().waiting_room().freed(*backend);
+  if (facts_) facts_->place.give_back();
+  if (AccessLog& log = worker().shared().access_log; log.enabled() && !unseen_) {
     const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
-    const auto duration = worker_.loop().now() - accepted_;
-    log.write(worker_.index(),
-              {.time_ms = std::chrono::duration_cast<Millis>(since_epoch).count(),
+    const auto duration = worker().loop().now() - accepted_;
+    log.write(worker().index(),
+              {.number = number_,
+               .time_ms = std::chrono::duration_cast<Millis>(since_epoch).count(),
                .listener = &listener_.load(),
                .backend = std::move(backend),
                .connect_us = connected_ ? std::int64_t{connect_us_} : -1,
+               .first_byte_us = first_byte_us_ != kNoTime ? std::int64_t{first_byte_us_} : -1,
                .duration_us = std::chrono::duration_cast<std::chrono::microseconds>(duration).count(),
                .bytes_to_backend = bytes_to_backend(),
                .bytes_to_client = bytes_to_client(),
                .client = client_address_,
+               .facts = std::move(facts_),
                .attempts = attempts_,
                .end = how});
   }
-  worker_.on_session_over(*this);
+  worker().on_session_over(*this);
 }
 
 }  // namespace weir

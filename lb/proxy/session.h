@@ -12,17 +12,19 @@
 #include "lb/base/state.h"
 #include "lb/net/loop.h"
 #include "lb/proxy/admission.h"
+#include "lb/proxy/arrival.h"
+#include "lb/proxy/arrivals.h"
 #include "lb/proxy/attempts.h"
 #include "lb/proxy/deadlines.h"
+#include "lb/proxy/facts.h"
+#include "lb/proxy/listener.h"
 #include "lb/proxy/loop_guard.h"
 #include "lb/proxy/relay.h"
 #include "lb/proxy/session_list.h"
 
 namespace weir {
 
-class Listener;
 class Worker;
-
 class Session;
 
 /// One of a session's two sockets, as the loop sees it: a base of the Session, so that neither needs a
@@ -44,6 +46,7 @@ struct BackendSide : Watcher {
 /// log. Lives on its worker's thread, owned by that Worker, which disposes of it after the batch of events in
 /// which it ended.
 ///
+///   Arriving → Waiting                        the client has yet to say who it is (Arrival)
 ///   Waiting ⇄ Connecting → Relaying → Over    what happens while relaying is the Relay's affair
 ///   Relaying → Connecting                     the backend has accepted and ended before anything had passed
 ///
@@ -83,7 +86,9 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   void give_sockets(std::vector<Fd>& out);
 
   bool over() const { return phase_ == Phase::Over; }
-  bool connecting() const { return phase_ == Phase::Connecting || phase_ == Phase::Waiting; }
+  bool connecting() const {
+    return phase_ == Phase::Connecting || phase_ == Phase::Waiting || phase_ == Phase::Arriving;
+  }
   /// One side is gone, and the other one is being brought to its end.
   bool closing() const { return phase_ == Phase::Relaying && relay_.closing(); }
   /// One side has finished, and the other one goes on.
@@ -99,6 +104,12 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   const ClientAddress& client_address() const { return client_address_; }
   Listener& listener() const { return listener_; }
   const BackendLoad* backend() const { return lease_.get(); }
+  /// The name of the pool that serves it: its route's or its listener's. "" = none yet.
+  const std::string& pool_name() const;
+  /// The newest version of that pool; null when there is none.
+  std::shared_ptr<const Pool> pool() const;
+  /// Ends one that has yet to say who it is, since too many have.
+  void give_way();
   Times times() const;
   std::uint64_t bytes_to_backend() const { return relay_.bytes_to_backend(); }
   std::uint64_t bytes_to_client() const { return relay_.bytes_to_client(); }
@@ -110,15 +121,37 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
  private:
   friend struct ClientSide;
   friend struct BackendSide;
-  enum class Phase : std::uint8_t { Connecting, Waiting, Relaying, Over };
+  enum class Phase : std::uint8_t { Connecting, Arriving, Waiting, Relaying, Over };
 
   /// What only a session needs that looks for a backend, or whose backend has yet to show that it means it.
   struct Setup {
+    struct Arriving {
+      Arriving(Session& session, const Doorway& doorway)
+          : client(doorway, session.client_address()), place(session) {}
+      ~Arriving();
+
+      Arrival client;
+      ArrivalPlace place;
+    };
+    std::unique_ptr<Arriving> arrival;
+    std::vector<std::byte> first_bytes;  ///< of the client's, that have been read before a backend was there
+    SendProxy send_proxy = SendProxy::Off;  ///< of the pool of the backend that is connected to
     Attempts attempts;
     std::uint64_t probation_over_ms = 0;
     std::chrono::nanoseconds tried_at{0};  ///< the connect that is under way
     std::uint16_t port = 0;                ///< of the backend that is connected to; 0 for a unix path
   };
+
+  // session_arrive.cpp
+  void arrive();
+  void on_arrival_event(std::uint32_t seen);
+  void heed(const Arrival::Answer& answer);
+  void turn_away(End how, std::string why);
+  /// What the client has said by now, to go out with the header. False: it has reset.
+  bool read_first_bytes();
+  /// Puts the header for the backend before `bytes`; answers how long it is.
+  std::size_t add_header(std::vector<std::byte>& bytes);
+  Facts& facts();
 
   // session_connect.cpp
   void look_for_backend();
@@ -132,6 +165,8 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   void on_connect_event(std::uint32_t seen);
   void on_connect_deadline();
   void on_connected();
+  /// The relay begins with what is in hand: the header, what the client has said. False: it has reset.
+  bool start_with_first_bytes();
   void on_address_failed();
   /// The backend has accepted and ended before anything had passed: looks for another one. False when it has
   /// been there too long for that, or the client has spoken meanwhile.
@@ -141,6 +176,8 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   void count_failure();
 
   // session.cpp
+  Worker& worker() const { return listener_.worker(); }
+  void take_timeouts();
   void on_client_events(std::uint32_t seen);
   void on_backend_events(std::uint32_t seen);
   void relay_in_turn();
@@ -154,14 +191,17 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   void wake_in(std::uint32_t ms);
   void withdraw_shown();
   void touch();
-  /// What has passed since the last activity. Exact up to 49 days: kLongestTimeoutMs.
+  /// What has passed since the last activity. Exact up to 49 days: Worker::timeouts_of().
   std::uint32_t idle_ms() const;
   std::uint32_t timeout_ms() const;
   void arm();
   void end(End how, bool reset);
+  /// Ends one of which nothing is told.
+  void end_unseen();
   std::uint64_t accepted_ms() const;
 
-  Worker& worker_;
+  static constexpr std::uint32_t kNoTime = UINT32_MAX;
+
   Listener& listener_;
   Permit permit_;
   [[no_unique_address]] Relay relay_;   // what follows may use the room at its end
@@ -169,13 +209,14 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   [[no_unique_address]] Lease lease_;
   std::uint32_t connect_us_ = 0;
   std::unique_ptr<Setup> setup_;
+  std::unique_ptr<Facts> facts_;
   std::uint64_t number_;
   std::chrono::nanoseconds accepted_;
-  std::uint32_t idle_timeout_ms_ = 0;
-  std::uint32_t half_close_timeout_ms_ = 0;
+  std::uint32_t first_byte_us_ = kNoTime;  ///< from the backend's accept
   [[no_unique_address]] ClientAddress client_address_;
   Phase phase_ = Phase::Connecting;
   std::uint16_t attempts_ = 0;
+  std::uint16_t timeouts_ = 0;  ///< Worker::timeouts()
   LoopGuard::Slot shown_slot_ = 0;
   Relay::Patience patience_ : 2 = Relay::Patience::Idle;
   bool connected_ : 1 = false;
@@ -183,6 +224,7 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   bool keepalive_set_ : 1 = false;
   bool queued_ : 1 = false;
   bool shown_ : 1 = false;         ///< its connect, to the LoopGuard, in shown_slot_
+  bool unseen_ : 1 = false;        ///< nothing is told of it
   bool wake_pending_ : 1 = false;  ///< the deadline is one that the relay asked for
 };
 

@@ -37,15 +37,16 @@ bool is_own(ConnectFault fault) {
 void Session::look_for_backend() {
   Attempts& attempts = setup_->attempts;
   // Kept, since a pool may be replaced while it is used.
-  const std::shared_ptr<const Pool> pool = listener_.pool();
+  const std::shared_ptr<const Pool> pool = this->pool();
   while (true) {
-    const Attempts::Next next = attempts.next(pool.get(), client_address_, worker_.now_ms());
+    const Attempts::Next next = attempts.next(pool.get(), client_address_, worker().now_ms());
     if (attempts.take_blame()) count_failure();
     attempts_ = attempts.count();
     if (const auto* const wait = std::get_if<Attempts::Wait>(&next)) return wait_for(*wait, pool.get());
     if (const auto* const give_up = std::get_if<Attempts::GiveUp>(&next)) return end(give_up->how, true);
     const auto& one = std::get<Attempts::Try>(next);
     if (lease_.get() != one.backend->load.get() || !lease_.counts()) take_backend(*one.backend);
+    setup_->send_proxy = pool->settings().send_proxy;
     const std::optional<ConnectFault> fault = try_connect(one, pool->settings().source);
     if (!fault) return;
     attempts.failed(*fault);
@@ -65,30 +66,30 @@ void Session::give_up_trial() {
 
 std::optional<ConnectFault> Session::try_connect(const Attempts::Try& one,
                                                  const std::vector<Address>& sources) {
-  if (!worker_.waiting_room().may_try(*this, *one.backend->load))
+  if (!worker().waiting_room().may_try(*this, *one.backend->load))
     return one.address->is_unix() ? ConnectFault::BacklogFull : ConnectFault::NoSourcePort;
-  auto connecting = start_connect(*one.address, sources, sources.empty() ? 0 : worker_.next_turn());
+  auto connecting = start_connect(*one.address, sources, sources.empty() ? 0 : worker().next_turn());
   if (!connecting) {
     const Error& error = connecting.error();
     const ConnectFault fault = classify_connect_error(error.code, *one.address);
-    if (is_own(fault)) worker_.on_trouble({error.message == "bind" ? "bind" : "connect", error.code});
+    if (is_own(fault)) worker().on_trouble({error.message == "bind" ? "bind" : "connect", error.code});
     return fault;
   }
-  if (const auto slot = worker_.on_connecting(one.backend->id(), connecting->fd.get())) {
+  if (const auto slot = worker().on_connecting(one.backend->id(), connecting->fd.get())) {
     shown_ = true;
     shown_slot_ = *slot;
   }
   relay_.attach_backend(std::move(connecting->fd), one.address->is_unix() ? Source::Unix : Source::Tcp);
-  if (!worker_.loop().watch(relay_.backend_fd(), static_cast<BackendSide&>(*this), events::kStream)) {
+  if (!worker().loop().watch(relay_.backend_fd(), static_cast<BackendSide&>(*this), events::kStream)) {
     close_backend();
-    worker_.on_trouble({"connect", ENOMEM});
+    worker().on_trouble({"connect", ENOMEM});
     return ConnectFault::Shortage;
   }
-  if (phase_ == Phase::Waiting) worker_.waiting_room().leave(*this);
+  if (phase_ == Phase::Waiting) worker().waiting_room().leave(*this);
   phase_ = Phase::Connecting;
   setup_->port = one.address->port();
-  setup_->tried_at = worker_.loop().now();
-  worker_.deadlines().set(*this, one.until_ms);
+  setup_->tried_at = worker().loop().now();
+  worker().deadlines().set(*this, one.until_ms);
   if (connecting->connected) on_connected();
   return std::nullopt;
 }
@@ -99,9 +100,9 @@ void Session::wait_for(const Attempts::Wait& wait, const Pool* pool) {
     give_up_trial();
     if (lease_) lease_.end_count();
   }
-  worker_.deadlines().set(*this, wait.until_ms);
+  worker().deadlines().set(*this, wait.until_ms);
   const Backend* const backend = wait.key.backend != 0 ? pool->find(wait.key.backend) : nullptr;
-  worker_.waiting_room().enter(*this, wait.key, backend != nullptr ? backend->load : nullptr);
+  worker().waiting_room().enter(*this, wait.key, backend != nullptr ? backend->load : nullptr);
 }
 
 void Session::on_summoned() {
@@ -145,30 +146,43 @@ void Session::on_connected() {
   // Nobody listens there: the socket has met itself. Whoever wants to bind that port must not find a
   // TIME_WAIT.
   const bool other_port = shown_ && shown_slot_ != LoopGuard::slot_of(setup_->port);
-  if (!other_port && worker_.may_meet_itself(setup_->port) &&
+  if (!other_port && worker().may_meet_itself(setup_->port) &&
       is_self_connected(relay_.backend_fd(), setup_->port)) {
     set_reset_on_close(relay_.backend_fd());
     return on_address_failed();
   }
   connected_ = true;
   trial_ = false;
-  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(worker_.loop().now() - accepted_);
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(worker().loop().now() - accepted_);
   connect_us_ = static_cast<std::uint32_t>(took.count());
-  WorkerTotals& totals = lease_.get()->per_worker[worker_.index()];
+  WorkerTotals& totals = lease_.get()->per_worker[worker().index()];
   WorkerTotals::add(totals.sessions, 1);
   WorkerTotals::record(totals.connect_times, std::chrono::duration_cast<std::chrono::microseconds>(
-                                                 worker_.loop().now() - setup_->tried_at));
-  relay_.start();
+                                                 worker().loop().now() - setup_->tried_at));
+  if (setup_->send_proxy == SendProxy::Off && setup_->first_bytes.empty())
+    relay_.start();
+  else if (!start_with_first_bytes())
+    return end(End::ClientReset, true);
   relay_.refuse_untouched(true);
   phase_ = Phase::Relaying;
   touch();
-  setup_->probation_over_ms = worker_.now_ms() + kProbationMs;
+  setup_->probation_over_ms = worker().now_ms() + kProbationMs;
   arm();
   relay();
 }
 
+bool Session::start_with_first_bytes() {
+  std::size_t header_bytes = 0;
+  if (setup_->send_proxy != SendProxy::Off) {
+    if (setup_->first_bytes.empty() && relay_.client_has_spoken() && !read_first_bytes()) return false;
+    header_bytes = add_header(setup_->first_bytes);
+  }
+  relay_.start_with(std::move(setup_->first_bytes), header_bytes);
+  return true;
+}
+
 bool Session::try_another() {
-  if (setup_ == nullptr || worker_.now_ms() >= setup_->probation_over_ms) return false;
+  if (setup_ == nullptr || worker().now_ms() >= setup_->probation_over_ms) return false;
   // The client's event may come later in the same batch as the backend's: the socket itself is asked.
   if (!is_silent(relay_.client_fd())) return false;
   close_backend();
@@ -185,15 +199,17 @@ void Session::end_probation() {
   BackendLoad& load = *lease_.get();
   if (load.failures_in_a_row.load(std::memory_order_relaxed) == 0) return;
   load.failures_in_a_row.store(0);
-  if (!load.report_pending.exchange(true)) worker_.shared().on_connects_changed(lease_.load());
+  if (!load.report_pending.exchange(true)) worker().shared().on_connects_changed(lease_.load());
 }
 
 void Session::count_failure() {
   trial_ = false;
   BackendLoad& load = *lease_.get();
-  WorkerTotals::add(load.per_worker[worker_.index()].connect_failures, 1);
+  std::string& tried = facts().tried;
+  tried += (tried.empty() ? "" : ",") + load.name;
+  WorkerTotals::add(load.per_worker[worker().index()].connect_failures, 1);
   load.failures_in_a_row.fetch_add(1);
-  if (!load.report_pending.exchange(true)) worker_.shared().on_connects_changed(lease_.load());
+  if (!load.report_pending.exchange(true)) worker().shared().on_connects_changed(lease_.load());
 }
 
 }  // namespace weir

@@ -63,6 +63,7 @@ void Worker::give_pools() {
       for (const Listener* const heir : find_listeners(listener->id()))
         pool = table_->find(heir->load().pool);
     if (pool != nullptr) changed = listener->set_pool(std::move(pool)) || changed;
+    changed = listener->take_route_pools(*table_) || changed;
   }
   if (!changed) return;
   waiting_room_.pools_changed();
@@ -76,18 +77,24 @@ std::vector<Listener*> Worker::find_listeners(std::uint32_t id) const {
   return found;
 }
 
-void Worker::add_listener(std::uint32_t id, ListenerLoad& load, Fd fd, bool shared) {
+void Worker::add_listener(std::uint32_t id, ListenerLoad& load, Doorway doorway, Fd fd, bool shared) {
   auto& listener = listeners_.emplace_back(
       std::make_unique<Listener>(*this, id, load, std::move(fd), shared, table_->find(load.pool)));
+  listener->set_doorway(std::move(doorway), *table_);
   listener->open();
 }
 
-void Worker::move_listener(std::uint32_t id, ListenerLoad& load) {
+void Worker::set_doorway(std::uint32_t id, const Doorway& doorway) {
+  for (Listener* const listener : find_listeners(id)) listener->set_doorway(doorway, *table_);
+  resume_listeners();
+}
+
+void Worker::move_listener(std::uint32_t id, ListenerLoad& load, const Doorway& doorway) {
   if (const auto close = find_close(id); close != closes_.end()) closes_.erase(close);
   for (Listener* const from : find_listeners(id)) {
     const bool shared = from->is_shared();
     std::erase(closing_listeners_, from);
-    add_listener(id, load, from->release(), shared);
+    add_listener(id, load, doorway, from->release(), shared);
   }
   give_pools();
 }
@@ -188,6 +195,52 @@ void Worker::start_session(Listener& listener, Permit permit, Fd client, const C
   // A client that has come round through a backend that leads back to Weir.
   if (loops_ && loops_->comes_back(address, now_ms())) return session->abort(End::NoBackend);
   session->start();
+}
+
+std::uint16_t Worker::timeouts_of(const PoolSettings& settings) {
+  const auto clamp = [](Millis duration) {
+    return static_cast<std::uint32_t>(std::min(std::int64_t{duration.count()}, kLongestTimeoutMs));
+  };
+  const Timeouts wanted{clamp(settings.idle_timeout), clamp(settings.half_close_timeout)};
+  const auto place = static_cast<std::size_t>(std::ranges::find(timeouts_, wanted) - timeouts_.begin());
+  if (place < timeouts_.size()) return static_cast<std::uint16_t>(place);
+  // More than any sequence of files has: from then on the last ones are everybody's.
+  if (timeouts_.size() <= UINT16_MAX) timeouts_.push_back(wanted);
+  return static_cast<std::uint16_t>(timeouts_.size() - 1);
+}
+
+void Worker::arrival_begins(ArrivalPlace& place) {
+  arriving_.append(place);
+  say_oldest_arrival();
+  if (shared_.arrivals.begin() <= shared_.admission.max() / 2) return;
+  const std::uint32_t oldest = shared_.arrivals.worker_of_oldest();
+  if (oldest == index_ || !shared_.give_way)
+    let_one_give_way();
+  else
+    shared_.give_way(oldest);
+}
+
+void Worker::arrival_ended(ArrivalPlace& place) {
+  place.unlink();
+  shared_.arrivals.end();
+  say_oldest_arrival();
+}
+
+void Worker::say_oldest_arrival() {
+  const ListPlace* const first = arriving_.first();
+  shared_.arrivals.set_oldest(
+      index_, first == nullptr ? Arrivals::kNobody
+                               : static_cast<const ArrivalPlace*>(first)->session.times().accepted.count());
+}
+
+void Worker::let_one_give_way() {
+  ListPlace* const first = arriving_.first();
+  if (first == nullptr || shared_.arrivals.count() <= shared_.admission.max() / 2) return;
+  static_cast<ArrivalPlace*>(first)->session.give_way();
+}
+
+std::string Worker::unique_id(const Session& session) const {
+  return fmt::format("{}-{}-{:x}", shared_.instance, index_ + 1, session.number());
 }
 
 void Worker::run_again(Session& session) {

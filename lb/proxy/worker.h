@@ -16,6 +16,7 @@
 #include "lb/net/socket.h"
 #include "lb/proxy/access_log.h"
 #include "lb/proxy/admission.h"
+#include "lb/proxy/arrivals.h"
 #include "lb/proxy/close_order.h"
 #include "lb/proxy/deadlines.h"
 #include "lb/proxy/listener.h"
@@ -49,8 +50,13 @@ struct WorkerShared {
   std::function<void(std::uint32_t worker, Trouble)> on_trouble;
   /// Descriptors are short: every worker is to give back its idle pipes. Called on a worker's thread.
   std::function<void()> reclaim;
+  Arrivals& arrivals;
   /// Set once the workers are made, before they run.
   WaitList* wait_list = nullptr;
+  /// That worker is to have its longest-waiting arrival give way. Called on a worker's thread.
+  std::function<void(std::uint32_t worker)> give_way = {};
+  /// Of this process: no other has had it, as far as chance goes.
+  std::string instance = "0";
   /// Null: nobody looks for backends that lead back to Weir.
   LoopGuard* loops = nullptr;
 };
@@ -76,10 +82,12 @@ class Worker final : private LoopTurn {
   /// pool is not in it keeps the version that it has.
   void adopt(std::shared_ptr<const Table> table);
   /// Accepts on `fd`. `shared`: other workers accept on the same socket.
-  void add_listener(std::uint32_t id, ListenerLoad& load, Fd fd, bool shared);
+  void add_listener(std::uint32_t id, ListenerLoad& load, Doorway doorway, Fd fd, bool shared);
   /// The socket goes on under another name or for another pool, also when its close has been taken back;
   /// sessions that it has brought stay with the old one.
-  void move_listener(std::uint32_t id, ListenerLoad& load);
+  void move_listener(std::uint32_t id, ListenerLoad& load, const Doorway& doorway);
+  /// What that listener asks of new clients from now on.
+  void set_doorway(std::uint32_t id, const Doorway& doorway);
   /// Serves whoever is in the kernel's queue, then closes the socket, unless the order is taken back.
   void close_listener(std::uint32_t id, std::shared_ptr<CloseOrder> order);
   void close_all_listeners();
@@ -142,7 +150,29 @@ class Worker final : private LoopTurn {
   /// What was shown is a real backend's: it has spoken, or its socket is about to be closed.
   void withdraw_shown(LoopGuard::Slot slot) { loops_->withdraw(slot); }
   /// A listener that ran out of descriptors is tried again after a while, or when a session ends.
-  void retry_listeners_later() { retry_listeners_ms_ = now_ms() + kListenerRetryMs; }
+  void retry_listeners_later() { retry_listeners_in(kListenerRetryMs); }
+  void retry_listeners_in(std::uint64_t ms) {
+    const std::uint64_t then = now_ms() + ms;
+    retry_listeners_ms_ = retry_listeners_ms_ == 0 ? then : std::min(retry_listeners_ms_, then);
+  }
+
+  /// The timeouts of sessions, each pair once: what a session keeps of them is its place here.
+  struct Timeouts {
+    std::uint32_t idle_ms = 0;
+    std::uint32_t half_close_ms = 0;
+    friend bool operator==(const Timeouts&, const Timeouts&) = default;
+  };
+  std::uint16_t timeouts_of(const PoolSettings& settings);
+  const Timeouts& timeouts(std::uint16_t place) const { return timeouts_[place]; }
+
+  /// The session has to say who it is. The one that has waited longest, on whichever worker, may give way to
+  /// it: its own end comes then.
+  void arrival_begins(ArrivalPlace& place);
+  void arrival_ended(ArrivalPlace& place);
+  /// Ends the one that has waited longest here, if there are still too many.
+  void let_one_give_way();
+  /// Of a session, over restarts and upgrades, too; as the log has it.
+  std::string unique_id(const Session& session) const;
 
  private:
   static constexpr std::uint64_t kListenerRetryMs = 100;
@@ -150,6 +180,9 @@ class Worker final : private LoopTurn {
   /// Deadlines that come due in one turn; each may end a session.
   static constexpr std::size_t kExpiriesPerTurn = 32;
   static constexpr std::uint64_t kStallMs = 100;
+  /// A timeout is compared with the time since the last activity, of which 32 bits are kept: longer ones (49
+  /// days) are cut to this, and a deadline may be looked at an hour late.
+  static constexpr std::int64_t kLongestTimeoutMs = UINT32_MAX - 3'600'000;
   static constexpr std::uint32_t kMostCatchUpTurns = 4'096;  ///< a million events
 
   struct Close {
@@ -166,6 +199,7 @@ class Worker final : private LoopTurn {
   void resume_queued();
   void dispose_of_ended();
   void close(Listener& listener);
+  void say_oldest_arrival();
   void step_closing_listeners();
   void expire_some();
   /// After a stall of the process, or of the machine, events wait in the kernel that are older than the
@@ -195,6 +229,8 @@ class Worker final : private LoopTurn {
   SessionList sessions_;  // owned: each is deleted by dispose_of_ended(), or by the destructor
   Sweeper sweeper_;
   WaitingRoom waiting_room_;
+  std::vector<Timeouts> timeouts_{1};
+  SessionList arriving_;             // those that have yet to say who they are
   std::vector<Session*> run_again_;  // in the order of their turns
   std::vector<Session*> running_;    // empty but for its capacity, outside resume_queued()
   std::vector<std::unique_ptr<Session>> ended_;

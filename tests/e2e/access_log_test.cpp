@@ -12,9 +12,25 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const std::vector<std::string> kFields = {"time",        "listener",         "client",          "pool",
-                                          "backend",     "backend_address",  "attempts",        "connect_ms",
-                                          "duration_ms", "bytes_to_backend", "bytes_to_client", "end"};
+const std::vector<std::string> kFields = {"time",
+                                          "listener",
+                                          "client",
+                                          "pool",
+                                          "backend",
+                                          "backend_address",
+                                          "attempts",
+                                          "connect_ms",
+                                          "duration_ms",
+                                          "bytes_to_backend",
+                                          "bytes_to_client",
+                                          "end",
+                                          "id",
+                                          "peer",
+                                          "sni",
+                                          "queue_ms",
+                                          "first_byte_ms",
+                                          "tried",
+                                          "why"};
 
 double decimal(const AccessLine& line, std::string_view key) {
   const std::string& text = line[key];

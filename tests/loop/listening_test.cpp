@@ -18,7 +18,7 @@ namespace {
 /// The control thread's part of a daemon that has to do with listening sockets, and its workers.
 class ListeningRig {
  public:
-  explicit ListeningRig(std::uint32_t workers) : workers_(workers) {
+  explicit ListeningRig(std::uint32_t workers) : workers_(workers), arrivals_(workers) {
     ignore_sigpipe();
     FakeBackendOptions options;
     options.greeting = "a";
@@ -33,13 +33,14 @@ class ListeningRig {
                                         .workers = workers,
                                         .on_connects_changed = [](const auto&) {},
                                         .on_trouble = [](std::uint32_t, Trouble) {},
-                                        .reclaim = nullptr});
+                                        .reclaim = nullptr,
+                                        .arrivals = arrivals_});
     REQUIRE(fleet);
     fleet_ = std::move(*fleet);
     fleet_->start();
     registry_ = std::make_unique<Registry>(
         workers, [this](const auto& table) { fleet_->adopt(table, [](std::uint32_t) {}); });
-    listening_ = std::make_unique<Listening>(workers);
+    listening_ = std::make_unique<Listening>(workers, doors_);
     listening_->open(*registry_, *fleet_);
     thread_ = std::thread([this] { loop_->run(); });
   }
@@ -125,6 +126,8 @@ class ListeningRig {
 
  private:
   const std::uint32_t workers_;
+  Arrivals arrivals_;
+  Doors doors_{1'000};
   std::unique_ptr<FakeBackend> backend_;
   Descriptors descriptors_;
   Admission admission_{10'000, descriptors_};

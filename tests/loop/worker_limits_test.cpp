@@ -412,7 +412,7 @@ TEST_CASE("a listening socket that somebody else has shut down is said, and does
   REQUIRE(listening);
   const Fd other(::dup(listening->get()));
   rig.on_each_worker(
-      [&](Worker& worker) { worker.add_listener(1, rig.listener, std::move(*listening), false); });
+      [&](Worker& worker) { worker.add_listener(1, rig.listener, {}, std::move(*listening), false); });
   ::shutdown(other.get(), SHUT_RD);
   REQUIRE(eventually([&] { return rig.troubles > 0; }));
   const auto used = cpu_time();

@@ -23,6 +23,7 @@ struct WorkerRigOptions {
   std::uint64_t max_sessions = 1'000;
   std::uint64_t listener_max = 0;
   PoolSettings pool = {.name = "pool", .balance = "round_robin"};
+  Doorway doorway = {};
 };
 
 /// Workers with one listener and one pool, wired as the daemon wires them, without its control thread.
@@ -32,6 +33,7 @@ class WorkerRig {
       : options_(std::move(options)),
         admission(options_.max_sessions, descriptors),
         pipes(descriptors),
+        arrivals(options_.workers),
         listener("web", "pool", options_.workers) {
     ignore_sigpipe();
     listener.max_connections = options_.listener_max;
@@ -56,7 +58,8 @@ class WorkerRig {
                                      [this] {
                                        for (auto& worker : workers)
                                          worker->post([&woken = *worker] { woken.release_idle_pipes(); });
-                                     }});
+                                     },
+                                 .arrivals = arrivals});
     admission.wake_by([this] {
       ++wakes;
       for (auto& worker : workers) worker->post([&woken = *worker] { woken.resume_listeners(); });
@@ -128,7 +131,9 @@ class WorkerRig {
       sockets.push_back(std::move(*next));
     }
     std::size_t i = 0;
-    on_each_worker([&](Worker& worker) { worker.add_listener(1, listener, std::move(sockets[i++]), false); });
+    on_each_worker([&](Worker& worker) {
+      worker.add_listener(1, listener, options_.doorway, std::move(sockets[i++]), false);
+    });
   }
 
   /// Runs `action` on each worker's thread, one after another.
@@ -201,6 +206,7 @@ class WorkerRig {
   Descriptors descriptors;
   Admission admission;
   PipeAllowance pipes;
+  Arrivals arrivals;
   ListenerLoad listener;
   std::vector<std::shared_ptr<BackendLoad>> loads;
   std::vector<std::unique_ptr<Worker>> workers;

@@ -7,6 +7,7 @@
 
 #include "lb/config/keys.h"
 #include "lb/config/value_types.h"
+#include "tests/support/temp_dir.h"
 #include "tests/unit/config/parse.h"
 
 using namespace weir;
@@ -43,13 +44,16 @@ std::string file_with(const TableKeys& table, const Key& key, const std::string&
     tables[health]["probe"] = "\"expect\"";
     tables[table.path]["expect"] = "\"x\"";
   }
+  if (table.path == "listener.route")
+    tables[table.path] = {{"pool", "\"web\""}, {"sni", "\"x\""}, {"client", "\"10.0.0.0/8\""}};
   // What only a file of a unix socket has.
   if (table.path == "listener" && (key.name == "mode" || key.name == "owner" || key.name == "group"))
     tables["listener"]["bind"] = "\"unix:/tmp/weir-key-table.sock\"";
   if (!value.empty()) tables[table.path][std::string(key.name)] = value;
   std::string text;
   for (const TableKeys& one : all_tables()) {
-    if (one.path.ends_with(".steps") && table.path != one.path) continue;
+    const bool only_by_itself = one.path.ends_with(".steps") || one.path == "listener.route";
+    if (only_by_itself && table.path != one.path) continue;
     if (!one.path.empty()) text += fmt::format("{}\n", one.header);
     for (const auto& [name, written] : tables[one.path]) text += fmt::format("{} = {}\n", name, written);
   }
@@ -73,6 +77,12 @@ struct Samples {
 };
 
 const std::string kLongest(105, 'x');
+
+/// A file of networks that is there for as long as the tests run.
+struct NetworksThere : test::TempDir {
+  NetworksThere() { test::write_file(file("networks"), "10.0.0.0/8\n"); }
+};
+const NetworksThere kNetworks;
 
 Samples samples_of(ValueType type) {
   switch (type) {
@@ -119,6 +129,17 @@ Samples samples_of(ValueType type) {
       return {{"", "weir"}, {"a\\nb", std::string(129, 'x')}};
     case ValueType::Account:
       return {{"0", "12345", "root"}, {""}};
+    case ValueType::Network:
+      return {{"10.0.0.0/8", "10.0.0.1", "::/0", "2001:db8::/32", "unix"},
+              {"", "host", "10.0.0.0/33", "10.0.0.0/", "/8", "[::1]", "10.0.0.0/8/8"}};
+    case ValueType::Rate:
+      return {{"", "1/s", "600/m", "1000000/h"}, {"0/s", "1", "/s", "1/d", "-1/s", "1 /s", "1/sec"}};
+    case ValueType::ServerName:
+      return {{"x", "www.example.org", "*.example.org", "*"}, {"", "a b", "*x.org", "a/b"}};
+    case ValueType::Protocol:
+      return {{"h2", "http/1.1"}, {"", std::string(256, 'x')}};
+    case ValueType::NetworkFile:
+      return {{kNetworks.file("networks")}, {"", "x"}};
     default:
       return {{"", "x"}, {}};
   }
@@ -132,7 +153,10 @@ std::string in_shape(const Key& key, const std::string& text) {
 Samples values_of(const Key& key) {
   const Value& value = key.value;
   Samples samples;
-  if (value.type == ValueType::Integer) {
+  if (value.type == ValueType::Integer && value.shape == Shape::List) {
+    samples = {{"[1, 1]", "[32, 128]"},
+               {"[0, 64]", "[33, 64]", "[32, 129]", "[32]", "[1, 2, 3]", "32", "[]"}};
+  } else if (value.type == ValueType::Integer) {
     samples = {{std::to_string(value.least), std::to_string(value.most)},
                {std::to_string(value.most + 1), "-1", "1.5", "\"1\"", "true"}};
     if (value.least > 0) samples.bad.push_back(std::to_string(value.least - 1));
@@ -147,7 +171,8 @@ Samples values_of(const Key& key) {
     for (const auto& text : texts.good) samples.good.push_back(in_shape(key, text));
     for (const auto& text : texts.bad) samples.bad.push_back(in_shape(key, text));
     samples.bad.insert(samples.bad.end(), {"7", "true", "1979-05-27"});
-    if (value.shape != Shape::One) samples.bad.insert(samples.bad.end(), {"[]", "[7]"});
+    if (value.shape != Shape::One) samples.bad.push_back("[7]");
+    (value.shape == Shape::AnyNumber ? samples.good : samples.bad).push_back("[]");
     if (value.shape == Shape::One) samples.bad.push_back("[\"x\"]");
   }
   return samples;

@@ -42,6 +42,7 @@ PoolConfig another_pool() {
   out.on_backend_down = OnBackendDown::Close;
   out.slow_start = Millis(1);
   out.source = {address("127.0.0.1:1")};
+  out.send_proxy = SendProxy::V2;
   out.probe = {.kind = "exec",
                .interval = Millis(1),
                .fast_interval = Millis(1),
@@ -52,6 +53,7 @@ PoolConfig another_pool() {
                .eject_for = Millis(1),
                .eject_for_at_most = Millis(1),
                .port = 9,
+               .send_proxy = false,
                .address = {},
                .send = "x",
                .expect = "x",
@@ -105,6 +107,20 @@ TEST_CASE("every key of the file that a reload changes is told with what it was 
   listener.mode = 0600;
   listener.owner = 1;
   listener.group = 2;
+  const Network network = Network::parse("10.0.0.0/8").value();
+  listener.door = {.proxy_from = {network},
+                   .allow = {network},
+                   .deny = {network},
+                   .allow_file = "/x",
+                   .deny_file = "/x",
+                   .header_timeout = Millis(1),
+                   .sessions_per_client = 9,
+                   .new_sessions_per_client = "9/s",
+                   .new_sessions = "9/s",
+                   .burst = 9,
+                   .unlimited = {network},
+                   .client_prefix = {24, 48},
+                   .routes = {{{.names = {"x"}, .protocols = {}, .clients = {}}, "x"}}};
   CHECK(names_in(difference_of(ListenerConfig(), listener)) == keys_of(listener_keys(), "", {"name"}));
   Config config;
   config.max_connections = 9;

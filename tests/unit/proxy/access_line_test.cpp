@@ -15,10 +15,13 @@ struct Names {
 };
 
 AccessRecord full_record(const Names& names) {
-  return {.time_ms = 1'769'853'600'123,
+  return {.worker = 2,
+          .number = 0x4d,
+          .time_ms = 1'769'853'600'123,
           .listener = &names.listener,
           .backend = names.backend,
           .connect_us = 449,
+          .first_byte_us = 3'250,
           .duration_us = 12'999,
           .bytes_to_backend = 78,
           .bytes_to_client = 5120,
@@ -29,7 +32,7 @@ AccessRecord full_record(const Names& names) {
 
 std::string line_of(const AccessRecord& record) {
   std::string line;
-  append_line(line, record);
+  append_line(line, "1f2e3d4c", record);
   return line;
 }
 
@@ -40,7 +43,8 @@ TEST_CASE("an access-log line has every field of the contract in its order") {
   REQUIRE(line_of(full_record(names)) ==
           "time=2026-01-31T10:00:00.123Z listener=web client=203.0.113.9:51234 pool=pool-1 backend=web1 "
           "backend_address=10.0.0.11:80 attempts=1 connect_ms=0.4 duration_ms=12.9 bytes_to_backend=78 "
-          "bytes_to_client=5120 end=done\n");
+          "bytes_to_client=5120 end=done id=1f2e3d4c-2-4d peer=- sni=- queue_ms=- first_byte_ms=3.2 tried=- "
+          "why=-\n");
 }
 
 TEST_CASE("what a session did not have is a dash in its line") {
@@ -51,11 +55,85 @@ TEST_CASE("what a session did not have is a dash in its line") {
   record.attempts = 0;
   record.bytes_to_backend = record.bytes_to_client = 0;
   record.duration_us = 0;
+  record.first_byte_us = -1;
   record.end = End::NoBackend;
   REQUIRE(line_of(record) ==
           "time=2026-01-31T10:00:00.123Z listener=web client=203.0.113.9:51234 pool=pool-1 backend=- "
           "backend_address=- attempts=0 connect_ms=- duration_ms=0.0 bytes_to_backend=0 bytes_to_client=0 "
-          "end=no_backend\n");
+          "end=no_backend id=1f2e3d4c-2-4d peer=- sni=- queue_ms=- first_byte_ms=- tried=- why=-\n");
+}
+
+TEST_CASE("a line tells who announced the client, the name it asked for and who failed it before") {
+  const Names names;
+  AccessRecord record = full_record(names);
+  auto facts = std::make_shared<Facts>();
+  facts->peer = ClientAddress(test::to_address("10.0.0.7:9999").data());
+  facts->sni = "shop.example.org";
+  facts->pool = "shop";
+  facts->tried = "web2,web3";
+  record.facts = facts;
+  const test::AccessLine line(line_of(record));
+  CHECK(line["client"] == "203.0.113.9:51234");
+  CHECK(line["peer"] == "10.0.0.7:9999");
+  CHECK(line["sni"] == "shop.example.org");
+  CHECK(line["pool"] == "shop");
+  CHECK(line["tried"] == "web2,web3");
+}
+
+TEST_CASE("a name that a client has made up stays one word of 255 bytes at most") {
+  const Names names;
+  AccessRecord record = full_record(names);
+  auto facts = std::make_shared<Facts>();
+  facts->sni = "a b\"\n=" + std::string(1'000, 'x');
+  record.facts = facts;
+  const std::string line = line_of(record);
+  CHECK(std::count(line.begin(), line.end(), '\n') == 1);
+  CHECK(line.find(R"(sni="a b\"\n=xxx)") != std::string::npos);
+  CHECK(line.find(std::string(249, 'x')) != std::string::npos);
+  CHECK(line.find(std::string(250, 'x')) == std::string::npos);
+}
+
+TEST_CASE("who was not let in has no pool in its line, and the reason in words") {
+  const Names names;
+  AccessRecord record = full_record(names);
+  auto facts = std::make_shared<Facts>();
+  facts->why = "deny 203.0.113.0/24";
+  record.facts = facts;
+  record.backend = nullptr;
+  record.end = End::Denied;
+  const std::string text = line_of(record);
+  const test::AccessLine line(text.substr(0, text.size() - 1));
+  CHECK(line["pool"] == "-");
+  CHECK(line["end"] == "denied");
+  CHECK(line["why"] == "deny 203.0.113.0/24");
+}
+
+TEST_CASE("of one listener, end and second ten have lines of their own, and the others share one") {
+  const Names names;
+  const ListenerLoad other{"other", "pool-1", 1};
+  TurnedAwayLines lines;
+  std::vector<TurnedAwayLines::Others> shared;
+  const auto say = [&](const TurnedAwayLines::Others& others) { shared.push_back(others); };
+  int own = 0;
+  for (int i = 0; i < 400; ++i) own += lines.take(names.listener, End::Denied, 100) ? 1 : 0;
+  CHECK(own == 10);
+  CHECK(lines.take(names.listener, End::BadHeader, 100));
+  CHECK(lines.take(other, End::Denied, 100));
+  lines.say_finished(100, say);
+  CHECK(shared.empty());
+  CHECK(lines.pending());
+  CHECK(lines.take(names.listener, End::Denied, 101));
+  lines.say_finished(101, say);
+  REQUIRE(shared.size() == 1);
+  CHECK(shared[0].count == 390);
+  CHECK(shared[0].second == 100);
+  CHECK_FALSE(lines.pending());
+  std::string line;
+  append_line(line, shared[0]);
+  CHECK(line ==
+        "time=1970-01-01T00:01:40.999Z listener=web client=- pool=- backend=- backend_address=- attempts=0 "
+        "connect_ms=- duration_ms=- bytes_to_backend=0 bytes_to_client=0 end=denied id=- peer=- sni=- "
+        "queue_ms=- first_byte_ms=- tried=- why=\"390 more in 1 s\"\n");
 }
 
 TEST_CASE("a unix client is unix and an IPv6 client stands in brackets") {
@@ -69,13 +147,13 @@ TEST_CASE("a unix client is unix and an IPv6 client stands in brackets") {
   CHECK(test::AccessLine(line_of(record))["client"] == "192.0.2.1:443");
 }
 
-TEST_CASE("whatever a unix path holds, a session stays one line of twelve fields") {
+TEST_CASE("whatever a unix path holds, a session stays one line of all its fields") {
   Names names;
   names.backend = std::make_shared<BackendLoad>(1, "pool-1", "web1", "unix:/run/a b\"c\\d\ne\x01=f", 1);
   const std::string line = line_of(full_record(names));
   REQUIRE(line.find(R"(backend_address="unix:/run/a b\"c\\d\ne\x01=f" )") != std::string::npos);
   REQUIRE(std::count(line.begin(), line.end(), '\n') == 1);
-  REQUIRE(test::AccessLine(line.substr(0, line.size() - 1)).keys().size() == 12);
+  REQUIRE(test::AccessLine(line.substr(0, line.size() - 1)).keys().size() == 19);
 }
 
 TEST_CASE("numbers of any size are written in full") {
@@ -104,9 +182,15 @@ TEST_CASE("each way to end has its word") {
                                                {End::ClientGone, "client_gone"},
                                                {End::ConnectFailed, "connect_failed"},
                                                {End::Killed, "killed"},
-                                               {End::Shutdown, "shutdown"}};
+                                               {End::Shutdown, "shutdown"},
+                                               {End::Denied, "denied"},
+                                               {End::BadHeader, "bad_header"},
+                                               {End::BadHello, "bad_hello"},
+                                               {End::NoRoute, "no_route"},
+                                               {End::ClientLimit, "client_limit"},
+                                               {End::ClientRate, "client_rate"}};
   for (const auto& [end, word] : words) {
     record.end = end;
-    CHECK(line_of(record).ends_with(std::string(" end=") + word + "\n"));
+    CHECK(test::AccessLine(line_of(record))["end"] == word);
   }
 }

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "lb/admit/doorway.h"
+#include "lb/base/address.h"
+#include "lb/base/state.h"
+#include "lb/proxy/facts.h"
+#include "lb/wire/client_hello.h"
+
+namespace weir {
+
+/// One client at its listener's Door, from the accept until it is known whose backends are to serve it: whom
+/// a PROXY header announces, whether the rules and the client's limits let it in, which route its first
+/// message takes. Is told of bytes, their end and the time; knows no socket, no loop and no clock, and holds
+/// no more than one header or one first message.
+class Arrival {
+ public:
+  using Time = Rate::Time;
+
+  struct Wait {};  ///< for more of the client's bytes
+  struct Refused {
+    End how;
+    std::string why;
+  };
+  /// The connection ended before its first byte, where a header was due: a look at whether somebody listens.
+  struct Silent {};
+  struct Admitted {};
+  using Answer = std::variant<Wait, Refused, Silent, Admitted>;
+
+  /// `doorway` has a door and a book.
+  Arrival(Doorway doorway, const ClientAddress& peer) : doorway_(std::move(doorway)), client_(peer) {}
+
+  /// Before any byte. Each of these answers, when it is not Wait, is the last.
+  Answer begin(Time now);
+  Answer on_bytes(std::span<const std::byte> bytes, Time now);
+  /// The client has finished.
+  Answer on_end(Time now);
+  /// The Door's header_timeout has passed.
+  Answer on_timeout(Time now);
+  /// Too many others have yet to say who they are.
+  Refused give_way() const;
+
+  /// The most that on_bytes() takes at once.
+  std::size_t room() const;
+  /// Whose session it is: announced, or the connection's own.
+  const ClientAddress& client() const { return client_; }
+
+  /// Once admitted: what the client has said beyond its PROXY header, and what is known of it (null: nothing
+  /// of note). Also of a refused one.
+  std::vector<std::byte> take_bytes() { return std::move(bytes_); }
+  std::unique_ptr<Facts> take_facts() { return std::move(facts_); }
+
+ private:
+  enum class Due : std::uint8_t { Header, Hello };
+
+  const Door& door() const { return *doorway_.door; }
+  Facts& facts();
+  Answer read_header(Time now);
+  /// Rules and limits; then where to.
+  Answer let_in(Time now);
+  Answer read_hello();
+  Answer take_route(std::string_view name, std::string_view protocols);
+
+  Doorway doorway_;
+  ClientAddress client_;
+  std::vector<std::byte> bytes_;  ///< that have been read and are still the client's
+  ClientHelloReader hello_;
+  std::unique_ptr<Facts> facts_;
+  Due due_ = Due::Header;
+  bool announced_nobody_ = false;
+};
+
+}  // namespace weir
