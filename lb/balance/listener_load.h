@@ -25,7 +25,8 @@ class ListenerLoad {
 
   std::atomic<std::uint64_t> max_connections{0};  ///< 0 = only the global limit
   alignas(64) std::atomic<std::uint64_t> active{0};
-  std::atomic<std::uint64_t> refused{0};  ///< clients, at max_connections: each as often as it is tried
+  std::atomic<std::uint64_t> arriving{0};  ///< of them, those that have yet to say who they are
+  std::atomic<std::uint64_t> refused{0};   ///< clients, at max_connections: each as often as it is tried
 
   struct alignas(64) Total {
     std::atomic<std::uint64_t> value{0};  ///< written by its worker only

@@ -80,9 +80,10 @@ CommandResult<Explanation> explain_listener(const Registry& registry, const std:
   const auto& listeners = registry.config()->listeners;
   const auto found = std::ranges::find(listeners, listener, &ListenerConfig::name);
   if (found == listeners.end())
-    return tl::unexpected(CommandError{CommandError::Kind::Unknown, "there is no listener " + quoted(listener)});
-  const auto client =
-      caller.client == "unix" ? Result<ClientAddress>(ClientAddress()) : ClientAddress::parse_ip(caller.client);
+    return tl::unexpected(
+        CommandError{CommandError::Kind::Unknown, "there is no listener " + quoted(listener)});
+  const auto client = caller.client == "unix" ? Result<ClientAddress>(ClientAddress())
+                                              : ClientAddress::parse_ip(caller.client);
   if (!client) return tl::unexpected(usage(client.error().message));
   for (const std::string& protocol : caller.alpn)
     if (protocol.empty() || protocol.size() > 255)
@@ -102,6 +103,9 @@ CommandResult<Explanation> explain_listener(const Registry& registry, const std:
       return out;
     }
     if (!pass_limits(doorway, *client, out)) return out;
+    if (door->new_sessions().is_limited())
+      out.because.push_back(
+          fmt::format("new_sessions = {}: beyond it clients wait", door->terms().new_sessions));
     pool = take_route(*door, found->pool, *client, caller, out);
     if (pool.empty()) return out;
   }

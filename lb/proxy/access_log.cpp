@@ -32,8 +32,6 @@ void append_millis(std::string& out, std::int64_t micros) {
     fmt::format_to(std::back_inserter(out), "{}.{}", micros / 1000, micros % 1000 / 100);
 }
 
-constexpr std::size_t kMaxLoggedName = 255;
-
 /// As it is, or in quotes where it would not be one word; "-" for nothing.
 std::string word_or_dash(const std::string& text) {
   return text.empty() ? "-" : quoted(text);
@@ -44,7 +42,7 @@ void append_facts(std::string& out, const AccessRecord& record) {
   const Facts& facts = record.facts ? *record.facts : kNothing;
   out += " peer=";
   out += facts.peer ? facts.peer->to_string() : "-";
-  out += " sni=" + word_or_dash(facts.sni.substr(0, kMaxLoggedName));
+  out += " sni=" + word_or_dash(facts.sni);
   out += " queue_ms=- first_byte_ms=";
   append_millis(out, record.first_byte_us);
   out += " tried=" + word_or_dash(facts.tried) + " why=" + word_or_dash(facts.why) + '\n';
@@ -207,11 +205,12 @@ std::size_t AccessLog::drain() {
     }
     records += got;
   }
-  // Before the records of the next second come in, and when none do.
+  // While there are records, some of the last second may still be queued.
   const std::int64_t now =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
-  turned_away_.say_finished(now, [this](const auto& others) { append_line(lines_, others); });
+  turned_away_.say_finished(records == 0 ? now : now - 1,
+                            [this](const auto& others) { append_line(lines_, others); });
   flush();
   return records;
 }

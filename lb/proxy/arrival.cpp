@@ -82,7 +82,7 @@ Arrival::Answer Arrival::read_hello() {
   if (const auto* const bad = std::get_if<Malformed>(&parsed)) return Refused{End::BadHello, bad->why};
   if (std::get_if<NoTls>(&parsed)) return take_route({}, {});
   const auto& hello = std::get<ClientHello>(parsed);
-  if (!hello.server_name().empty()) facts().sni = hello.server_name();
+  if (!hello.server_name().empty()) facts().sni = hello.server_name().substr(0, kMaxName);
   return take_route(hello.server_name(), hello.alpn_list());
 }
 

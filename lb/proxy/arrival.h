@@ -23,6 +23,8 @@ namespace weir {
 class Arrival {
  public:
   using Time = Rate::Time;
+  /// A longer name is cut to this once it has been routed by.
+  static constexpr std::size_t kMaxName = 255;
 
   struct Wait {};  ///< for more of the client's bytes
   struct Refused {

@@ -38,9 +38,9 @@ bool Listener::set_pool(std::shared_ptr<const Pool> pool) {
 
 void Listener::set_doorway(Doorway doorway, const Table& table) {
   doorway_ = std::move(doorway);
-  if (doorway_.door == nullptr) return route_pools_.clear();
-  // Those of routes that are no more stay for the sessions that may have taken them.
+  // Those of routes that are no more stay for the sessions that may have taken them, or will.
   if (sessions == 0) route_pools_.clear();
+  if (doorway_.door == nullptr) return;
   for (const RouteTo& route : doorway_.door->terms().routes) route_pools_.try_emplace(route.pool);
   take_route_pools(table);
 }
@@ -110,19 +110,26 @@ tl::expected<Permit, Refusal> Listener::admit() {
 bool Listener::take_token() {
   const Rate& rate = doorway_.door->new_sessions();
   const auto now = worker_.loop().now();
-  // Whoever waits in the queue of a socket that closes has waited long enough.
-  if (closing_ || doorway_.book->new_sessions.take(rate, now)) return true;
+  if (doorway_.book->new_sessions.take(rate, now)) return true;
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(doorway_.book->new_sessions.wait(rate, now));
-  worker_.retry_listeners_in(static_cast<std::uint64_t>(std::max<std::int64_t>(wait.count(), 1)));
+  worker_.resume_listeners_in(static_cast<std::uint64_t>(std::max<std::int64_t>(wait.count(), 1)));
   return false;
 }
 
+void Listener::give_back_token() {
+  if (doorway_.door != nullptr) doorway_.book->new_sessions.give_back(doorway_.door->new_sessions());
+}
+
+void Listener::discount_accepted() {
+  auto& accepted = load_.accepted[worker_.index()].value;
+  accepted.store(accepted.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+}
+
 Listener::Accepted Listener::accept_one() {
-  const bool by_rate = doorway_.door != nullptr && doorway_.door->new_sessions().is_limited();
+  const bool by_rate = takes_tokens();
   if (by_rate && !take_token()) return Accepted::Blocked;
   const Accepted result = accept_if_admitted();
-  if (by_rate && !closing_ && result != Accepted::One)
-    doorway_.book->new_sessions.give_back(doorway_.door->new_sessions());
+  if (by_rate && result != Accepted::One) give_back_token();
   return result;
 }
 

@@ -58,6 +58,14 @@ class Listener final : private Watcher {
   /// Of new sessions from now on. The routes' pools are those of `table`, or those that it has.
   void set_doorway(Doorway doorway, const Table& table);
   const Doorway& doorway() const { return doorway_; }
+  /// New sessions have a rate: each has taken a token. Whoever waits in the queue of a socket that closes has
+  /// waited long enough.
+  bool takes_tokens() const {
+    return doorway_.door != nullptr && !closing_ && doorway_.door->new_sessions().is_limited();
+  }
+  /// Of a session that has come to nothing.
+  void give_back_token();
+  void discount_accepted();
   /// A route's pool, by its name; null when there is none.
   std::shared_ptr<const Pool> pool_of(const std::string& name) const;
   /// Takes the newest versions of its routes' pools. False when there is none.

@@ -31,10 +31,10 @@ bool has_unread_bytes(int fd) {
 
 }  // namespace
 
-bool Relay::client_is_gone(std::uint32_t seen) const {
+bool Relay::client_is_gone(std::uint32_t seen, bool has_left_bytes) const {
   if ((seen & events::kError) != 0) return true;
   if ((seen & events::kHangUp) == 0) return false;
-  return hang_up_is_reset(to_backend_.source_kind()) || !has_unread_bytes(client_.get());
+  return hang_up_is_reset(to_backend_.source_kind()) || (!has_left_bytes && !has_unread_bytes(client_.get()));
 }
 
 void Relay::attach_backend(Fd backend, Source kind) {

@@ -60,8 +60,9 @@ class Relay {
 
   /// Before a backend is connected: whether these events of the client's, which have been heard, mean that it
   /// is gone. Its FIN is a half-close like any other. A unix client has no half-close when it closes: it is
-  /// gone only if it has left nothing to be delivered.
-  bool client_is_gone(std::uint32_t seen) const;
+  /// gone only if it has left nothing to be delivered: neither in its kernel, nor, by `has_left_bytes`, in
+  /// the hands of whoever has read them already.
+  bool client_is_gone(std::uint32_t seen, bool has_left_bytes) const;
 
   /// The backend's socket, connected or about to be: events are heard, nothing is read or written before
   /// start().

@@ -31,7 +31,8 @@ Session::Session(Worker& worker, Listener& listener, Permit permit, Fd client, c
       relay_(std::move(client), address.ip().empty() ? Source::Unix : Source::Tcp),
       number_(number),
       accepted_(worker.loop().now()),
-      client_address_(address) {
+      client_address_(address),
+      has_token_(listener.takes_tokens()) {
   touch();
 }
 
@@ -69,7 +70,7 @@ void Session::on_client_events(std::uint32_t seen) {
   relay_.hear_client(seen);
   if (!connecting()) return relay_in_turn();
   if (phase_ == Phase::Arriving) return on_arrival_event(seen);
-  if (relay_.client_is_gone(seen)) end(End::ClientGone, true);
+  if (relay_.client_is_gone(seen, !setup_->first_bytes.empty())) end(End::ClientGone, true);
 }
 
 void Session::on_backend_events(std::uint32_t seen) {
@@ -237,6 +238,8 @@ std::uint64_t Session::accepted_ms() const {
 
 void Session::end_unseen() {
   unseen_ = true;
+  give_back_token();
+  listener_.discount_accepted();
   end(End::Done, false);
 }
 
@@ -245,6 +248,7 @@ void Session::end(End how, bool reset) {
   if (connecting()) worker().waiting_room().leave(*this);
   if (setup_ && connected_) end_probation();
   phase_ = Phase::Over;
+  if (setup_ && setup_->arrival) facts_ = setup_->arrival->client.take_facts();
   withdraw_shown();
   Deadline::unlink();
   give_up_trial();

@@ -145,8 +145,11 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   // session_arrive.cpp
   void arrive();
   void on_arrival_event(std::uint32_t seen);
-  void heed(const Arrival::Answer& answer);
+  /// `seen`: the event that has brought it; 0: none has.
+  void heed(const Arrival::Answer& answer, std::uint32_t seen = 0);
   void turn_away(End how, std::string why);
+  /// Only what is let in takes one.
+  void give_back_token();
   /// What the client has said by now, to go out with the header. False: it has reset.
   bool read_first_bytes();
   /// Puts the header for the backend before `bytes`; answers how long it is.
@@ -225,6 +228,7 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   bool queued_ : 1 = false;
   bool shown_ : 1 = false;         ///< its connect, to the LoopGuard, in shown_slot_
   bool unseen_ : 1 = false;        ///< nothing is told of it
+  bool has_token_ : 1 = false;     ///< of its listener's rate
   bool wake_pending_ : 1 = false;  ///< the deadline is one that the relay asked for
 };
 

@@ -52,20 +52,21 @@ void Session::on_arrival_event(std::uint32_t seen) {
     if (got <= 0) {
       const auto answer = client.on_end(worker().loop().now());
       if (got < 0 && !std::holds_alternative<Arrival::Silent>(answer)) return end(End::ClientGone, true);
-      return heed(answer);
+      return heed(answer, seen);
     }
     const auto size = static_cast<std::size_t>(got);
     const bool is_empty = size < room && relay_.short_read_empties_client();
     const auto answer = client.on_bytes(buffer.first(size), worker().loop().now());
     if (!std::holds_alternative<Arrival::Wait>(answer)) {
       if (is_empty) relay_.client_is_empty();
-      return heed(answer);
+      return heed(answer, seen);
     }
+    client_address_ = client.client();
     if (is_empty) return;
   }
 }
 
-void Session::heed(const Arrival::Answer& answer) {
+void Session::heed(const Arrival::Answer& answer, std::uint32_t seen) {
   Arrival& client = setup_->arrival->client;
   client_address_ = client.client();
   facts_ = client.take_facts();
@@ -74,6 +75,8 @@ void Session::heed(const Arrival::Answer& answer) {
   if (std::holds_alternative<Arrival::Silent>(answer)) return end_unseen();
   if (const auto* const refused = std::get_if<Arrival::Refused>(&answer))
     return turn_away(refused->how, refused->why);
+  // No further event tells of a reset that came right behind what it said.
+  if (relay_.client_is_gone(seen, !setup_->first_bytes.empty())) return end(End::ClientGone, true);
   if (pool_name().empty()) return turn_away(End::NoRoute, "no route fits, and the listener has no pool");
   take_timeouts();
   look_for_backend();
@@ -86,8 +89,14 @@ void Session::give_way() {
 
 void Session::turn_away(End how, std::string why) {
   facts().why = std::move(why);
+  give_back_token();
   listener_.load().count_turned_away(worker().index(), how);
   end(how, true);
+}
+
+void Session::give_back_token() {
+  if (has_token_) listener_.give_back_token();
+  has_token_ = false;
 }
 
 bool Session::read_first_bytes() {
@@ -117,7 +126,7 @@ std::size_t Session::add_header(std::vector<std::byte>& bytes) {
     header = write_proxy_v2(client_address_, destination,
                             {.passed_on = {reinterpret_cast<const std::uint8_t*>(tlvs.data()), tlvs.size()},
                              .unique_id = id,
-                             .authority = sni});
+                             .authority = sni.size() < Arrival::kMaxName ? sni : std::string_view()});
   }
   put_before(bytes, header);
   return header.size();

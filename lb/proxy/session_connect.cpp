@@ -195,6 +195,7 @@ bool Session::try_another() {
 
 void Session::end_probation() {
   setup_.reset();
+  if (facts_) std::string().swap(facts_->tlvs);
   relay_.refuse_untouched(false);
   BackendLoad& load = *lease_.get();
   if (load.failures_in_a_row.load(std::memory_order_relaxed) == 0) return;

@@ -27,7 +27,7 @@ class TurnedAwayLines {
   /// One that ended in that second: whether it gets a line of its own.
   bool take(const ListenerLoad& listener, End end, std::int64_t second) {
     Seen& seen = seen_[{&listener, end}];
-    if (second > seen.second) {
+    if (is_another(second, seen.second)) {
       finish(listener, end, seen);
       seen = {second, 0, 0};
     }
@@ -42,7 +42,7 @@ class TurnedAwayLines {
   template <class Say>
   void say_finished(std::int64_t second, Say&& say) {
     for (auto& [key, seen] : seen_)
-      if (second > seen.second) finish(*key.first, key.second, seen);
+      if (is_another(second, seen.second)) finish(*key.first, key.second, seen);
     for (const Others& others : std::exchange(finished_, {})) say(others);
   }
   /// Whether somebody shares a line that is still to be said.
@@ -59,6 +59,10 @@ class TurnedAwayLines {
     std::uint32_t lines = 0;
     std::uint64_t others = 0;
   };
+  /// A second later, or the clock has been set back; records of several workers may come a little late.
+  static bool is_another(std::int64_t second, std::int64_t last) {
+    return second > last || second + 1 < last;
+  }
   void finish(const ListenerLoad& listener, End end, Seen& seen) {
     if (seen.others > 0) finished_.push_back({&listener, end, seen.second, std::exchange(seen.others, 0)});
   }

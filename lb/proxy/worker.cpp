@@ -158,6 +158,7 @@ void Worker::duplicate_listeners(std::vector<Fd>& out) const {
 
 void Worker::resume_listeners() {
   retry_listeners_ms_ = 0;
+  tokens_ms_ = kNever;
   for (auto& listener : listeners_) listener->resume();
 }
 
@@ -212,7 +213,13 @@ std::uint16_t Worker::timeouts_of(const PoolSettings& settings) {
 void Worker::arrival_begins(ArrivalPlace& place) {
   arriving_.append(place);
   say_oldest_arrival();
-  if (shared_.arrivals.begin() <= shared_.admission.max() / 2) return;
+  ListenerLoad& load = place.session.listener().load();
+  const std::uint64_t of_listener = load.arriving.fetch_add(1) + 1;
+  const std::uint64_t all = shared_.arrivals.begin();
+  const std::uint64_t limit = load.max_connections.load(std::memory_order_relaxed);
+  // The oldest here: those of other workers are out of reach for a listener's own limit.
+  if (limit != 0 && of_listener > most_arrivals(limit)) return oldest_arrival_of(load).give_way();
+  if (all <= most_arrivals(shared_.admission.max())) return;
   const std::uint32_t oldest = shared_.arrivals.worker_of_oldest();
   if (oldest == index_ || !shared_.give_way)
     let_one_give_way();
@@ -222,8 +229,16 @@ void Worker::arrival_begins(ArrivalPlace& place) {
 
 void Worker::arrival_ended(ArrivalPlace& place) {
   place.unlink();
+  place.session.listener().load().arriving.fetch_sub(1);
   shared_.arrivals.end();
   say_oldest_arrival();
+}
+
+Session& Worker::oldest_arrival_of(const ListenerLoad& load) {
+  for (ListPlace* place = arriving_.first(); place != nullptr; place = arriving_.after(*place))
+    if (Session& session = static_cast<ArrivalPlace*>(place)->session; &session.listener().load() == &load)
+      return session;
+  WEIR_CHECK(false);
 }
 
 void Worker::say_oldest_arrival() {
@@ -235,7 +250,7 @@ void Worker::say_oldest_arrival() {
 
 void Worker::let_one_give_way() {
   ListPlace* const first = arriving_.first();
-  if (first == nullptr || shared_.arrivals.count() <= shared_.admission.max() / 2) return;
+  if (first == nullptr || shared_.arrivals.count() <= most_arrivals(shared_.admission.max())) return;
   static_cast<ArrivalPlace*>(first)->session.give_way();
 }
 
@@ -323,7 +338,7 @@ Millis Worker::on_turn_end() {
   if (work_left_) resume_queued();
   if (may_expire) expire_some();
   if (work_left_) take_steps();
-  if (retry_listeners_ms_ != 0 && now >= retry_listeners_ms_) resume_listeners();
+  if ((retry_listeners_ms_ != 0 && now >= retry_listeners_ms_) || now >= tokens_ms_) resume_listeners();
   if (work_left_) {
     if (busy()) return Millis(0);
     // One that waits for descriptors goes on when it is resumed.
@@ -341,8 +356,8 @@ void Worker::take_steps() {
 }
 
 Millis Worker::sleep_from(std::uint64_t now) const {
-  constexpr std::uint64_t kNever = UINT64_MAX;
-  std::uint64_t next = std::min(deadlines_.next_ms().value_or(kNever), pipes_.due_ms().value_or(kNever));
+  std::uint64_t next =
+      std::min({deadlines_.next_ms().value_or(kNever), pipes_.due_ms().value_or(kNever), tokens_ms_});
   if (retry_listeners_ms_ != 0) next = std::min(next, retry_listeners_ms_);
   if (next == kNever) return Millis(-1);
   return Millis(next > now ? next - now : 0);

@@ -150,11 +150,9 @@ class Worker final : private LoopTurn {
   /// What was shown is a real backend's: it has spoken, or its socket is about to be closed.
   void withdraw_shown(LoopGuard::Slot slot) { loops_->withdraw(slot); }
   /// A listener that ran out of descriptors is tried again after a while, or when a session ends.
-  void retry_listeners_later() { retry_listeners_in(kListenerRetryMs); }
-  void retry_listeners_in(std::uint64_t ms) {
-    const std::uint64_t then = now_ms() + ms;
-    retry_listeners_ms_ = retry_listeners_ms_ == 0 ? then : std::min(retry_listeners_ms_, then);
-  }
+  void retry_listeners_later() { retry_listeners_ms_ = now_ms() + kListenerRetryMs; }
+  /// One that has to wait for a token is tried again when there is one.
+  void resume_listeners_in(std::uint64_t ms) { tokens_ms_ = std::min(tokens_ms_, now_ms() + ms); }
 
   /// The timeouts of sessions, each pair once: what a session keeps of them is its place here.
   struct Timeouts {
@@ -200,6 +198,10 @@ class Worker final : private LoopTurn {
   void dispose_of_ended();
   void close(Listener& listener);
   void say_oldest_arrival();
+  /// There is one.
+  Session& oldest_arrival_of(const ListenerLoad& load);
+  /// How many may have yet to say who they are, where so many sessions may be.
+  static std::uint64_t most_arrivals(std::uint64_t limit) { return std::max<std::uint64_t>(limit / 2, 1); }
   void step_closing_listeners();
   void expire_some();
   /// After a stall of the process, or of the machine, events wait in the kernel that are older than the
@@ -245,6 +247,8 @@ class Worker final : private LoopTurn {
   bool work_left_ = false;
   bool more_verdicts_ = false;  ///< sessions have still to look at what has come
   std::uint64_t turn_ = 0;
+  static constexpr std::uint64_t kNever = UINT64_MAX;
+  std::uint64_t tokens_ms_ = kNever;
   std::uint64_t retry_listeners_ms_ = 0;  ///< 0 = nobody waits for descriptors
   std::uint64_t trouble_said_ms_ = 0;
   std::thread thread_;

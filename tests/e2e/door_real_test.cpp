@@ -27,14 +27,15 @@ class ExpectingNginx {
  private:
   std::vector<std::string> command() const {
     const std::string dir = dir_.path().string();
-    write_file(dir_.file("nginx.conf"),
-               fmt::format("daemon off; master_process off; pid {0}/pid; error_log {0}/error.log info;\n"
-                           "events {{ worker_connections 512; }}\n"
-                           "http {{ access_log off; client_body_temp_path {0}/body; proxy_temp_path {0}/proxy;\n"
-                           "fastcgi_temp_path {0}/f; uwsgi_temp_path {0}/u; scgi_temp_path {0}/s;\n"
-                           "server {{ listen {1} proxy_protocol; location / {{ return 200 "
-                           "'$proxy_protocol_addr $proxy_protocol_server_port'; }} }} }}\n",
-                           dir, port_.v4()));
+    write_file(
+        dir_.file("nginx.conf"),
+        fmt::format("daemon off; master_process off; pid {0}/pid; error_log {0}/error.log info;\n"
+                    "events {{ worker_connections 512; }}\n"
+                    "http {{ access_log off; client_body_temp_path {0}/body; proxy_temp_path {0}/proxy;\n"
+                    "fastcgi_temp_path {0}/f; uwsgi_temp_path {0}/u; scgi_temp_path {0}/s;\n"
+                    "server {{ listen {1} proxy_protocol; location / {{ return 200 "
+                    "'$proxy_protocol_addr $proxy_protocol_server_port'; }} }} }}\n",
+                    dir, port_.v4()));
     return {"nginx", "-p", dir, "-e", dir_.file("error.log"), "-c", dir_.file("nginx.conf")};
   }
 
@@ -118,8 +119,9 @@ TEST_CASE("HAProxy's header goes through Weir to nginx") {
 TEST_CASE("three TLS servers behind one port are told apart by name") {
   if (missing({"openssl"})) return;
   const TempDir dir;
-  REQUIRE(run_program({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                       "-keyout", dir.file("key"), "-out", dir.file("cert"), "-days", "1", "-subj", "/CN=test"})
+  REQUIRE(run_program({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                       "-nodes", "-keyout", dir.file("key"), "-out", dir.file("cert"), "-days", "1", "-subj",
+                       "/CN=test"})
               .status == 0);
   std::vector<std::unique_ptr<FreePort>> ports;
   std::vector<std::unique_ptr<Process>> servers;
@@ -137,19 +139,20 @@ TEST_CASE("three TLS servers behind one port are told apart by name") {
         options));
     REQUIRE(accepts(ports.back()->v4()));
     routes += fmt::format("[[listener.route]]\nsni = \"{0}.example.org\"\npool = \"{0}\"\n", name);
-    pools += fmt::format("[[pool]]\nname = \"{}\"\n[pool.health]\nprobe = \"none\"\n[[pool.backend]]\nname = "
-                         "\"x\"\naddress = \"{}\"\n",
-                         name, ports.back()->v4());
+    pools += fmt::format(
+        "[[pool]]\nname = \"{}\"\n[pool.health]\nprobe = \"none\"\n[[pool.backend]]\nname = "
+        "\"x\"\naddress = \"{}\"\n",
+        name, ports.back()->v4());
   }
   const FreePort port;
-  WeirDaemon weir(fmt::format("workers = 1\nstate_file = \"\"\n[admin]\nsocket = \"\"\n[log]\naccess = "
-                              "\"stdout\"\n[[listener]]\nname = \"tls\"\nbind = \"{}\"\n{}{}",
-                              port.v4(), routes, pools));
+  WeirDaemon weir(
+      fmt::format("workers = 1\nstate_file = \"\"\n[admin]\nsocket = \"\"\n[log]\naccess = "
+                  "\"stdout\"\n[[listener]]\nname = \"tls\"\nbind = \"{}\"\n{}{}",
+                  port.v4(), routes, pools));
   for (const std::string name : {"one", "two", "three"}) {
-    const Finished curl = run_program(
-        {"curl", "-sS", "-k", "-m", "10", "--http0.9", "--resolve",
-         fmt::format("{}.example.org:{}:127.0.0.1", name, port.number()),
-         fmt::format("https://{}.example.org:{}/name", name, port.number())});
+    const Finished curl = run_program({"curl", "-sS", "-k", "-m", "10", "--http0.9", "--resolve",
+                                       fmt::format("{}.example.org:{}:127.0.0.1", name, port.number()),
+                                       fmt::format("https://{}.example.org:{}/name", name, port.number())});
     CAPTURE(curl.err);
     CHECK(curl.out == name);
   }

@@ -210,9 +210,10 @@ TEST_CASE("with close a session that its backend has served whole goes on, whate
   whole.greeting = std::string(kWhole, 'x');
   whole.script = [&finished](Stream& stream) {
     stream.half_close();
-    int left = 1;
-    while (::ioctl(stream.fd(), SIOCOUTQ, &left) == 0 && left > 0) std::this_thread::sleep_for(1ms);
-    finished = true;
+    finished = eventually([&] {
+      int left = 1;
+      return ::ioctl(stream.fd(), SIOCOUTQ, &left) != 0 || left == 0;
+    });
     stream.recv_to_end(patient(30s));
   };
   Operated weir({whole}, quick("on_backend_down = \"close\""));

@@ -94,3 +94,19 @@ TEST_CASE("a relay that need not refuse a backend passes its end on") {
   CHECK_FALSE(rig.run().refused);
   CHECK(rig.client.far.recv_to_end().ending == Ending::Eof);
 }
+
+TEST_CASE("a unix client that has closed is gone only if nothing of what it said is left, wherever it is") {
+  constexpr std::uint32_t kClosed = events::kReadable | events::kPeerClosed | events::kHangUp;
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+  Relay relay(Fd(ends[0]), Source::Unix);
+  Stream client{Fd(ends[1])};
+  client.send_all("request");
+  client.close();
+  CHECK_FALSE(relay.client_is_gone(kClosed, false));
+  char read[7];
+  REQUIRE(::recv(relay.client_fd(), read, sizeof read, 0) == 7);
+  CHECK_FALSE(relay.client_is_gone(kClosed, true));
+  CHECK(relay.client_is_gone(kClosed, false));
+  CHECK(relay.client_is_gone(kClosed | events::kError, true));
+}

@@ -194,3 +194,17 @@ TEST_CASE("each way to end has its word") {
     CHECK(test::AccessLine(line_of(record))["end"] == word);
   }
 }
+
+TEST_CASE("a clock that is set back does not silence those who are not let in") {
+  const Names names;
+  TurnedAwayLines lines;
+  for (int i = 0; i < 20; ++i) lines.take(names.listener, End::Denied, 10'000);
+  CHECK(lines.take(names.listener, End::Denied, 6'400));
+  std::uint64_t told = 0;
+  lines.say_finished(6'401, [&](const TurnedAwayLines::Others& others) { told += others.count; });
+  CHECK(told == 10);
+  CHECK_FALSE(lines.pending());
+  // Of another worker, a moment late.
+  CHECK(lines.take(names.listener, End::Denied, 6'401));
+  CHECK(lines.take(names.listener, End::Denied, 6'400));
+}

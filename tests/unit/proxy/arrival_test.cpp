@@ -20,8 +20,7 @@ Network network(const std::string& text) {
 Doorway doorway(DoorTerms terms) {
   Doorway out{Door::make(terms), std::make_shared<DoorBook>()};
   REQUIRE(out.door != nullptr);
-  if (out.door->limits_clients())
-    out.book->clients = std::make_unique<ClientLimits>(100, 100, HashKey{1, 2});
+  if (out.door->limits_clients()) out.book->clients = std::make_unique<ClientLimits>(100, 100, HashKey{1, 2});
   return out;
 }
 
@@ -66,7 +65,8 @@ TEST_CASE("a header that comes byte by byte makes the client another one, and wh
   terms.proxy_from = {network("10.0.0.0/8")};
   Arrival client(doorway(terms), address("10.0.0.1:99"));
   REQUIRE(waits(client.begin(0ns)));
-  for (std::size_t i = 0; i + 1 < kHeader.size(); ++i) REQUIRE(waits(client.on_bytes(bytes(kHeader.substr(i, 1)), 0ns)));
+  for (std::size_t i = 0; i + 1 < kHeader.size(); ++i)
+    REQUIRE(waits(client.on_bytes(bytes(kHeader.substr(i, 1)), 0ns)));
   CHECK(client.client() == address("10.0.0.1:99"));
   REQUIRE(admitted(client.on_bytes(bytes("\nGET"), 0ns)));
   CHECK(client.client() == address("203.0.113.9:51234"));
