@@ -90,8 +90,8 @@ TEST_CASE("what a backend's probe has of its own is in the status, and in what a
   weir.config.backends[0].more = own(port_of(weir.backend(1)));
   weir.write_config();
   CHECK_THAT(weir.cli({"check", "--diff", "-c", weir.weir().config_file()}).out, Contains(change));
-  probed.stop_listening();
   const Finished reload = weir.reload();
+  probed.stop_listening();
   CHECK_THAT(reload.out, Contains(change) && !Contains("web/b"));
   // As with a pool's key: known to be well until the new probe says otherwise.
   CHECK(weir.backend_status("a").at("health") == "up");

@@ -99,7 +99,7 @@ TEST_CASE("a unix client that has closed is gone only if nothing of what it said
   constexpr std::uint32_t kClosed = events::kReadable | events::kPeerClosed | events::kHangUp;
   int ends[2];
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
-  Relay relay(Fd(ends[0]), Source::Unix);
+  Relay relay(Fd{ends[0]}, Source::Unix);
   Stream client{Fd(ends[1])};
   client.send_all("request");
   client.close();

@@ -151,3 +151,25 @@ TEST_CASE("a client never makes more be held than one header and one first messa
   CHECK(why(answer).starts_with("bad_hello"));
   CHECK(held <= kMaxClientHelloBytes);
 }
+
+TEST_CASE("of a name of any length no more is kept than 255 bytes") {
+  DoorTerms terms;
+  terms.routes = {{{.names = {"shop"}, .protocols = {}, .clients = {}}, "shop"}};
+  const auto number = [](std::size_t value, int size) {
+    std::string out;
+    for (int i = size - 1; i >= 0; --i) out += static_cast<char>(value >> (8 * i));
+    return out;
+  };
+  const std::string name(9'000, 'x');
+  const std::string entry = std::string(1, '\0') + number(name.size(), 2) + name;
+  const std::string list = number(entry.size(), 2) + entry;
+  const std::string extensions = number(0, 2) + number(list.size(), 2) + list;
+  const std::string body = "\x03\x03" + std::string(32, 'r') + std::string(1, '\0') +
+                           std::string("\x00\x02\x13\x01", 4) + std::string("\x01\x00", 2) +
+                           number(extensions.size(), 2) + extensions;
+  const std::string message = "\x01" + number(body.size(), 3) + body;
+  Arrival client(doorway(terms), address("192.0.2.1:1"));
+  REQUIRE(waits(client.begin(0ns)));
+  REQUIRE(admitted(client.on_bytes(bytes("\x16\x03\x01" + number(message.size(), 2) + message), 0ns)));
+  CHECK(client.take_facts()->sni == std::string(Arrival::kMaxName, 'x'));
+}
