@@ -116,7 +116,8 @@ void read_door(const TableReader& reader, DoorTerms& door, ListenerPlaces& place
   if (!door.allow_file.empty() && door.allow.empty())
     reader.wrong("allow_file", door.allow_file,
                  "names no network: without any in allow everybody would be let in");
-  for (const std::string& warning : Rules(door.allow, door.deny).warnings())
+  const Rules rules(door.allow, door.deny);
+  for (const std::string& warning : rules.warnings())
     reader.findings().warn(reader.place("deny"), fmt::format("{}: {}", reader.path("deny"), warning));
   reader.duration("header_timeout", Zero::Refused, door.header_timeout);
   reader.integer("sessions_per_client", 0, kMaxSessions, door.sessions_per_client);
