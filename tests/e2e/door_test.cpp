@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <filesystem>
 
 #include "tests/support/rig.h"
 
@@ -40,6 +41,12 @@ const std::string kV1 = "PROXY TCP4 203.0.113.9 198.51.100.1 51234 443\r\n";
 const std::string kV2 = std::string("\r\n\r\n\0\r\nQUIT\n", 12) + std::string("\x21\x11\x00\x11", 4) +
                         std::string("\xcb\x00\x71\x09\xc6\x33\x64\x01\xc8\x22\x01\xbb", 12) +
                         std::string("\xe0\x00\x02hi", 5);
+
+bool every_thread_has_stopped(pid_t pid) {
+  for (const auto& task : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid)))
+    if (read_file(task.path() / "stat").find(") T ") == std::string::npos) return false;
+  return true;
+}
 
 /// A TLS 1.2 client's first message that asks for `name` and offers `protocols` (RFC 7301's list).
 std::string hello(const std::string& name, const std::string& protocols = "") {
@@ -531,6 +538,7 @@ TEST_CASE("a reset right behind a header ends its session before a backend hears
   Stream client = rig.connect();
   std::this_thread::sleep_for(50ms);
   rig.process().signal(SIGSTOP);
+  REQUIRE(eventually([&] { return every_thread_has_stopped(rig.process().pid()); }));
   client.send_all(kV1);
   client.reset();
   rig.process().signal(SIGCONT);
