@@ -19,33 +19,6 @@ bool parse_whole(std::string_view text, T& value, int base) {
 
 }  // namespace
 
-Result<ClientNetwork> ClientNetwork::parse(std::string_view text) {
-  const auto slash = text.find('/');
-  const auto address = ClientAddress::parse_ip(text.substr(0, slash));
-  if (!address) return tl::unexpected(address.error());
-  ClientNetwork out;
-  const auto ip = address->ip();
-  std::copy(ip.begin(), ip.end(), out.prefix_.begin());
-  out.bytes_ = ip.size();
-  out.bits_ = ip.size() * 8;
-  if (slash == std::string_view::npos) return out;
-  std::size_t bits = 0;
-  if (!parse_whole(text.substr(slash + 1), bits, 10) || bits > out.bits_)
-    return fail(fmt::format("{} is not a network: after the slash comes 0 to {}", text, out.bits_));
-  out.bits_ = bits;
-  return out;
-}
-
-bool ClientNetwork::contains(const ClientAddress& client) const {
-  const auto ip = client.ip();
-  if (ip.size() != bytes_) return false;
-  const std::size_t whole = bits_ / 8, rest = bits_ % 8;
-  if (!std::equal(ip.begin(), ip.begin() + static_cast<std::ptrdiff_t>(whole), prefix_.begin())) return false;
-  if (rest == 0) return true;
-  const unsigned mask = 0xffu << (8 - rest) & 0xffu;
-  return (ip[whole] & mask) == (prefix_[whole] & mask);
-}
-
 std::string SessionId::to_string() const {
   return fmt::format("{}-{:x}", worker, number);
 }

@@ -1,29 +1,17 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "lb/admit/network.h"
 #include "lb/balance/backend.h"
 #include "lb/base/address.h"
 #include "lb/base/duration.h"
 
 namespace weir {
-
-/// A block of client addresses: "203.0.113.0/24", "2001:db8::/32", or one address. A value.
-class ClientNetwork {
- public:
-  static Result<ClientNetwork> parse(std::string_view text);
-  bool contains(const ClientAddress& client) const;
-
- private:
-  std::array<std::uint8_t, 16> prefix_{};
-  std::size_t bytes_ = 0;  ///< 4 or 16
-  std::size_t bits_ = 0;
-};
 
 /// A session's name: the worker it lives on, and its number there. Never reused while the process lives.
 struct SessionId {
@@ -69,7 +57,7 @@ struct SessionFilter {
   std::optional<std::string> pool;            ///< a glob
   std::optional<std::string> backend;         ///< a glob
   std::optional<BackendId> backend_id;
-  std::optional<ClientNetwork> client;
+  std::optional<Network> client;
 
   /// `load` is null for a session without a backend.
   bool matches(const SessionId& id, std::string_view pool_name, const BackendLoad* load,

@@ -119,6 +119,8 @@ void append(std::string& text, const ListenerStatus& listener) {
   out.add("max_connections", listener.max_connections);
   out.add("active", listener.active);
   out.add("total", listener.total);
+  JsonObject turned_away(out.value("turned_away"));
+  for (const auto& [end, count] : listener.turned_away) turned_away.add(end, count);
 }
 
 Json last_reload(const std::optional<Event>& event) {

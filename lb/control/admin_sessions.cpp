@@ -46,7 +46,7 @@ CommandResult<SessionFilter> AdminApi::State::filter(Parameters& parameters) con
     std::sort(out.ids->begin(), out.ids->end());
   }
   if (const auto client = parameters.take("client")) {
-    const auto network = ClientNetwork::parse(*client);
+    const auto network = Network::parse(*client);
     if (!network) return usage(network.error().message);
     out.client = *network;
   }

@@ -20,6 +20,8 @@ std::unordered_map<std::string_view, ListenerLoads::Sum> ListenerLoads::sums() c
     Sum& sum = out[key.first];
     sum.active += load->active.load(std::memory_order_relaxed);
     sum.total += total_of(*load);
+    for (std::size_t end = 0; end < kEnds; ++end)
+      sum.turned_away[end] += load->turned_away_as(static_cast<End>(end));
   }
   return out;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -18,6 +19,7 @@ class ListenerLoads {
   struct Sum {
     std::uint64_t active = 0;
     std::uint64_t total = 0;
+    std::array<std::uint64_t, kEnds> turned_away{};  ///< by End
   };
 
   explicit ListenerLoads(std::uint32_t workers) : workers_(workers) {}

@@ -258,6 +258,9 @@ ListenerStatus Registry::State::listener_status(const ListenerConfig& listener,
   for (const auto& address : listener.bind) out.bind.push_back(address.to_string());
   out.active = sessions.active;
   out.total = sessions.total;
+  for (std::size_t end = 0; end < kEnds; ++end)
+    if (sessions.turned_away[end] > 0)
+      out.turned_away.emplace_back(to_string(static_cast<End>(end)), sessions.turned_away[end]);
   for (auto handed = handed_over.listeners.lower_bound({listener.name, ""});
        handed != handed_over.listeners.end() && handed->first.first == listener.name; ++handed)
     out.total -= handed->second;

@@ -76,6 +76,8 @@ struct ListenerStatus {
   std::uint64_t max_connections = 0;
   std::uint64_t active = 0;
   std::uint64_t total = 0;
+  /// Clients that were not let in, by the word of their end; those of which there are any. Of this process.
+  std::vector<std::pair<std::string_view, std::uint64_t>> turned_away = {};
 };
 
 struct Status {

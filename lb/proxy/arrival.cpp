@@ -92,7 +92,7 @@ Arrival::Answer Arrival::take_route(std::string_view name, std::string_view prot
   return Admitted{};
 }
 
-Arrival::Answer Arrival::on_end(Time) {
+Arrival::Answer Arrival::on_end() {
   if (due_ == Due::Header) {
     if (bytes_.empty()) return Silent{};
     return Refused{End::BadHeader, "the connection ended within the header"};
@@ -101,7 +101,7 @@ Arrival::Answer Arrival::on_end(Time) {
   return Refused{End::BadHello, "the connection ended within the first message"};
 }
 
-Arrival::Answer Arrival::on_timeout(Time) {
+Arrival::Answer Arrival::on_timeout() {
   const std::string timeout = format_duration(door().terms().header_timeout);
   if (due_ == Due::Header)
     return Refused{End::BadHeader, fmt::format("no whole header within header_timeout = {}", timeout)};

@@ -43,9 +43,9 @@ class Arrival {
   Answer begin(Time now);
   Answer on_bytes(std::span<const std::byte> bytes, Time now);
   /// The client has finished.
-  Answer on_end(Time now);
+  Answer on_end();
   /// The Door's header_timeout has passed.
-  Answer on_timeout(Time now);
+  Answer on_timeout();
   /// Too many others have yet to say who they are.
   Refused give_way() const;
 

@@ -56,9 +56,10 @@ bool Listener::take_route_pools(const Table& table) {
   return changed;
 }
 
-std::shared_ptr<const Pool> Listener::pool_of(const std::string& name) const {
+const std::shared_ptr<const Pool>& Listener::pool_of(const std::string& name) const {
+  static const std::shared_ptr<const Pool> kNone;
   const auto found = route_pools_.find(name);
-  return found != route_pools_.end() ? found->second : nullptr;
+  return found != route_pools_.end() ? found->second : kNone;
 }
 
 std::uint32_t Listener::interest() const {

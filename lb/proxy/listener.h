@@ -67,7 +67,7 @@ class Listener final : private Watcher {
   void give_back_token();
   void discount_accepted();
   /// A route's pool, by its name; null when there is none.
-  std::shared_ptr<const Pool> pool_of(const std::string& name) const;
+  const std::shared_ptr<const Pool>& pool_of(const std::string& name) const;
   /// Takes the newest versions of its routes' pools. False when there is none.
   bool take_route_pools(const Table& table);
 

@@ -55,7 +55,7 @@ void Session::start() {
 }
 
 void Session::take_timeouts() {
-  if (const auto pool = this->pool()) timeouts_ = worker().timeouts_of(pool->settings());
+  if (const auto& pool = this->pool()) timeouts_ = worker().timeouts_of(pool->settings());
 }
 
 void ClientSide::on_events(std::uint32_t seen) {
@@ -190,7 +190,7 @@ void Session::arm() {
 }
 
 void Session::on_deadline() {
-  if (phase_ == Phase::Arriving) return heed(setup_->arrival->client.on_timeout(worker().loop().now()));
+  if (phase_ == Phase::Arriving) return heed(setup_->arrival->client.on_timeout());
   if (connecting()) return on_connect_deadline();
   const std::uint64_t now_ms = worker().now_ms();
   if (setup_ && now_ms >= setup_->probation_over_ms) end_probation();

@@ -107,7 +107,7 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   /// The name of the pool that serves it: its route's or its listener's. "" = none yet.
   const std::string& pool_name() const;
   /// The newest version of that pool; null when there is none.
-  std::shared_ptr<const Pool> pool() const;
+  const std::shared_ptr<const Pool>& pool() const;
   /// Ends one that has yet to say who it is, since too many have.
   void give_way();
   Times times() const;

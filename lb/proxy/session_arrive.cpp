@@ -50,7 +50,7 @@ void Session::on_arrival_event(std::uint32_t seen) {
     if (got < 0 && errno == EAGAIN) return;
     // One that is reset before its first byte has said as little as one that has finished.
     if (got <= 0) {
-      const auto answer = client.on_end(worker().loop().now());
+      const auto answer = client.on_end();
       if (got < 0 && !std::holds_alternative<Arrival::Silent>(answer)) return end(End::ClientGone, true);
       return heed(answer, seen);
     }
@@ -141,7 +141,7 @@ const std::string& Session::pool_name() const {
   return facts_ && !facts_->pool.empty() ? facts_->pool : listener_.load().pool;
 }
 
-std::shared_ptr<const Pool> Session::pool() const {
+const std::shared_ptr<const Pool>& Session::pool() const {
   return facts_ && !facts_->pool.empty() ? listener_.pool_of(facts_->pool) : listener_.pool();
 }
 

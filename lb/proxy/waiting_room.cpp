@@ -77,7 +77,7 @@ void WaitingRoom::pools_changed() {
   looking_from_ = for_verdict_.empty() ? UINT64_MAX : 0;
   orphans_.clear();
   for (const auto& [number, entry] : waiting_) {
-    const auto pool = entry.session->pool();
+    const auto& pool = entry.session->pool();
     if (entry.key.backend != 0 && (pool == nullptr || pool->find(entry.key.backend) == nullptr))
       orphans_.push_back(number);
   }

@@ -511,6 +511,9 @@ TEST_CASE("explain says of a client whether it would be let in, where to, and wh
   const Finished full = explain({"127.0.0.1"});
   CHECK_THAT(full.out, Catch::Contains("client_limit"));
   CHECK_THAT(full.out, Catch::Contains("it has 1 of 1 sessions"));
+  CHECK(rig.connect().recv_to_end().ending == Ending::Reset);
+  const Finished status = run_program({weir_binary(), "status", "--socket", socket, "-o", "json"});
+  CHECK_THAT(status.out, Catch::Contains("\"turned_away\":{\"client_limit\":1}"));
   CHECK(explain({"192.0.2.1", "more"}).status == 2);
   CHECK(run_program({weir_binary(), "explain", "--socket", socket, "web"}).status == 2);
   CHECK(

@@ -123,14 +123,14 @@ TEST_CASE("an end or a timeout means what has been said by then") {
     if (!said.empty()) REQUIRE(waits(client->on_bytes(bytes(said), 0ns)));
     return client;
   };
-  CHECK(std::holds_alternative<Arrival::Silent>(arrive("")->on_end(0ns)));
-  CHECK(why(arrive("PRO")->on_end(0ns)) == "bad_header: the connection ended within the header");
-  CHECK(why(arrive("")->on_timeout(0ns)) == "bad_header: no whole header within header_timeout = 3s");
-  CHECK(admitted(arrive(kHeader)->on_end(0ns)));
-  CHECK(admitted(arrive(kHeader)->on_timeout(0ns)));
-  CHECK(why(arrive(kHeader + "\x16\x03")->on_end(0ns)) ==
+  CHECK(std::holds_alternative<Arrival::Silent>(arrive("")->on_end()));
+  CHECK(why(arrive("PRO")->on_end()) == "bad_header: the connection ended within the header");
+  CHECK(why(arrive("")->on_timeout()) == "bad_header: no whole header within header_timeout = 3s");
+  CHECK(admitted(arrive(kHeader)->on_end()));
+  CHECK(admitted(arrive(kHeader)->on_timeout()));
+  CHECK(why(arrive(kHeader + "\x16\x03")->on_end()) ==
         "bad_hello: the connection ended within the first message");
-  CHECK(why(arrive(kHeader + "\x16\x03")->on_timeout(0ns)) ==
+  CHECK(why(arrive(kHeader + "\x16\x03")->on_timeout()) ==
         "bad_hello: no whole first message within header_timeout = 3s");
 }
 
