@@ -280,8 +280,8 @@ void CommandLine::State::add_sessions() {
 int CommandLine::State::explain_client() {
   const bool of_listener = !caller.listener.empty();
   if (of_listener != second.empty()) {
-    complain(of_listener ? "weir explain --listener NAME CLIENT_IP: one address is needed, and no pool"
-                         : "weir explain POOL CLIENT_IP: both are needed");
+    complain(of_listener ? "explain --listener NAME CLIENT_IP: one address is needed, and no pool"
+                         : "explain POOL CLIENT_IP: both are needed");
     return kExitUsage;
   }
   return run_explain(common, of_listener ? "" : target, of_listener ? target : second, caller);

@@ -36,18 +36,23 @@ void read_networks(const TableReader& reader, std::string_view key, std::vector<
       reader, key, may_be_empty, [](const std::string& text) { return Network::parse(text); }, out);
 }
 
-/// More networks, out of the file that `key` names. A fault in it is one at the key.
-void read_network_file(const TableReader& reader, std::string_view key, std::string& path,
+/// More networks, out of the file that `key` names. A fault in it is one at the key; answers whether there
+/// was none.
+bool read_network_file(const TableReader& reader, std::string_view key, std::string& path,
                        std::vector<Network>& out) {
-  if (!reader.string(key, path)) return;
-  if (!path.starts_with('/')) return reader.wrong(key, path, "must be an absolute path");
+  const auto wrong = [&](std::string_view why) {
+    reader.wrong(key, path, why);
+    return false;
+  };
+  if (!reader.string(key, path)) return false;
+  if (!path.starts_with('/')) return wrong("must be an absolute path");
   const auto text = read_file(path, kMaxNetworkFileBytes, reader.findings().options().patience);
-  if (!text) return reader.wrong(key, path, text.error().message);
+  if (!text) return wrong(text.error().message);
   NetworkFile file = parse_network_file(*text);
   for (const NetworkFile::Fault& fault : file.faults)
-    reader.wrong(key, path,
-                 fault.line == 0 ? fault.message : fmt::format("line {}: {}", fault.line, fault.message));
+    wrong(fault.line == 0 ? fault.message : fmt::format("line {}: {}", fault.line, fault.message));
   std::ranges::move(file.networks, std::back_inserter(out));
+  return file.faults.empty();
 }
 
 void read_rate(const TableReader& reader, std::string_view key, std::string& out) {
@@ -110,10 +115,10 @@ void read_door(const TableReader& reader, DoorTerms& door, ListenerPlaces& place
   read_networks(reader, "proxy_from", door.proxy_from);
   read_networks(reader, "allow", door.allow);
   read_networks(reader, "deny", door.deny);
-  read_network_file(reader, "allow_file", door.allow_file, door.allow);
+  const bool allow_read = read_network_file(reader, "allow_file", door.allow_file, door.allow);
   read_network_file(reader, "deny_file", door.deny_file, door.deny);
   // Of a list that was lost on its way there everybody would be let in.
-  if (!door.allow_file.empty() && door.allow.empty())
+  if (allow_read && door.allow.empty())
     reader.wrong("allow_file", door.allow_file,
                  "names no network: without any in allow everybody would be let in");
   const Rules rules(door.allow, door.deny);

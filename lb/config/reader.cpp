@@ -238,9 +238,14 @@ bool TableReader::two_integers(std::string_view key, std::array<std::uint8_t, 2>
   auto read = target;
   for (std::size_t i = 0; i < 2; ++i) {
     const auto* integer = (*array)[i].as_integer();
-    if (integer == nullptr || integer->get() < 1 || integer->get() > most[i]) {
-      wrong_type(fmt::format("{}[{}]", path(key), i), (*array)[i],
-                 fmt::format("an integer from 1 to {}", most[i]));
+    const std::string one = fmt::format("{}[{}]", path(key), i);
+    if (integer == nullptr) {
+      wrong_type(one, (*array)[i], fmt::format("an integer from 1 to {}", most[i]));
+      return false;
+    }
+    if (integer->get() < 1 || integer->get() > most[i]) {
+      findings_.fault(place_of((*array)[i]),
+                      fmt::format("{} = {}: must be 1 to {}", one, integer->get(), most[i]));
       return false;
     }
     read[i] = static_cast<std::uint8_t>(integer->get());

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "lb/base/log.h"
 #include "lb/base/state.h"
 
 namespace weir {
@@ -79,9 +78,7 @@ CommandResult<Explanation> explain_listener(const Registry& registry, const std:
                                             const Doorway& doorway, const Caller& caller) {
   const auto& listeners = registry.config()->listeners;
   const auto found = std::ranges::find(listeners, listener, &ListenerConfig::name);
-  if (found == listeners.end())
-    return tl::unexpected(
-        CommandError{CommandError::Kind::Unknown, "there is no listener " + quoted(listener)});
+  if (found == listeners.end()) return tl::unexpected(registry.unknown_listener(listener));
   const auto client = caller.client == "unix" ? Result<ClientAddress>(ClientAddress())
                                               : ClientAddress::parse_ip(caller.client);
   if (!client) return tl::unexpected(usage(client.error().message));

@@ -166,6 +166,8 @@ class Registry {
 
   /// `pool` and `backend` select; empty = all.
   CommandResult<Status> status(std::string_view pool = {}, std::string_view backend = {}) const;
+  /// Says that there is none of this name, and which one may be meant.
+  CommandError unknown_listener(std::string_view name) const;
   /// Why listeners cannot be served, a line each: those named, or else all that count. Empty: they can.
   CommandResult<std::vector<std::string>> unready(const std::vector<std::string>& listeners) const;
   CommandResult<Explanation> explain(std::string_view pool, std::string_view client_ip) const;

@@ -39,6 +39,12 @@ CommandError Registry::State::unknown_pool(std::string_view name) const {
   return {Kind::Unknown, fmt::format("no pool {}{}", quoted(name), did_you_mean(name, known))};
 }
 
+CommandError Registry::unknown_listener(std::string_view name) const {
+  std::vector<std::string> known;
+  for (const auto& listener : state_->config->listeners) known.push_back(listener.name);
+  return {Kind::Unknown, fmt::format("no listener {}{}", quoted(name), did_you_mean(name, known))};
+}
+
 CommandError Registry::State::unknown_backend(std::string_view pool, std::string_view backend) const {
   const auto key = format_key(pool, backend);
   if (is_glob(key)) return {Kind::Unknown, fmt::format("no backend matches {}", quoted(key))};

@@ -285,8 +285,7 @@ CommandResult<std::vector<std::string>> Registry::unready(const std::vector<std:
     }
   }
   if (unknown.empty()) return out;
-  return tl::unexpected(CommandError{CommandError::Kind::Unknown,
-                                     fmt::format("there is no listener {}", quoted(*unknown.begin()))});
+  return tl::unexpected(unknown_listener(*unknown.begin()));
 }
 
 CommandResult<Explanation> Registry::explain(std::string_view pool_name, std::string_view client_ip) const {

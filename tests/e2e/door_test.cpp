@@ -516,9 +516,10 @@ TEST_CASE("explain says of a client whether it would be let in, where to, and wh
   CHECK_THAT(status.out, Catch::Contains("\"turned_away\":{\"client_limit\":1}"));
   CHECK(explain({"192.0.2.1", "more"}).status == 2);
   CHECK(run_program({weir_binary(), "explain", "--socket", socket, "web"}).status == 2);
-  CHECK(
-      run_program({weir_binary(), "explain", "--socket", socket, "--listener", "nobody", "1.2.3.4"}).status ==
-      3);
+  const Finished unknown =
+      run_program({weir_binary(), "explain", "--socket", socket, "--listener", "wbe", "1.2.3.4"});
+  CHECK(unknown.status == 3);
+  CHECK_THAT(unknown.err, Catch::Contains("no listener wbe") && Catch::Contains("web"));
 }
 
 TEST_CASE("whoever is at the door while a reload takes it away is served as it was asked to come in") {
@@ -578,4 +579,32 @@ TEST_CASE("a client that has been announced is known by its address while it has
   const AccessLine line = rig.weir.wait_for_access(1)[0];
   CHECK(line["client"] == "203.0.113.9:51234");
   CHECK(line["peer"].starts_with("127.0.0.1:"));
+}
+
+TEST_CASE("what a listener asks of its clients is read with every fault at its place, once") {
+  SimpleConfig config = with(
+      "proxy_from = [\"10.0.0.1/8\"]\nallow_file = \"/nonexistent\"\nnew_sessions = \"20 per second\"\n"
+      "client_prefix = [64, 32]\n[[listener.route]]\nsni = \"*x.org\"\npool = \"wbe\"\n"
+      "[[listener.route]]\npool = \"web\"");
+  config.bind = "127.0.0.1:8080";
+  config.backends = {{"a", "127.0.0.1:1"}};
+  const Finished check = run_weir({"check", "-c", "{}"}, config.toml());
+  CHECK(check.status == 1);
+  for (const char* said :
+       {"10.0.0.0/8 is meant, or the one address 10.0.0.1", "No such file or directory",
+        "\"20 per second\" is no rate", "listener.client_prefix[0] = 64: must be 1 to 32",
+        "is not the whole of its first label", "no pool has this name: did you mean \"web\"?",
+        "a route asks for a name (sni), a protocol (alpn) or a client"})
+    CHECK_THAT(check.err, Catch::Contains(said));
+  CHECK(std::count(check.err.begin(), check.err.end(), '\n') == 7);
+}
+
+TEST_CASE("a list that is empty lets nobody in by mistake") {
+  const TempDir dir;
+  write_file(dir.file("allow"), "# lost on its way\n");
+  SimpleConfig config = with(fmt::format("allow_file = \"{}\"", dir.file("allow")));
+  config.bind = "127.0.0.1:8080";
+  config.backends = {{"a", "127.0.0.1:1"}};
+  CHECK_THAT(run_weir({"check", "-c", "{}"}, config.toml()).err,
+             Catch::Contains("without any in allow everybody would be let in"));
 }
