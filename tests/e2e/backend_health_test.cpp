@@ -60,7 +60,8 @@ TEST_CASE("a backend is probed at another address, and its sessions go to its ow
 
 TEST_CASE("a backend that alone is probed comes back by its probe, and the others by their sessions") {
   SimpleConfig config = with_own("probe = \"tcp\"");
-  config.health = "probe = \"none\"";
+  // Longer than it takes a slow machine to look.
+  config.health = "probe = \"none\"\neject_for = \"10m\"";
   config.backends[0].more += "\ninterval = \"100ms\"\nfall = 1\nrise = 1";
   Operated weir(lettered(2), config);
   REQUIRE(becomes(weir, "a", "up"));
