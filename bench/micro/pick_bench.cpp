@@ -39,7 +39,7 @@ void run_picks(benchmark::State& state, const std::string& balance, bool random_
       const BackendId tried[] = {backend->id()};
       backend = shared_pool->pick({client, tried});
     }
-    leases[i++ % leases.size()] = Lease(backend->load);
+    leases[i++ % leases.size()] = Lease::take(backend->load);
   }
   state.SetItemsProcessed(state.iterations());
 }
@@ -60,7 +60,7 @@ void lease(benchmark::State& state) {
   std::size_t i = 0;
   std::size_t next = 0;
   for (auto _ : state) {
-    leases[i++ % leases.size()] = Lease(backends[next].load);
+    leases[i++ % leases.size()] = Lease::take(backends[next].load);
     if (++next == backends.size()) next = 0;
   }
 }

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "lb/balance/change_board.h"
+#include "lb/balance/pool_load.h"
+#include "lb/balance/smoothed_time.h"
 #include "lb/base/address.h"
 #include "lb/base/error.h"
 #include "lb/base/state.h"
@@ -47,9 +49,11 @@ struct alignas(64) WorkerTotals {
 /// shared_ptr. The names never change; a backend whose address changes gets a new BackendLoad. Thread-safe.
 class BackendLoad {
  public:
+  /// `own_queue`: of its pool; null: nobody waits for it.
   BackendLoad(BackendId own_id, std::string pool_name, std::string own_name, std::string own_address,
-              std::uint32_t workers)
+              std::uint32_t workers, std::shared_ptr<PoolLoad> own_queue = nullptr)
       : id(own_id),
+        queue(std::move(own_queue)),
         pool(std::move(pool_name)),
         name(std::move(own_name)),
         address(std::move(own_address)),
@@ -64,12 +68,18 @@ class BackendLoad {
   BackendLoad& operator=(const BackendLoad&) = delete;
 
   const BackendId id;
+  const std::shared_ptr<PoolLoad> queue;
   const std::string pool;
   const std::string name;
   const std::string address;  ///< as the configuration writes it
   std::vector<WorkerTotals> per_worker;
   WorkerTotals
       elsewhere;  ///< by other processes of this Weir, before and after an upgrade; the control thread's
+
+  void smooth_first_bytes() { smooths_first_bytes_.store(true, std::memory_order_relaxed); }
+  void record_first_byte(std::chrono::microseconds took, std::uint64_t now_ms) {
+    if (smooths_first_bytes_.load(std::memory_order_relaxed)) first_byte_of_late.record(took, now_ms);
+  }
 
   /// Over all workers.
   TimeCounts connect_times() const { return sum(&WorkerTotals::connect_times); }
@@ -87,13 +97,44 @@ class BackendLoad {
   const std::shared_ptr<ChangeBoard>& board() const { return board_owner_; }
   std::uint32_t place() const { return place_; }
 
-  void count_session() {
-    active.fetch_add(1, std::memory_order_seq_cst);
+  /// How many sessions it may have at once, over all workers and all processes of this Weir; 0 = no limit.
+  /// Control thread.
+  void set_max_sessions(std::uint32_t most) {
+    if (max_sessions_.exchange(most, std::memory_order_seq_cst) == most) return;
     mark_change();
+    if (queue != nullptr) queue->room();
+  }
+  std::uint32_t max_sessions() const { return max_sessions_.load(std::memory_order_relaxed); }
+  /// How many of them other processes of this Weir have. Control thread.
+  void set_active_elsewhere(std::uint32_t sessions) {
+    if (active_elsewhere_.exchange(sessions, std::memory_order_seq_cst) == sessions) return;
+    mark_change();
+    say_room();
+  }
+  /// One session more fits.
+  bool has_room() const {
+    const std::uint32_t most = max_sessions();
+    return most == 0 || counted(active.load(std::memory_order_seq_cst)) < most;
+  }
+
+  /// False: it is full, and nothing is counted.
+  bool count_session() {
+    const std::uint32_t most = max_sessions();
+    if (most == 0) {
+      active.fetch_add(1, std::memory_order_seq_cst);
+    } else {
+      std::uint32_t now = active.load(std::memory_order_relaxed);
+      do {
+        if (counted(now) >= most) return false;
+      } while (!active.compare_exchange_weak(now, now + 1, std::memory_order_seq_cst));
+    }
+    mark_change();
+    return true;
   }
   void discount_session() {
     active.fetch_sub(1, std::memory_order_seq_cst);
     mark_change();
+    say_room();
   }
 
   /// Sessions picked and not yet ended, connecting ones included. Written through Lease only. On a cache
@@ -102,6 +143,8 @@ class BackendLoad {
   /// Sessions that wait for a source port or a place in the backlog towards it (proxy/wait_list): newcomers
   /// queue behind them.
   std::atomic<std::uint32_t> waiting{0};
+  /// From the accept to the first byte to the client, once somebody has asked for it by smooth_first_bytes().
+  SmoothedTime first_byte_of_late;
   /// How long the last probe took, whatever it found; negative: none has ended yet. Written by the checker.
   std::atomic<std::chrono::microseconds> last_probe{std::chrono::microseconds(-1)};
   /// Passive health. Connects failed since the last one that worked, over all workers.
@@ -113,6 +156,13 @@ class BackendLoad {
   std::atomic<bool> trial_taken{false};
 
  private:
+  std::uint64_t counted(std::uint32_t own) const {
+    return std::uint64_t{own} + active_elsewhere_.load(std::memory_order_relaxed);
+  }
+  void say_room() {
+    if (queue != nullptr && max_sessions_.load(std::memory_order_relaxed) != 0) queue->room();
+  }
+
   TimeCounts sum(std::atomic<TimeHistogram*> WorkerTotals::*of) const {
     TimeCounts out;
     for (const WorkerTotals& totals : per_worker)
@@ -126,6 +176,9 @@ class BackendLoad {
     if (ChangeBoard* const board = board_.load(std::memory_order_seq_cst)) board->mark(place_);
   }
 
+  std::atomic<std::uint32_t> active_elsewhere_{0};
+  std::atomic<std::uint32_t> max_sessions_{0};
+  std::atomic<bool> smooths_first_bytes_{false};
   std::atomic<ChangeBoard*> board_{nullptr};
   std::uint32_t place_ = 0;
   std::shared_ptr<ChangeBoard> board_owner_;
@@ -135,7 +188,10 @@ class BackendLoad {
 class Lease {
  public:
   Lease() = default;
-  explicit Lease(std::shared_ptr<BackendLoad> load) : load_(std::move(load)) { load_->count_session(); }
+  /// An empty one when the backend is full.
+  static Lease take(const std::shared_ptr<BackendLoad>& load) {
+    return load->count_session() ? Lease(load) : Lease();
+  }
   Lease(Lease&& other) noexcept = default;
   Lease& operator=(Lease&& other) noexcept {
     if (this != &other) {
@@ -163,6 +219,8 @@ class Lease {
   explicit operator bool() const { return load_ != nullptr; }
 
  private:
+  explicit Lease(std::shared_ptr<BackendLoad> counted) : load_(std::move(counted)) {}
+
   std::shared_ptr<BackendLoad> load_;
   bool counted_ = true;
 };
@@ -175,6 +233,7 @@ struct Backend {
       addresses;             ///< what to connect to, in this order; empty while a host name does not resolve
   std::uint32_t weight = 1;  ///< in force
   std::uint32_t configured_weight = 1;
+  std::uint32_t max_sessions = 0;  ///< 0 = no limit; what counts is BackendLoad's
   bool backup = false;
   Admin admin = Admin::Enabled;
   Health health = Health::Unknown;

@@ -17,6 +17,7 @@ struct PickInput {
   /// Backends that this session has already tried and that must not be picked again. Usually empty, a few at
   /// most.
   std::span<const BackendId> tried;
+  std::uint64_t now_ms = 0;  ///< by the monotonic clock
 
   bool has_tried(BackendId id) const { return std::find(tried.begin(), tried.end(), id) != tried.end(); }
 };
@@ -30,6 +31,7 @@ struct Member {
   std::uint32_t weight;         ///< 1..256
   std::uint32_t share_percent;  ///< 1..100, slow start
   bool eligible;
+  bool limited;       ///< there is a number of sessions that it may have at most
   BackendLoad* load;  ///< outlives the balancer (its Pool holds it)
 };
 
@@ -39,7 +41,8 @@ class Balancer {
  public:
   virtual ~Balancer() = default;
 
-  /// The eligible member for this client that is not in `tried`; nothing when there is none left.
+  /// The eligible member for this client that is not in `tried` and has room; nothing when there is none
+  /// left. That it has room is to be tried (Lease::take): another may take it first.
   virtual std::optional<BackendIndex> pick(const PickInput& input) const = 0;
 
   /// What pick() would answer now, without taking a turn, and why: one sentence for each step, appended to
@@ -48,11 +51,24 @@ class Balancer {
                                               std::vector<std::string>& because) const = 0;
 };
 
+/// Some member is limited: whether there is room has to be asked.
+inline bool any_limited(std::span<const Member> members) {
+  return std::ranges::any_of(members, [](const Member& member) { return member.eligible && member.limited; });
+}
+
+/// What some policies go by beside their members.
+struct BalancerTerms {
+  /// source_hash: nobody gets more than this many times its share of the sessions; 0 = no bound.
+  double hash_bound = 0;
+
+  friend bool operator==(const BalancerTerms&, const BalancerTerms&) = default;
+};
+
 /// Builds from the group's members, and from the balancer it replaces when there is one of the same kind
 /// (else null): round robin carries its cursor on, source hash updates its slots. `previous` may be picking
 /// on other threads meanwhile and is not kept.
 using BalancerFactory = std::unique_ptr<Balancer> (*)(std::span<const Member> members,
-                                                      const Balancer* previous);
+                                                      const BalancerTerms& terms, const Balancer* previous);
 
 struct BalancerKind {
   std::string_view name;

@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 
 #include "lb/balance/balancer.h"
-#include "lb/balance/load_ranking.h"
+#include "lb/balance/roster.h"
 #include "lb/balance/turns.h"
 
 namespace weir {
@@ -15,12 +15,6 @@ constexpr std::uint64_t kMaxTurnsAhead = 1024;
 /// The same where the sequence is longer than that.
 constexpr std::uint64_t kTurnsAheadOfMany = 128;
 
-/// Up to here all counters are read at each pick; beyond, a LoadRanking knows which have changed.
-constexpr std::size_t kMostScanned = 128;
-
-/// With more backends tried than this all counters are read.
-constexpr std::size_t kMostExcluded = 16;
-
 /// How many lines explain() spends on the least busy.
 constexpr std::size_t kExplained = 5;
 
@@ -31,25 +25,17 @@ constexpr std::size_t kExplained = 5;
 class LeastConnections final : public Balancer {
  public:
   LeastConnections(std::span<const Member> members, const LeastConnections* previous)
-      : turns_(members, previous != nullptr ? &previous->turns_ : nullptr) {
-    std::vector<Member> eligible;
-    for (const Member& member : members) {
-      if (!member.eligible) continue;
-      eligible.push_back(member);
-      candidates_.push_back({&member.load->active, member.weight * member.share_percent});
-      seats_.push_back({member.index, member.id, member.load, member.weight});
-    }
-    if (eligible.size() <= kMostScanned) return;
-    ranking_ = std::make_unique<const LoadRanking>(eligible);
-    for (std::uint32_t i = 0; i < seats_.size(); ++i) by_id_.emplace_back(seats_[i].id, i);
-    std::ranges::sort(by_id_);
-    in_order_ = turns_.size() == seats_.size();
-    for (std::uint32_t i = 0; in_order_ && i < seats_.size(); ++i) in_order_ = turns_.member_at(i) == i;
+      : roster_(members, true), turns_(members, previous != nullptr ? &previous->turns_ : nullptr) {
+    for (const Roster::Seat& seat : roster_.seats())
+      candidates_.push_back({&seat.load->active, seat.weight_in_force()});
+    in_order_ = roster_.ranking() != nullptr && turns_.size() == roster_.size();
+    for (std::uint32_t i = 0; in_order_ && i < roster_.size(); ++i) in_order_ = turns_.member_at(i) == i;
   }
 
   std::optional<BackendIndex> pick(const PickInput& input) const override {
-    const Excluded excluded = excluded_by(input);
-    return ranking_ && !excluded.too_many ? pick_ranked(input, excluded) : pick_scanned(input);
+    if (roster_.ranking() == nullptr) return pick_scanned(input);
+    const Excluded excluded = roster_.excluded_by(input);
+    return excluded.too_many() ? pick_scanned(input) : pick_ranked(input, excluded);
   }
 
   std::optional<BackendIndex> explain(const PickInput& input,
@@ -61,26 +47,13 @@ class LeastConnections final : public Balancer {
     const std::atomic<std::uint32_t>* active;
     std::uint32_t weight;  ///< in hundredths: slow start takes its part
   };
-  struct Seat {
-    BackendIndex index;
-    BackendId id;
-    const BackendLoad* load;
-    std::uint32_t full_weight;
-  };
   struct Least {
     std::uint32_t candidate = 0;
     std::uint64_t sessions = 0;
     std::uint64_t weight = 0;
     std::uint32_t ties = 0;  ///< 0: nobody is left
   };
-  /// The tried ones' ranks.
-  struct Excluded {
-    std::array<LoadRanking::Rank, kMostExcluded> ranks;
-    std::size_t count = 0;
-    bool too_many = false;
-
-    std::span<const LoadRanking::Rank> get() const { return {ranks.data(), count}; }
-  };
+  using Excluded = Roster::Excluded;
   /// One of several that are equally busy.
   struct Tied {
     std::uint32_t candidate;
@@ -93,7 +66,7 @@ class LeastConnections final : public Balancer {
   std::optional<BackendIndex> pick_scanned(const PickInput& input) const {
     const Least least = scan(input);
     if (least.ties == 0) return std::nullopt;
-    if (least.ties == 1) return seats_[least.candidate].index;
+    if (least.ties == 1) return roster_[least.candidate].index;
     std::uint32_t chosen = least.candidate;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       const std::uint64_t seen = turns_.peek();
@@ -101,37 +74,36 @@ class LeastConnections final : public Balancer {
       chosen = tied.candidate;
       if (turns_.move(seen, tied.next_turn)) break;
     }
-    return seats_[chosen].index;
+    return roster_[chosen].index;
   }
 
   std::optional<BackendIndex> pick_ranked(const PickInput& input, const Excluded& excluded) const {
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      ranking_->catch_up();
-      const MinTree& tree = ranking_->tree();
+      roster_.ranking()->catch_up();
+      const MinTree& tree = tree_of_loads();
       const LoadRanking::Key least = tree.least(excluded.get());
       if (least == MinTree::kNobody) return std::nullopt;
       const std::uint64_t seen = turns_.peek();
       const auto chosen = in_order_ ? next_ranked(least, excluded, seen) : tied_ranked(least, excluded, seen);
       if (!chosen) continue;  // it has become busier meanwhile
       const std::uint32_t candidate = chosen->candidate;
-      if (is_alone(candidate, least, excluded)) return seats_[candidate].index;
-      if (turns_.move(seen, chosen->next_turn) || attempt == kAttempts - 1) return seats_[candidate].index;
+      if (is_alone(candidate, least, excluded)) return roster_[candidate].index;
+      if (turns_.move(seen, chosen->next_turn) || attempt == kAttempts - 1) return roster_[candidate].index;
     }
     return pick_scanned(input);
   }
 
   Least scan(const PickInput& input) const {
-    return input.tried.empty() ? scan<false>(input) : scan<true>(input);
+    return input.tried.empty() && !roster_.limited() ? scan<false>(input) : scan<true>(input);
   }
-  template <bool kRetry>
+  template <bool kPicky>
   Least scan(const PickInput& input) const;
 
   /// Still as little busy as `least` was when it was scanned.
   bool ties_with(const Least& least, std::uint32_t member, const PickInput& input) const {
     const Candidate& candidate = candidates_[member];
     const std::uint64_t sessions = candidate.active->load(std::memory_order_relaxed);
-    return sessions * least.weight <= least.sessions * candidate.weight &&
-           !input.has_tried(seats_[member].id);
+    return sessions * least.weight <= least.sessions * candidate.weight && roster_.may_serve(member, input);
   }
 
   template <typename Ties>
@@ -165,61 +137,46 @@ class LeastConnections final : public Balancer {
   /// Whom pick() would choose of them now.
   std::uint32_t explained_tie(const Least& least, const PickInput& input) const {
     const std::uint64_t seen = turns_.peek();
-    const Excluded excluded = excluded_by(input);
-    if (!ranking_ || excluded.too_many) return tied_scanned(least, input, seen).candidate;
-    ranking_->catch_up();
-    const LoadRanking::Key key = ranking_->tree().least(excluded.get());
+    const Excluded excluded = roster_.excluded_by(input);
+    if (roster_.ranking() == nullptr || excluded.too_many())
+      return tied_scanned(least, input, seen).candidate;
+    roster_.ranking()->catch_up();
+    const LoadRanking::Key key = tree_of_loads().least(excluded.get());
     const auto tied = in_order_ ? next_ranked(key, excluded, seen) : tied_ranked(key, excluded, seen);
     return tied ? tied->candidate : least.candidate;
   }
-  Excluded excluded_by(const PickInput& input) const;
+  const MinTree& tree_of_loads() const { return roster_.ranking()->tree(); }
   bool is_alone(std::uint32_t candidate, LoadRanking::Key least, const Excluded& excluded) const;
   std::optional<std::uint32_t> first_from(std::uint32_t from, LoadRanking::Key least,
                                           const Excluded& excluded) const;
   std::optional<Tied> next_ranked(LoadRanking::Key least, const Excluded& excluded, std::uint64_t seen) const;
   std::optional<Tied> tied_ranked(LoadRanking::Key least, const Excluded& excluded, std::uint64_t seen) const;
 
-  std::vector<Candidate> candidates_;  ///< the eligible members
-  std::vector<Seat> seats_;            ///< the same
+  Roster roster_;
+  std::vector<Candidate> candidates_;  ///< its members
   Turns turns_;
-
-  std::unique_ptr<const LoadRanking> ranking_;  ///< of the same; null when there are few
-  std::vector<std::pair<BackendId, std::uint32_t>> by_id_;
-  bool in_order_ = false;  ///< the sequence is just everyone in turn
+  bool in_order_ = false;  ///< the sequence is just everyone in turn; known of many only
   /// Where the rotation of far-off ties goes on. Approximate when several workers move it.
   mutable std::atomic<std::uint32_t> rotation_{0};
 };
 
-LeastConnections::Excluded LeastConnections::excluded_by(const PickInput& input) const {
-  Excluded excluded;
-  if (input.tried.empty()) return excluded;
-  for (const BackendId id : input.tried) {
-    const auto found = std::ranges::lower_bound(by_id_, std::pair{id, std::uint32_t{0}});
-    if (found == by_id_.end() || found->first != id) continue;
-    excluded.too_many = excluded.count == kMostExcluded;
-    if (excluded.too_many) break;
-    excluded.ranks[excluded.count++] = found->second;
-  }
-  return excluded;
-}
-
 std::optional<std::uint32_t> LeastConnections::first_from(std::uint32_t from, LoadRanking::Key least,
                                                           const Excluded& excluded) const {
-  const auto count = static_cast<std::uint32_t>(seats_.size());
-  const auto found = ranking_->tree().first(least, from, count, excluded.get());
-  return found ? found : ranking_->tree().first(least, 0, from, excluded.get());
+  const auto count = static_cast<std::uint32_t>(roster_.size());
+  const auto found = tree_of_loads().first(least, from, count, excluded.get());
+  return found ? found : tree_of_loads().first(least, 0, from, excluded.get());
 }
 
 bool LeastConnections::is_alone(std::uint32_t candidate, LoadRanking::Key least,
                                 const Excluded& excluded) const {
-  const auto next = static_cast<std::uint32_t>((candidate + std::size_t{1}) % seats_.size());
+  const auto next = static_cast<std::uint32_t>((candidate + std::size_t{1}) % roster_.size());
   return first_from(next, least, excluded) == candidate;
 }
 
 std::optional<LeastConnections::Tied> LeastConnections::next_ranked(LoadRanking::Key least,
                                                                     const Excluded& excluded,
                                                                     std::uint64_t seen) const {
-  const std::uint64_t count = seats_.size();
+  const std::uint64_t count = roster_.size();
   const auto due = static_cast<std::uint32_t>(seen % count);
   const auto found = first_from(due, least, excluded);
   if (!found) return std::nullopt;
@@ -229,7 +186,7 @@ std::optional<LeastConnections::Tied> LeastConnections::next_ranked(LoadRanking:
 std::optional<LeastConnections::Tied> LeastConnections::tied_ranked(LoadRanking::Key least,
                                                                     const Excluded& excluded,
                                                                     std::uint64_t seen) const {
-  const MinTree& tree = ranking_->tree();
+  const MinTree& tree = tree_of_loads();
   const std::uint64_t turn = tied_turn(
       seen, turns_.size() <= kMaxTurnsAhead ? kMaxTurnsAhead : kTurnsAheadOfMany, [&](std::uint32_t member) {
         return tree.key(member) <= least && std::ranges::find(excluded.get(), member) == excluded.get().end();
@@ -237,12 +194,12 @@ std::optional<LeastConnections::Tied> LeastConnections::tied_ranked(LoadRanking:
   if (turn != kNoTurn) return Tied{turns_.member_at(turn), turn + 1};
   const auto found = first_from(rotation_.load(std::memory_order_relaxed), least, excluded);
   if (!found) return std::nullopt;
-  rotation_.store(static_cast<std::uint32_t>((*found + std::size_t{1}) % seats_.size()),
+  rotation_.store(static_cast<std::uint32_t>((*found + std::size_t{1}) % roster_.size()),
                   std::memory_order_relaxed);
   return Tied{*found, seen + 1};
 }
 
-template <bool kRetry>
+template <bool kPicky>
 LeastConnections::Least LeastConnections::scan(const PickInput& input) const {
   // sessions / weight < least.sessions / least.weight, without the divisions: below 2^32 × 25,600 each.
   Least least{0, 1, 0, 0};  // 1/0: busier than anyone
@@ -253,8 +210,8 @@ LeastConnections::Least LeastConnections::scan(const PickInput& input) const {
     const std::uint64_t mine = sessions * least.weight;
     const std::uint64_t best = least.sessions * candidate.weight;
     if (mine > best) continue;
-    if constexpr (kRetry) {
-      if (input.has_tried(seats_[i].id)) continue;
+    if constexpr (kPicky) {
+      if (!roster_.may_serve(i, input)) continue;
     }
     if (mine < best) {
       least = {i, sessions, candidate.weight, 1};
@@ -268,44 +225,47 @@ LeastConnections::Least LeastConnections::scan(const PickInput& input) const {
 std::optional<BackendIndex> LeastConnections::explain(const PickInput& input,
                                                       std::vector<std::string>& because) const {
   const Least least = scan(input);
-  if (least.ties == 0) {
-    because.emplace_back("least_connections: nobody is left to choose from");
-    return std::nullopt;
-  }
   struct Line {
     const Candidate* candidate;
-    const Seat* seat;
+    const Roster::Seat* seat;
     std::uint64_t sessions;
   };
   std::vector<Line> lines;  // the counts are read once: they move while we sort
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
-    lines.push_back({&candidates_[i], &seats_[i], candidates_[i].active->load(std::memory_order_relaxed)});
+    lines.push_back(
+        {&candidates_[i], &roster_.seats()[i], candidates_[i].active->load(std::memory_order_relaxed)});
   }
   std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) {
     return a.sessions * b.candidate->weight < b.sessions * a.candidate->weight;
   });
   for (std::size_t i = 0; i < std::min(kExplained, lines.size()); ++i) {
     const auto& [candidate, seat, sessions] = lines[i];
-    const std::uint32_t percent = candidate->weight / seat->full_weight;
-    because.push_back(fmt::format("least_connections: {} has {} session{} for weight {}{}{}",
-                                  seat->load->name, sessions, sessions == 1 ? "" : "s", seat->full_weight,
-                                  percent < 100 ? fmt::format(" at {} % (slow start)", percent) : "",
-                                  input.has_tried(seat->id) ? " and has been tried already" : ""));
+    const std::string passed_over = why_passed_over(*seat, input);
+    because.push_back(fmt::format(
+        "least_connections: {} has {} session{} for weight {}{}{}", seat->load->name, sessions,
+        sessions == 1 ? "" : "s", seat->weight,
+        seat->share_percent < 100 ? fmt::format(" at {} % (slow start)", seat->share_percent) : "",
+        passed_over.empty() ? "" : "; " + passed_over));
   }
   if (lines.size() > kExplained) {
     because.push_back(fmt::format("least_connections: {} more are no less busy", lines.size() - kExplained));
   }
-  if (least.ties == 1) return seats_[least.candidate].index;
+  if (least.ties == 0) {
+    because.emplace_back("least_connections: nobody is left to choose from");
+    return std::nullopt;
+  }
+  if (least.ties == 1) return roster_[least.candidate].index;
 
   const std::uint32_t chosen = explained_tie(least, input);
   because.push_back(fmt::format("{} are equally busy: {} is next in the round-robin sequence", least.ties,
-                                seats_[chosen].load->name));
-  return seats_[chosen].index;
+                                roster_[chosen].load->name));
+  return roster_[chosen].index;
 }
 
 }  // namespace
 
-std::unique_ptr<Balancer> build_least_connections(std::span<const Member> members, const Balancer* previous) {
+std::unique_ptr<Balancer> build_least_connections(std::span<const Member> members,
+                                                  const BalancerTerms& /*terms*/, const Balancer* previous) {
   return std::make_unique<LeastConnections>(members, dynamic_cast<const LeastConnections*>(previous));
 }
 

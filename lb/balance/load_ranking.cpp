@@ -21,7 +21,7 @@ LoadRanking::LoadRanking(std::span<const Member> members)
   std::uint64_t divisor = 0;
   for (const Member& member : members) {
     const std::uint64_t weight = std::uint64_t{member.weight} * member.share_percent;
-    candidates_.push_back({&member.load->active, weight});
+    candidates_.push_back({member.load, weight});
     divisor = std::gcd(divisor, weight);
   }
   for (Candidate& candidate : candidates_) candidate.weight /= divisor;
@@ -73,8 +73,17 @@ void LoadRanking::add_watch(const ChangeBoard* board, std::span<const Member> me
 
 LoadRanking::Key LoadRanking::key_now(Rank rank) const {
   const Candidate& candidate = candidates_[rank];
-  const std::uint64_t parts = std::uint64_t{candidate.active->load(std::memory_order_seq_cst)} << kPartBits;
+  if (!candidate.load->has_room()) return MinTree::kNobody;
+  const std::uint64_t parts = std::uint64_t{candidate.load->active.load(std::memory_order_seq_cst)}
+                              << kPartBits;
   return std::min(candidate.weight == 1 ? parts : parts / candidate.weight, kMostSessions << kPartBits);
+}
+
+std::optional<LoadRanking::Rank> LoadRanking::next_with_room(Rank from,
+                                                             std::span<const Rank> excluded) const {
+  const auto count = static_cast<Rank>(candidates_.size());
+  const auto found = tree_.first(MinTree::kNobody - 1, from, count, excluded);
+  return found ? found : tree_.first(MinTree::kNobody - 1, 0, from, excluded);
 }
 
 void LoadRanking::catch_up() const {

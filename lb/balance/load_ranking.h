@@ -13,9 +13,10 @@
 
 namespace weir {
 
-/// Who of many members has the fewest sessions for its weight, without reading all the counters: those that
-/// have changed are known from the board that Leases mark, and a tree of minima is renewed above them alone.
-/// A look costs some 50 ns for each counter that has changed since anybody's last one (less when many have).
+/// Who of many members has the fewest sessions for its weight, or has room at all, without reading all the
+/// counters: those that have changed are known from the board that Leases mark, and a tree of minima is
+/// renewed above them alone. A look costs some 50 ns for each counter that has changed since anybody's last
+/// one (less when many have).
 ///
 /// Any number of rankings (versions of one pool) watch the same loads at once. Built on the control thread,
 /// thread-safe after that; nothing blocks or allocates. What was marked before catch_up() began is in the
@@ -31,11 +32,15 @@ class LoadRanking {
   explicit LoadRanking(std::span<const Member> members);
 
   void catch_up() const;
+  /// Whoever is full has the key MinTree::kNobody.
   const MinTree& tree() const { return tree_; }
+  /// After catch_up(): the first one at or after `from`, and round to it again, that has room and is not
+  /// excluded.
+  std::optional<Rank> next_with_room(Rank from, std::span<const Rank> excluded) const;
 
  private:
   struct Candidate {
-    const std::atomic<std::uint32_t>* active;
+    const BackendLoad* load;
     std::uint64_t weight;  ///< in hundredths, without the common divisor of all
   };
   /// What is known of one board. All loads of a pool have the same, but for rare histories.

@@ -29,8 +29,9 @@ struct SessionInfo {
   std::string listener;
   ClientAddress client;
   std::string pool;
-  std::string backend;     ///< empty while none is picked
-  std::string_view state;  ///< "connecting", "relaying", "closing"; of static storage
+  std::string backend;  ///< empty while none is picked
+  std::string_view
+      state;  ///< "queued", "connecting", "relaying", "half_closed", "closing"; of static storage
   Millis age{0};
   Millis idle{0};
   std::uint64_t bytes_to_backend = 0;

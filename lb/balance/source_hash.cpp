@@ -7,6 +7,7 @@
 
 #include "lb/balance/balancer.h"
 #include "lb/balance/rendezvous.h"
+#include "lb/balance/roster.h"
 #include "lb/base/error.h"
 
 namespace weir {
@@ -17,6 +18,9 @@ namespace {
 constexpr unsigned kMinBits = 16;
 constexpr std::size_t kSlotsPerMember = 64;
 constexpr unsigned kMaxBits = 30;
+
+/// With no more than this many left that have room, only these are compared for a client that goes elsewhere.
+constexpr std::uint32_t kFewLeft = 16;
 
 constexpr std::uint32_t kNobody = std::numeric_limits<std::uint32_t>::max();
 
@@ -144,11 +148,14 @@ void SlotTable::update(const std::vector<std::uint32_t>& old_slots,
 
 /// The client's address picks one of 2^n slots, and weighted rendezvous says whose that is: a backend that
 /// leaves gives up its own slots only, one that returns takes exactly those again. A client whose backend is
-/// tried already, or admits only others yet (slow start), goes where it would go were that backend not
-/// eligible: one claim for each member, some microseconds with 1,000.
+/// tried already, is full, has its bounded share, or admits only others yet (slow start), goes where it would
+/// go were that backend not eligible, the same one each time: one claim for each member that has room, some
+/// microseconds with 1,000.
 class SourceHash final : public Balancer {
  public:
-  SourceHash(std::span<const Member> members, const SourceHash* previous) : bits_(bits_for(members.size())) {
+  SourceHash(std::span<const Member> members, const BalancerTerms& terms, const SourceHash* previous)
+      : bits_(bits_for(members.size())), bound_(terms.hash_bound), roster_(members) {
+    for (const Roster::Seat& seat : roster_.seats()) weights_ += seat.weight_in_force();
     for (const Member& member : members) {
       if (!member.eligible) continue;
       owners_.push_back({Claim(member.name, member.weight, bits_), member.index, member.id,
@@ -168,8 +175,10 @@ class SourceHash final : public Balancer {
   std::optional<BackendIndex> pick(const PickInput& input) const override {
     if (owners_.empty()) return std::nullopt;
     const std::uint64_t hash = hash_client(input.client);
-    const Owner& owner = owners_[slots_[slot_of(hash)]];
-    if (admits(owner, hash) && !input.has_tried(owner.id)) return owner.index;
+    const std::uint32_t rank = slots_[slot_of(hash)];
+    const std::uint64_t sessions = bound_ != 0 ? all_sessions() : 0;
+    if (admits(owners_[rank], hash) && roster_.may_serve(rank, input) && is_within(rank, sessions))
+      return owners_[rank].index;
     const Owner* other = next_best(hash, input);
     if (other == nullptr) return std::nullopt;
     return other->index;
@@ -187,25 +196,70 @@ class SourceHash final : public Balancer {
     return (hash & 0xffffffffu) * full_share_ >> 32 < owner.share;
   }
 
-  /// The earliest claim among those who may have the client; when none of the untried admits it, among them
-  /// all. Null when all have been tried.
+  /// The earliest claim among those who may have the client; when none of them admits it, among them all.
+  /// Null when nobody is left.
   const Owner* next_best(std::uint64_t hash, const PickInput& input) const {
-    const std::uint32_t slot = slot_of(hash);
-    const Owner* best = nullptr;
-    bool best_admits = false;
-    std::uint64_t best_time = 0;
-    for (const Owner& owner : owners_) {
-      const bool admitted = admits(owner, hash);
-      if (best_admits && !admitted) continue;
-      const std::uint64_t time = owner.claim.time(slot);
-      const bool better = best == nullptr || (admitted && !best_admits) || time < best_time ||
-                          (time == best_time && owner.claim.lot(slot) < best->claim.lot(slot));
-      if (!better || input.has_tried(owner.id)) continue;
-      best = &owner;
-      best_admits = admitted;
-      best_time = time;
+    if (bound_ != 0)
+      if (const Owner* const best = best_within(hash, input)) return best;
+    if (roster_.ranking() == nullptr) return best_of_all(hash, input);
+    // Of many most may be full: then it is cheaper to ask for those that are not.
+    Best best{slot_of(hash)};
+    Roster::Rank from = 0;
+    for (std::uint32_t few = 0; few < kFewLeft; ++few) {
+      const auto rank = from < owners_.size() ? roster_.next(from, input) : std::nullopt;
+      if (!rank || *rank < from) return best.owner;
+      best.consider(owners_[*rank], admits(owners_[*rank], hash));
+      from = *rank + 1;
     }
-    return best;
+    return best_of_all(hash, input);
+  }
+  /// Null when those within their bounds are tried or full: then somebody goes beyond it.
+  const Owner* best_within(std::uint64_t hash, const PickInput& input) const {
+    const std::uint64_t sessions = all_sessions();
+    Best best{slot_of(hash)};
+    for (std::uint32_t rank = 0; rank < owners_.size(); ++rank)
+      if (roster_.may_serve(rank, input) && is_within(rank, sessions))
+        best.consider(owners_[rank], admits(owners_[rank], hash));
+    return best.owner;
+  }
+  const Owner* best_of_all(std::uint64_t hash, const PickInput& input) const {
+    Best best{slot_of(hash)};
+    for (std::uint32_t rank = 0; rank < owners_.size(); ++rank)
+      if (roster_.may_serve(rank, input)) best.consider(owners_[rank], admits(owners_[rank], hash));
+    return best.owner;
+  }
+
+  struct Best {
+    std::uint32_t slot;
+    const Owner* owner = nullptr;
+    bool admits = false;
+    std::uint64_t time = 0;
+
+    void consider(const Owner& other, bool other_admits) {
+      if (admits && !other_admits) return;
+      const std::uint64_t its = other.claim.time(slot);
+      const bool better = owner == nullptr || (other_admits && !admits) || its < time ||
+                          (its == time && other.claim.lot(slot) < owner->claim.lot(slot));
+      if (!better) return;
+      owner = &other;
+      admits = other_admits;
+      time = its;
+    }
+  };
+
+  /// All counters are read: about 1 µs for a few hundred members.
+  std::uint64_t all_sessions() const {
+    std::uint64_t sum = 0;
+    for (const Roster::Seat& seat : roster_.seats()) sum += seat.load->active.load(std::memory_order_relaxed);
+    return sum;
+  }
+  /// One session more does not take it beyond its bound (Mirrokni, Thorup, Zadimoghaddam, "Consistent Hashing
+  /// with Bounded Loads"): up to ceil(bound × (sessions + 1) × weight ÷ weights).
+  bool is_within(std::uint32_t rank, std::uint64_t sessions) const {
+    if (bound_ == 0) return true;
+    const Roster::Seat& seat = roster_[rank];
+    const double share = bound_ * static_cast<double>(sessions + 1) * seat.weight_in_force() / weights_;
+    return seat.load->active.load(std::memory_order_relaxed) + 1.0 <= std::ceil(share);
   }
 
   std::vector<std::uint32_t> successors(const SourceHash& previous) const {
@@ -222,8 +276,11 @@ class SourceHash final : public Balancer {
   }
 
   unsigned bits_;
+  double bound_;
+  double weights_ = 0;
+  Roster roster_;
   std::uint32_t full_share_ = 1;
-  std::vector<Owner> owners_;         ///< the eligible members
+  std::vector<Owner> owners_;         ///< the eligible members, in the roster's order
   std::vector<std::uint32_t> slots_;  ///< places in owners_; empty when there are none
 };
 
@@ -234,13 +291,17 @@ std::optional<BackendIndex> SourceHash::explain(const PickInput& input,
     return std::nullopt;
   }
   const std::uint64_t hash = hash_client(input.client);
-  const Owner& owner = owners_[slots_[slot_of(hash)]];
+  const std::uint32_t rank = slots_[slot_of(hash)];
+  const Owner& owner = owners_[rank];
   because.push_back(fmt::format("source_hash: slot {} of {}", slot_of(hash), slots_.size()));
   because.push_back(fmt::format("slot {} belongs to {}", slot_of(hash), owner.load->name));
-  const bool tried = input.has_tried(owner.id);
-  if (!tried && admits(owner, hash)) return owner.index;
-  because.push_back(tried
-                        ? fmt::format("{} has been tried already", owner.load->name)
+  std::string passed_over = why_passed_over(roster_[rank], input);
+  if (passed_over.empty() && !is_within(rank, bound_ != 0 ? all_sessions() : 0))
+    passed_over =
+        fmt::format("{} has its bounded share of the sessions (hash_bound = {})", owner.load->name, bound_);
+  if (passed_over.empty() && admits(owner, hash)) return owner.index;
+  because.push_back(!passed_over.empty()
+                        ? passed_over
                         : fmt::format("{} is in slow start and admits {} % of its clients yet, not this one",
                                       owner.load->name, owner.share * 100 / full_share_));
   const Owner* other = next_best(hash, input);
@@ -254,8 +315,9 @@ std::optional<BackendIndex> SourceHash::explain(const PickInput& input,
 
 }  // namespace
 
-std::unique_ptr<Balancer> build_source_hash(std::span<const Member> members, const Balancer* previous) {
-  return std::make_unique<SourceHash>(members, dynamic_cast<const SourceHash*>(previous));
+std::unique_ptr<Balancer> build_source_hash(std::span<const Member> members, const BalancerTerms& terms,
+                                            const Balancer* previous) {
+  return std::make_unique<SourceHash>(members, terms, dynamic_cast<const SourceHash*>(previous));
 }
 
 }  // namespace weir

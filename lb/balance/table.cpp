@@ -54,8 +54,10 @@ void settle_exceptions(const PoolSettings& settings, std::vector<Backend>& backe
   if (settings.try_all_when_down && !any_eligible(backends)) use_although_down(backends);
 }
 
-void BackendGroup::build(const BalancerKind& kind, const std::vector<Backend>& backends, bool backups,
+void BackendGroup::build(const PoolSettings& settings, const std::vector<Backend>& backends, bool backups,
                          const BackendGroup* previous) {
+  const BalancerKind* const kind = find_balancer_kind(settings.balance);
+  WEIR_CHECK(kind != nullptr);
   std::vector<Member> members;
   for (BackendIndex i = 0; i < backends.size(); ++i) {
     const Backend& backend = backends[i];
@@ -63,12 +65,12 @@ void BackendGroup::build(const BalancerKind& kind, const std::vector<Backend>& b
     const bool on_trial = backend.eligible() && backend.for_one_session();
     if (on_trial) trials_.push_back({i, backend.id(), backend.load.get()});
     members.push_back({i, backend.id(), backend.name, backend.weight, backend.share_percent,
-                       backend.eligible() && !on_trial, backend.load.get()});
+                       backend.eligible() && !on_trial, backend.max_sessions != 0, backend.load.get()});
   }
-  rotation_ = kind.build(members, previous != nullptr ? previous->rotation_.get() : nullptr);
+  rotation_ = kind->build(members, settings.terms, previous != nullptr ? previous->rotation_.get() : nullptr);
   if (trials_.empty()) return;
   for (Member& member : members) member.eligible = member.eligible || find_trial(member.index) != nullptr;
-  with_trials_ = kind.build(members, rotation_.get());
+  with_trials_ = kind->build(members, settings.terms, rotation_.get());
 }
 
 const BackendGroup::Trial* BackendGroup::find_trial(BackendIndex index) const {
@@ -78,7 +80,8 @@ const BackendGroup::Trial* BackendGroup::find_trial(BackendIndex index) const {
 
 bool BackendGroup::has_free_trial(const PickInput& input) const {
   return std::ranges::any_of(trials_, [&](const Trial& trial) {
-    return !trial.load->trial_taken.load(std::memory_order_relaxed) && !input.has_tried(trial.id);
+    return !trial.load->trial_taken.load(std::memory_order_relaxed) && !input.has_tried(trial.id) &&
+           trial.load->has_room();
   });
 }
 
@@ -108,11 +111,10 @@ std::optional<BackendIndex> BackendGroup::explain(const PickInput& input,
 }
 
 std::shared_ptr<const Pool> Pool::build(PoolSettings settings, std::vector<Backend> backends,
-                                        const Pool* previous) {
-  const BalancerKind* kind = find_balancer_kind(settings.balance);
-  WEIR_CHECK(kind != nullptr);
+                                        const Pool* previous, std::shared_ptr<PoolLoad> load) {
   const std::shared_ptr<Pool> pool(new Pool);
   pool->settings_ = std::move(settings);
+  pool->load_ = std::move(load);
   pool->backends_ = std::move(backends);
   for (const Backend& backend : pool->backends_) WEIR_CHECK(backend.load != nullptr);
   settle_exceptions(pool->settings_, pool->backends_);
@@ -124,12 +126,18 @@ std::shared_ptr<const Pool> Pool::build(PoolSettings settings, std::vector<Backe
   pool->any_undecided_ = std::any_of(pool->backends_.begin(), pool->backends_.end(),
                                      [](const Backend& b) { return b.undecided && !b.eligible(); });
 
-  for (BackendIndex i = 0; i < pool->backends_.size(); ++i)
-    if (is_held_back(pool->backends_[i])) pool->held_back_.push_back(i);
+  for (BackendIndex i = 0; i < pool->backends_.size(); ++i) {
+    const Backend& backend = pool->backends_[i];
+    const bool held_back = is_held_back(backend);
+    if (held_back) pool->held_back_.push_back(i);
+    if (backend.max_sessions != 0 && (held_back || backend.eligible())) pool->limited_.push_back(i);
+  }
+  WEIR_CHECK(pool->limited_.empty() || pool->load_ != nullptr);
 
   const bool same_kind = previous != nullptr && previous->settings_.balance == pool->settings_.balance;
-  pool->primaries_.build(*kind, pool->backends_, false, same_kind ? &previous->primaries_ : nullptr);
-  pool->backups_.build(*kind, pool->backends_, true, same_kind ? &previous->backups_ : nullptr);
+  pool->primaries_.build(pool->settings_, pool->backends_, false,
+                         same_kind ? &previous->primaries_ : nullptr);
+  pool->backups_.build(pool->settings_, pool->backends_, true, same_kind ? &previous->backups_ : nullptr);
   return pool;
 }
 
@@ -156,7 +164,7 @@ const Backend* Pool::pick_held_back(const PickInput& input) const {
   const Backend* best = nullptr;
   for (const BackendIndex index : held_back_) {
     const Backend& backend = backends_[index];
-    if (input.has_tried(backend.id())) continue;
+    if (input.has_tried(backend.id()) || !backend.load->has_room()) continue;
     const auto rank = [](const Backend& b) {
       return std::pair(b.backup, b.load->active.load(std::memory_order_relaxed));
     };
@@ -168,7 +176,13 @@ const Backend* Pool::pick_held_back(const PickInput& input) const {
 
 Choice Pool::choose(const PickInput& input) const {
   if (const Backend* const backend = pick(input)) return {Choice::Kind::Chosen, backend};
-  return {any_undecided_ ? Choice::Kind::Wait : Choice::Kind::None, nullptr};
+  if (only_full(input)) return {Choice::Kind::Wait, nullptr, WaitFor::BackendSlot};
+  return {any_undecided_ ? Choice::Kind::Wait : Choice::Kind::None, nullptr, WaitFor::FirstVerdict};
+}
+
+bool Pool::only_full(const PickInput& input) const {
+  return std::ranges::any_of(limited_,
+                             [&](BackendIndex index) { return !input.has_tried(backends_[index].id()); });
 }
 
 const Backend* Pool::explain(const PickInput& input, std::vector<std::string>& because) const {
@@ -184,7 +198,13 @@ const Backend* Pool::explain(const PickInput& input, std::vector<std::string>& b
   } else {
     because.emplace_back("no primary is eligible: a backup is used");
   }
-  if (!index) index = backups_.explain(input, because);
+  const bool backup_eligible = std::any_of(backends_.begin(), backends_.end(),
+                                           [](const Backend& b) { return b.backup && b.eligible(); });
+  if (!index && backup_eligible) index = backups_.explain(input, because);
+  if (!index && only_full(input))
+    because.push_back(fmt::format("a session would wait for room: up to {} do, for {} at most ({} now)",
+                                  settings_.queue, format_duration(settings_.queue_timeout),
+                                  load_->queued()));
   if (!index) return nullptr;
   const Backend& backend = backends_[*index];
   if (backend.last_resort) {

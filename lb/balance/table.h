@@ -11,6 +11,8 @@
 
 #include "lb/balance/backend.h"
 #include "lb/balance/balancer.h"
+#include "lb/balance/pool_load.h"
+#include "lb/balance/wait_for.h"
 #include "lb/base/duration.h"
 
 namespace weir {
@@ -27,6 +29,13 @@ struct PoolSettings {
   bool close_sessions_when_down = false;  ///< on_backend_down = "close"
   SendProxy send_proxy = SendProxy::Off;
   std::vector<Address> source = {};  ///< to connect from, in turn; empty = what the kernel takes
+  /// Sessions that may wait until a backend has room, and for how long.
+  std::uint32_t queue = 100;
+  Millis queue_timeout{5000};
+  BalancerTerms terms = {};
+  Millis max_lifetime{0};            ///< 0 = no limit
+  std::uint64_t rate_to_client = 0;  ///< of a session, bytes a second; 0 = no limit
+  std::uint64_t rate_to_backend = 0;
 
   friend bool operator==(const PoolSettings&, const PoolSettings&) = default;
 };
@@ -35,11 +44,12 @@ struct PoolSettings {
 struct Choice {
   enum class Kind : std::uint8_t {
     Chosen,
-    Wait,  ///< a first verdict is still to come, of somebody who may then serve
+    Wait,  ///< somebody may serve later
     None   ///< nobody can
   };
   Kind kind = Kind::None;
-  const Backend* backend = nullptr;  ///< of Chosen
+  const Backend* backend = nullptr;          ///< of Chosen
+  WaitFor wait_for = WaitFor::FirstVerdict;  ///< of Wait: this, or BackendSlot
 };
 
 /// Decides what only a whole pool can: sets `last_resort`, `used_although_down` and what `reason` says of it.
@@ -51,7 +61,7 @@ void settle_exceptions(const PoolSettings& settings, std::vector<Backend>& backe
 class BackendGroup {
  public:
   /// `previous` is the group this one replaces, or null.
-  void build(const BalancerKind& kind, const std::vector<Backend>& backends, bool backups,
+  void build(const PoolSettings& settings, const std::vector<Backend>& backends, bool backups,
              const BackendGroup* previous);
 
   /// Of a backend on trial, takes BackendLoad::trial_taken: it is now the caller's.
@@ -78,35 +88,46 @@ class BackendGroup {
 /// change elsewhere does not disturb its balancers. Built on the control thread, read by all.
 class Pool {
  public:
-  /// `previous` is the version this one replaces, or null.
+  /// `previous` is the version this one replaces, or null. `load`: shared by all versions.
   static std::shared_ptr<const Pool> build(PoolSettings settings, std::vector<Backend> backends,
-                                           const Pool* previous);
+                                           const Pool* previous, std::shared_ptr<PoolLoad> load = nullptr);
 
   const PoolSettings& settings() const { return settings_; }
   const std::vector<Backend>& backends() const { return backends_; }
+  /// Some backend may be full.
+  bool limited() const { return !limited_.empty(); }
+  /// Its queue, where it is limited.
+  const std::shared_ptr<PoolLoad>& load() const { return load_; }
   const Backend* find(std::string_view name) const;
   const Backend* find(BackendId id) const;
 
   /// For a session: the backend that pick() answers, else whether to wait for one. Thread-safe, never blocks,
   /// never allocates.
   Choice choose(const PickInput& input) const;
-  /// Primaries first; backups when no primary is eligible, or all eligible ones have been tried. When these
-  /// have been tried too, one that is ejected, or that another session tries already, is better than nobody.
-  /// An answer that is Backend::for_one_session is the caller's trial: it clears BackendLoad::trial_taken
-  /// when it has learnt nothing of the backend. Thread-safe, never blocks, never allocates.
+  /// Primaries first; backups when no primary is eligible, or all eligible ones have been tried or are full.
+  /// When these have been tried too, one that is ejected, or that another session tries already, is better
+  /// than nobody. An answer that is Backend::for_one_session is the caller's trial: it clears
+  /// BackendLoad::trial_taken when it has learnt nothing of the backend. Thread-safe, never blocks, never
+  /// allocates.
   const Backend* pick(const PickInput& input) const;
   const Backend* explain(const PickInput& input, std::vector<std::string>& because) const;
   bool any_eligible() const { return any_eligible_; }
+  /// Nobody is eligible, nobody is about to be, and nobody is used all the same.
+  bool is_down() const { return !any_eligible_ && !any_undecided_ && !settings_.try_all_when_down; }
 
  private:
   Pool() = default;
   const Backend* pick_held_back(const PickInput& input) const;
+  /// Somebody would serve it, had it room.
+  bool only_full(const PickInput& input) const;
 
   PoolSettings settings_;
+  std::shared_ptr<PoolLoad> load_;
   std::vector<Backend> backends_;
   BackendGroup primaries_;
   BackendGroup backups_;
   std::vector<std::pair<BackendId, BackendIndex>> by_id_;  ///< sorted
+  std::vector<BackendIndex> limited_;                      ///< of those that sessions may get
   std::vector<BackendIndex> held_back_;  ///< ejected or on trial, while others are in rotation
   bool any_eligible_ = false;
   bool any_undecided_ = false;

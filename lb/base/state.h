@@ -27,6 +27,8 @@ enum class End : std::uint8_t {
   ClientGone,
   Killed,
   Shutdown,
+  Overloaded,
+  Lifetime,
   // Not let in: the listener's Door has said no.
   Denied,
   BadHeader,
@@ -36,7 +38,7 @@ enum class End : std::uint8_t {
   ClientRate
 };
 
-inline constexpr std::size_t kEnds = 16;
+inline constexpr std::size_t kEnds = 18;
 
 /// It was refused before it was anybody's session.
 constexpr bool is_turned_away(End end) {
@@ -60,9 +62,9 @@ constexpr std::string_view to_string(SendProxy version) {
 
 constexpr std::string_view to_string(End end) {
   constexpr std::string_view kNames[] = {
-      "done",           "client_reset", "backend_reset", "idle",       "half_close_idle", "no_backend",
-      "connect_failed", "client_gone",  "killed",        "shutdown",   "denied",          "bad_header",
-      "bad_hello",      "no_route",     "client_limit",  "client_rate"};
+      "done",           "client_reset", "backend_reset", "idle",     "half_close_idle", "no_backend",
+      "connect_failed", "client_gone",  "killed",        "shutdown", "overloaded",      "lifetime",
+      "denied",         "bad_header",   "bad_hello",     "no_route", "client_limit",    "client_rate"};
   return kNames[static_cast<std::size_t>(end)];
 }
 

@@ -13,6 +13,7 @@
 #include "lb/cli/offers.h"
 #include "lb/cli/syntax.h"
 #include "lb/cli/usage_complaint.h"
+#include "lb/config/config.h"
 
 namespace weir {
 
@@ -55,6 +56,7 @@ struct CommandLine::State {
   ListOptions listing;
   ExplainOptions caller;
   std::uint32_t weight = 1;
+  std::uint64_t max_sessions = 0;
   std::uint32_t rate = 0;
   std::vector<std::string> targets;
   bool flag = false, force = false, ready = false;
@@ -234,7 +236,7 @@ void CommandLine::State::add_changes() {
 void CommandLine::State::add_members() {
   auto* join =
       add("add", "a new backend, until the next reload", "  weir add web web4 10.0.0.14:80 --weight 2",
-          [this] { return run_add(common, target, second, third, weight, flag); });
+          [this] { return run_add(common, target, second, third, weight, flag, max_sessions); });
   join->add_option("pool", target, "the pool")->required()->type_name("POOL");
   join->add_option("name", second, "the new backend's name")->required()->type_name("NAME");
   join->add_option("address", third, "ip:port, [v6]:port, host:port, unix:/path or unix:@name")
@@ -242,6 +244,9 @@ void CommandLine::State::add_members() {
       ->type_name("ADDRESS");
   join->add_option("--weight", weight, "1 to 256")->check(CLI::Range(1, 256))->type_name("N");
   join->add_flag("--backup", flag, "used only when no other backend is eligible");
+  join->add_option("--max-sessions", max_sessions, "its sessions at once; 0 is no limit")
+      ->check(CLI::Range(std::uint64_t{0}, kMaxSessions))
+      ->type_name("N");
 
   auto* leave = add("remove", "no longer a backend, until the next reload; live sessions go on",
                     "  weir remove web/web4", [this] { return run_remove(common, target, force); });

@@ -87,10 +87,13 @@ int run_weight(const CommonOptions& common, const std::string& target, const std
 }
 
 int run_add(const CommonOptions& common, const std::string& pool, const std::string& name,
-            const std::string& address, std::uint32_t weight, bool backup) {
-  const Exchange exchange(
-      common, "POST", {"pools", pool, "backends"}, {},
-      dumped({{"name", name}, {"address", address}, {"weight", weight}, {"backup", backup}}));
+            const std::string& address, std::uint32_t weight, bool backup, std::uint64_t max_sessions) {
+  const Exchange exchange(common, "POST", {"pools", pool, "backends"}, {},
+                          dumped({{"name", name},
+                                  {"address", address},
+                                  {"weight", weight},
+                                  {"backup", backup},
+                                  {"max_sessions", max_sessions}}));
   return show(common, exchange, [](const auto& answer) { return render_changed(answer, "add"); });
 }
 

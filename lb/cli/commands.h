@@ -63,7 +63,7 @@ int run_enable(const CommonOptions& common, const std::string& target);
 int run_weight(const CommonOptions& common, const std::string& target, const std::string& weight,
                const RemarkOptions& remark);
 int run_add(const CommonOptions& common, const std::string& pool, const std::string& name,
-            const std::string& address, std::uint32_t weight, bool backup);
+            const std::string& address, std::uint32_t weight, bool backup, std::uint64_t max_sessions);
 int run_remove(const CommonOptions& common, const std::string& target, bool force);
 int run_sessions(const CommonOptions& common, const FilterOptions& filter, const ListOptions& list);
 /// `per_second`: at most so many, of those that there are now; 0 = all at once.

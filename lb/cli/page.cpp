@@ -158,9 +158,11 @@ std::string render_backend(std::string_view status, std::string_view events, std
       if (flag(backend, "backup")) facts.add("backup", "yes: used when no primary is eligible");
       if (flag(backend, "added")) facts.add("added", "at run time, until the next reload");
       const auto stand = where_sessions_stand(parse_object(sessions));
-      facts.add("sessions", fmt::format("{} now{}{}, {} in all, {:.1f} new/s", number(backend, "active"),
-                                        stand.empty() ? "" : ": ", stand, number(backend, "total"),
-                                        real(backend, "sessions_per_second")));
+      const auto most = number(backend, "max_sessions");
+      facts.add("sessions",
+                fmt::format("{} now{}{}{}, {} in all, {:.1f} new/s", number(backend, "active"),
+                            most != 0 ? fmt::format(" of {}", most) : "", stand.empty() ? "" : ": ", stand,
+                            number(backend, "total"), real(backend, "sessions_per_second")));
       if (const auto idle = backend.find("longest_idle_seconds"); idle != backend.end() && idle->is_number())
         facts.add("idle", fmt::format("for {} at most", age(idle->get<double>())));
       facts.add("connects", latency_text(backend, "connect_ms"));

@@ -112,6 +112,13 @@ std::string why_text(const Json& backend, const Terminal& terminal, Now now) {
   return out;
 }
 
+/// "31", "31/50" where there is a limit.
+std::string active_text(const Json& backend) {
+  const auto most = number(backend, "max_sessions");
+  const std::string active = short_number(number(backend, "active"));
+  return most == 0 ? active : active + "/" + short_number(most);
+}
+
 std::string rate_text(double per_second) {
   return per_second < 9.95 ? fmt::format("{:.1f}", per_second)
                            : short_number(static_cast<std::uint64_t>(std::lround(per_second)));
@@ -145,6 +152,8 @@ std::string pool_title(const Json& pool, const Terminal& terminal) {
   std::string out = fmt::format("pool {}, {}", name, text(pool, "balance"));
   if (verdict.empty()) return out;
   out += ", " + text(pool, "up");
+  if (const auto queued = number(pool, "queued"); queued > 0)
+    out += fmt::format(", {} OF {} QUEUED", queued, number(pool, "queue"));
   const auto latency = latency_text(pool);
   const auto word = verdict == "ok" ? verdict : capitals(verdict);
   // Escapes take no room, so that the line is cut before they are put in.
@@ -199,7 +208,7 @@ std::string render_pool(const Json& pool, const Terminal& terminal, Now now, std
                {weight_text(backend)},
                state_cell(backend),
                numeric(since_text(backend, now)),
-               numeric(short_number(number(backend, "active"))),
+               numeric(active_text(backend)),
                numeric(short_number(number(backend, "total"))),
                numeric(rate_text(real(backend, "sessions_per_second"))),
                numeric(rate(backend, "bytes_to_backend_per_second")),

@@ -17,6 +17,8 @@
 namespace weir {
 
 inline constexpr std::uint32_t kMaxWorkers = 1024;
+/// Of any limit of sessions: there are 2 descriptors for each, and a process has at most 2^31 of them.
+inline constexpr std::uint64_t kMaxSessions = 1'000'000'000;
 
 /// One configuration file as plain data, validated as a whole by load_config. Every value is final: defaults
 /// are filled in, `${NAME}` is replaced. Never changed after loading; shared between threads as
@@ -75,6 +77,7 @@ struct BackendConfig {
   std::uint32_t weight = 1;  ///< 1..256
   bool backup = false;
   Admin admin = Admin::Enabled;
+  std::uint32_t max_sessions = 0;  ///< at once, over all workers; 0 = no limit
   Seldom<ProbeConfig> probe = {};  ///< its own, whole; else its pool's
 
   friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
@@ -94,6 +97,12 @@ struct PoolConfig {
   OnBackendDown on_backend_down = OnBackendDown::Leave;
   std::vector<Address> source;  ///< to connect from, in turn; port 0; empty = what the kernel takes
   SendProxy send_proxy = SendProxy::Off;
+  std::uint32_t queue = 100;         ///< sessions that may wait until a backend has room; 0 = none
+  Millis queue_timeout{5000};        ///< for how long
+  double hash_bound = 0;             ///< source_hash: nobody beyond this many times its share; 0 = no bound
+  Millis max_lifetime{0};            ///< of a session, from its backend's accept, ±10 %; 0 = no limit
+  std::uint64_t rate_to_client = 0;  ///< of a session, bytes a second; 0 = no limit
+  std::uint64_t rate_to_backend = 0;
   Millis slow_start{0};
   ProbeConfig probe;
   std::vector<BackendConfig> backends;
@@ -106,6 +115,10 @@ struct PoolConfig {
   friend bool operator==(const PoolConfig&, const PoolConfig&) = default;
 };
 
+/// What becomes of new clients while none of a listener's pools has an eligible backend: a reset for each, or
+/// the kernel refuses them.
+enum class WhenDown : std::uint8_t { Refuse, Close };
+
 struct ListenerConfig {
   std::string name;
   std::vector<Address> bind;
@@ -114,6 +127,7 @@ struct ListenerConfig {
   std::optional<std::uint32_t> mode = {};  ///< of the files of its unix sockets; nothing: 0666, or what it is
   std::optional<std::uint32_t> owner = {};  ///< of these; nothing: Weir's user, or whose it is
   std::optional<std::uint32_t> group = {};
+  WhenDown when_down = WhenDown::Refuse;
   bool ready = true;    ///< Weir is ready only when it can serve this one
   DoorTerms door = {};  ///< who may come in, and where to
 

@@ -30,6 +30,8 @@ struct BackendPlaces {
 struct PoolPlaces {
   Place table;
   Place name;
+  Place rate_to_client;
+  Place rate_to_backend;
   std::vector<BackendPlaces> backends;  ///< one for each of PoolConfig::backends
 };
 
@@ -43,9 +45,6 @@ struct Draft {
   std::vector<ListenerPlaces> listeners;  ///< one for each of Config::listeners
   std::vector<PoolPlaces> pools;          ///< one for each of Config::pools
 };
-
-/// 2 descriptors for each session, and a process has at most 2^31 of them.
-inline constexpr std::uint64_t kMaxSessions = 1'000'000'000;
 
 /// Reads a name: 1 to 128 of `A-Z a-z 0-9 . _ : [ ] -`. The place of the value, unless there is none.
 Place read_name(const TableReader& reader, std::string_view key, std::string& name);

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "lb/admit/rate.h"
+#include "lb/config/config.h"
 #include "lb/config/keys.h"
 
 namespace weir {
@@ -41,12 +42,11 @@ constexpr Key needed_unless(std::string_view other, Key key) {
   return needed(key);
 }
 
-constexpr std::uint64_t kMostSessions = 1'000'000'000;
 constexpr std::uint64_t kMostInARow = 10'000;
 
 constexpr Key kRoot[] = {
     {"workers", integer(0, 1024), "0", "Event-loop threads; 0 is one for each CPU that the process may use."},
-    {"max_connections", integer(1, kMostSessions), kNone,
+    {"max_connections", integer(1, kMaxSessions), kNone,
      "Sessions at once in the whole process, at which clients wait in the kernel's queue; left out, as many "
      "as the descriptor limit holds."},
     {"shutdown_grace", kDuration, "30s", "How long SIGTERM lets live sessions finish."},
@@ -85,7 +85,7 @@ constexpr Key kListener[] = {
                   {"pool", kName, kNone,
                    "The pool that serves it; with routes, whom none of them takes. Left out, these are "
                    "refused."}),
-    {"max_connections", integer(0, kMostSessions), "0",
+    {"max_connections", integer(0, kMaxSessions), "0",
      "Sessions at once of this listener; 0 is no limit but the global one."},
     {"proxy_from", of(Network, Shape::AnyNumber), kNone,
      "Networks that announce the client with a PROXY header, version 1 or 2: they alone may connect, and "
@@ -100,7 +100,7 @@ constexpr Key kListener[] = {
     {"deny_file", of(NetworkFile), kNone, "The same for deny."},
     {"header_timeout", kLongerThanZero, "3s",
      "From the accept: for a PROXY header and a TLS client's first message together."},
-    {"sessions_per_client", integer(0, kMostSessions), "0", "Sessions at once of one client; 0 is no limit."},
+    {"sessions_per_client", integer(0, kMaxSessions), "0", "Sessions at once of one client; 0 is no limit."},
     {"new_sessions_per_client", of(Rate), "",
      "New sessions of one client: 20/s, 600/m or 5000/h; \"\" is no limit."},
     {"new_sessions", of(Rate), "",
@@ -113,6 +113,10 @@ constexpr Key kListener[] = {
      "[32, 64]",
      "What is one client: the leading bits of an IPv4 and of an IPv6 address."},
     {"route", kListOfTables, kNone, "Which pool serves whom, by name, protocol or address."},
+    {"when_down", word("refuse", "close"), "refuse",
+     "While none of its pools has an eligible backend: reset each new client, or have the kernel refuse "
+     "them, as "
+     "if nothing listened, so that a router or a balancer before it sees it. TCP only."},
     {"mode", kMode, kNone,
      "The rights of the files of its unix sockets: who may connect; left out, 0666 at first, and then as "
      "they are."},
@@ -134,7 +138,11 @@ constexpr Key kPool[] = {
     needed({"name", kName, kNone, "What listeners, logs and commands call it."}),
     {"balance", of(Balancer), "round_robin",
      "Who gets a new session: the next in turn by weight (round_robin), the one with the fewest sessions for "
-     "its weight (least_connections), or the one that the client's address decides (source_hash)."},
+     "its weight (least_connections), the one that the client's address decides (source_hash), of two that "
+     "are "
+     "drawn by weight the one with fewer sessions (random_two), the one with the fewest sessions times its "
+     "time "
+     "to the first byte of late (least_time), or the first in this file that has room (first)."},
     {"connect_timeout", kLongerThanZero, "2s",
      "How long a backend may take to accept before the next one is tried."},
     {"connect_attempts", integer(1, 1000), "3",
@@ -146,6 +154,22 @@ constexpr Key kPool[] = {
      "When no backend is up: refuse clients, or use every enabled backend all the same."},
     {"on_backend_down", word("leave", "close"), "leave",
      "What becomes of the live sessions of a backend that goes down."},
+    {"queue", integer(0, kMaxSessions), "100",
+     "Sessions that may wait while every backend that could serve them has its max_sessions; beyond, or with "
+     "0, clients are reset."},
+    {"queue_timeout", kLongerThanZero, "5s", "How long a session may wait so."},
+    {"hash_bound", of(Bound), "0",
+     "With source_hash: no backend gets more than this many times its share of the sessions, whatever "
+     "addresses "
+     "its clients have; 0 is no bound."},
+    {"max_lifetime", kDuration, "0s",
+     "A session is ended this long after its backend's accept, give or take a tenth, so that they do not end "
+     "together; 0s is never."},
+    {"rate_to_client", of(ByteRate), "0",
+     "The most that a session brings its client in a second: \"500KB\" (of 1000), \"10MiB\" (of 1024); \"0\" "
+     "is no "
+     "limit."},
+    {"rate_to_backend", of(ByteRate), "0", "The same to its backend."},
     {"slow_start", kDuration, "0s",
      "For so long the share of a backend that has come back grows, from a tenth."},
     {"send_proxy", word("off", "v1", "v2"), "off",
@@ -234,7 +258,9 @@ constexpr Key kBackend[] = {
      "one."},
     needed({"address", of(Address), kNone, "Where it is; a host name is followed."}),
     {"weight", integer(1, 256), "1", "Its share beside the others'."},
-    {"backup", kBoolean, "false", "Used only when no other backend is eligible."},
+    {"max_sessions", integer(0, kMaxSessions), "0",
+     "Its sessions at once, connecting ones included, over all workers; 0 is no limit."},
+    {"backup", kBoolean, "false", "Used only when no other backend is eligible, or all of these are full."},
     {"admin", word("enabled", "drained", "disabled"), "enabled",
      "How it starts, until an operator says otherwise."},
     {"health", kTable, kNone, "How it is probed, as far as not like the others."},

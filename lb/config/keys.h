@@ -13,6 +13,7 @@ namespace weir {
 enum class ValueType : std::uint8_t {
   Integer,
   Boolean,
+  Bound,  ///< a number: 0, or kLeastBound to kMostBound
   Duration,
   Word,      ///< one of Value::words
   Balancer,  ///< one of those that lb/balance offers
@@ -29,6 +30,7 @@ enum class ValueType : std::uint8_t {
   Ip,
   Network,     ///< an address, address/bits or "unix"
   Rate,        ///< "20/s"; "" = no limit
+  ByteRate,    ///< "500KB"; "0" = no limit
   ServerName,  ///< a host name, "*." before it for any below it, or "*"
   Protocol,    ///< of ALPN
   HttpPath,
@@ -43,6 +45,9 @@ enum class ValueType : std::uint8_t {
   Table,        ///< of keys of its own: the TableKeys of that path
   Tables,       ///< a list of those
 };
+
+/// How many times its share somebody may get.
+inline constexpr double kLeastBound = 1.05, kMostBound = 10;
 
 /// AnyNumber: a list, which may be empty, or one.
 enum class Shape : std::uint8_t { One, OneOrMore, AnyNumber, List };

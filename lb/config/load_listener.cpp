@@ -136,6 +136,12 @@ void read_listener(Findings& findings, const toml::table& table, Draft& draft) {
   read_door(reader, listener.door, places);
   if (!reader.has("pool") && listener.door.routes.empty())
     reader.missing("pool", "the name of the pool that serves this listener");
+  constexpr std::string_view kWhenDown[] = {"refuse", "close"};
+  if (std::size_t word = 0; reader.choice("when_down", "policy", kWhenDown, word))
+    listener.when_down = static_cast<WhenDown>(word);
+  if (listener.when_down == WhenDown::Close && std::ranges::any_of(listener.bind, &Address::is_unix))
+    findings.fault(reader.place("when_down"),
+                   "listener.when_down = \"close\": a unix socket that is closed so cannot be opened again");
   if (reader.integer("max_connections", 0, kMaxSessions, listener.max_connections))
     places.max_connections = reader.place("max_connections");
   read_access(reader, listener);

@@ -83,12 +83,29 @@ void read_backend(Findings& findings, const toml::table& table, bool kind_known,
   }
   places.name = read_backend_name(reader, static_cast<bool>(places.address), backend);
   read_weight(reader, table, backend);
+  reader.integer("max_sessions", 0, kMaxSessions, backend.max_sessions);
   reader.boolean("backup", backend.backup);
   if (std::size_t admin = 0; reader.choice("admin", "state", kAdmins, admin))
     backend.admin = static_cast<Admin>(admin);
   read_probe_of_backend(reader, pool, kind_known, backend);
   pool.backends.push_back(std::move(backend));
   pool_places.backends.push_back(places);
+}
+
+/// Whoever has no limit gets every session, and those behind it none.
+void warn_of_first_without_limits(const TableReader& reader, const PoolConfig& pool) {
+  if (pool.balance != "first") return;
+  for (std::size_t i = 0; i < pool.backends.size(); ++i) {
+    const BackendConfig& backend = pool.backends[i];
+    const bool any_behind =
+        std::any_of(pool.backends.begin() + static_cast<std::ptrdiff_t>(i) + 1, pool.backends.end(),
+                    [&](const BackendConfig& other) { return other.backup == backend.backup; });
+    if (backend.max_sessions != 0 || !any_behind) continue;
+    return reader.findings().warn(
+        reader.place("balance"),
+        fmt::format("pool {}: balance = \"first\" gives {} every session, since it has no max_sessions",
+                    shown(pool.name), shown(backend.name)));
+  }
 }
 
 /// What is valid and surely not meant.
@@ -100,6 +117,19 @@ void warn_of_rash_policies(const TableReader& reader, const PoolConfig& pool) {
                     format_duration(pool.idle_timeout)));
   const bool only_backups =
       !pool.backends.empty() && std::ranges::all_of(pool.backends, &BackendConfig::backup);
+  const bool limited = std::ranges::any_of(
+      pool.backends, [](const BackendConfig& backend) { return backend.max_sessions != 0; });
+  if (reader.has("hash_bound") && pool.hash_bound != 0 && pool.balance != "source_hash")
+    reader.findings().warn(
+        reader.place("hash_bound"),
+        fmt::format("pool.hash_bound has no effect with balance = \"{}\": it bounds source_hash",
+                    pool.balance));
+  warn_of_first_without_limits(reader, pool);
+  for (const std::string_view key : {"queue", "queue_timeout"})
+    if (reader.has(key) && !limited)
+      reader.findings().warn(reader.place(key),
+                             fmt::format("pool.{} has no effect: no backend of pool {} has max_sessions", key,
+                                         shown(pool.name)));
   if (only_backups)
     reader.findings().warn(
         reader.place("backend"),
@@ -180,6 +210,14 @@ void read_pool(Findings& findings, const toml::table& table, Draft& draft) {
   reader.integer("connect_attempts", 1, kMaxAttempts, pool.connect_attempts);
   reader.duration("idle_timeout", Zero::Refused, pool.idle_timeout);
   reader.duration("half_close_timeout", Zero::Refused, pool.half_close_timeout);
+  reader.integer("queue", 0, kMaxSessions, pool.queue);
+  reader.duration("queue_timeout", Zero::Refused, pool.queue_timeout);
+  reader.bound("hash_bound", pool.hash_bound);
+  reader.duration("max_lifetime", Zero::Allowed, pool.max_lifetime);
+  if (reader.byte_rate("rate_to_client", pool.rate_to_client))
+    places.rate_to_client = reader.place("rate_to_client");
+  if (reader.byte_rate("rate_to_backend", pool.rate_to_backend))
+    places.rate_to_backend = reader.place("rate_to_backend");
   reader.duration("slow_start", Zero::Allowed, pool.slow_start);
   read_source(reader, pool);
   const toml::table* health = reader.table("health", "[pool.health] below its [[pool]]");

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "lb/base/byte_rate.h"
 #include "lb/config/substitute.h"
 
 namespace weir {
@@ -111,6 +112,37 @@ bool TableReader::boolean(std::string_view key, bool& target) const {
     return false;
   }
   target = flag->get();
+  return true;
+}
+
+bool TableReader::bound(std::string_view key, double& target) const {
+  const toml::node* node = table_.get(key);
+  if (node == nullptr) return false;
+  const auto number = node->value_exact<double>();
+  const auto integer = node->value_exact<std::int64_t>();
+  const std::string allowed = fmt::format("0, or {} to {}", kLeastBound, kMostBound);
+  if (!number && !integer) {
+    wrong_type(path(key), *node, allowed);
+    return false;
+  }
+  const double value = number ? *number : static_cast<double>(*integer);
+  if (value != 0 && !(value >= kLeastBound && value <= kMostBound)) {
+    findings_.fault(place_of(*node), fmt::format("{} = {}: must be {}", path(key), value, allowed));
+    return false;
+  }
+  target = value;
+  return true;
+}
+
+bool TableReader::byte_rate(std::string_view key, std::uint64_t& target) const {
+  std::string text;
+  if (!string(key, text)) return false;
+  const auto rate = parse_byte_rate(text);
+  if (!rate) {
+    wrong(key, text, rate.error().message);
+    return false;
+  }
+  target = *rate;
   return true;
 }
 

@@ -92,7 +92,11 @@ class TableReader {
     return true;
   }
   bool boolean(std::string_view key, bool& target) const;
+  /// 0, or a number from kLeastBound to kMostBound.
+  bool bound(std::string_view key, double& target) const;
   bool string(std::string_view key, std::string& target) const;
+  /// "500KB", bytes a second; "0" is 0.
+  bool byte_rate(std::string_view key, std::uint64_t& target) const;
   bool duration(std::string_view key, Zero zero, Millis& target) const;
   /// "0660": permissions of a file.
   bool file_mode(std::string_view key, std::uint32_t& target) const;

@@ -34,6 +34,9 @@ Json single(const Key& key, const TableKeys& table, const KnownKinds& kinds) {
       return {{"type", "integer"}, {"minimum", value.least}, {"maximum", value.most}};
     case ValueType::Boolean:
       return {{"type", "boolean"}};
+    case ValueType::Bound:
+      return {{"anyOf",
+               {{{"const", 0}}, {{"type", "number"}, {"minimum", kLeastBound}, {"maximum", kMostBound}}}}};
     case ValueType::Word:
     case ValueType::Balancer:
     case ValueType::Probe:

@@ -99,6 +99,35 @@ void check_pools_of_listeners(Findings& findings, const Draft& draft) {
                     value_fault("pool.name", draft.config->pools[i].name, "no listener uses this pool"));
 }
 
+/// A unix socket cannot be paced.
+void check_rates(Findings& findings, const Draft& draft) {
+  const Config& config = *draft.config;
+  const auto serves = [](const ListenerConfig& listener, const std::string& pool) {
+    return listener.pool == pool || std::ranges::any_of(listener.door.routes, [&](const RouteTo& route) {
+             return route.pool == pool;
+           });
+  };
+  for (std::size_t i = 0; i < draft.pools.size(); ++i) {
+    const PoolConfig& pool = config.pools[i];
+    const auto unix_backend = std::ranges::find_if(pool.backends, [](const BackendConfig& backend) {
+      return backend.endpoint.address && backend.endpoint.address->is_unix();
+    });
+    if (pool.rate_to_backend != 0 && unix_backend != pool.backends.end())
+      findings.fault(
+          draft.pools[i].rate_to_backend,
+          fmt::format("pool.rate_to_backend: backend {} is on a unix socket, which cannot be paced",
+                      shown(unix_backend->name)));
+    const auto unix_listener = std::ranges::find_if(config.listeners, [&](const ListenerConfig& listener) {
+      return serves(listener, pool.name) && std::ranges::any_of(listener.bind, &Address::is_unix);
+    });
+    if (pool.rate_to_client != 0 && unix_listener != config.listeners.end())
+      findings.fault(
+          draft.pools[i].rate_to_client,
+          fmt::format("pool.rate_to_client: listener {} is on a unix socket, which cannot be paced",
+                      shown(unix_listener->name)));
+  }
+}
+
 std::string needed_and_limit(std::uint64_t sessions, std::uint64_t reserved, std::uint64_t limit) {
   return fmt::format(
       "needs {} file descriptors (2 for each session, {} for Weir itself), and the limit is {}",
@@ -151,6 +180,7 @@ void warn_of_limits_without_effect(Findings& findings, const Draft& draft) {
 void validate(Findings& findings, const Draft& draft, const LoadOptions& options) {
   check_names(findings, draft);
   check_pools_of_listeners(findings, draft);
+  check_rates(findings, draft);
   validate_addresses(findings, draft, options.host_addresses ? options.host_addresses() : HostAddresses());
   validate_paths(findings, draft);
   check_limits(findings, draft);

@@ -66,8 +66,8 @@ std::string addresses(std::string_view v4_or_name) {
 }  // namespace
 
 bool is_string(ValueType type) {
-  return type != ValueType::Integer && type != ValueType::Boolean && type != ValueType::Table &&
-         type != ValueType::Tables;
+  return type != ValueType::Integer && type != ValueType::Boolean && type != ValueType::Bound &&
+         type != ValueType::Table && type != ValueType::Tables;
 }
 
 std::span<const std::string_view> words_of(const Value& value, const KnownKinds& kinds) {
@@ -100,6 +100,8 @@ std::string placeholder_of(const Value& value, std::span<const std::string_view>
         return "NETWORK";
       case ValueType::Rate:
         return "RATE";
+      case ValueType::ByteRate:
+        return "BYTES";
       case ValueType::HttpHost:
       case ValueType::ServerName:
         return "HOST";
@@ -122,6 +124,7 @@ std::string placeholder_of(const Value& value, std::span<const std::string_view>
     return fmt::format("[{} to {}, ...]", value.least, value.most);
   if (value.type == ValueType::Integer) return fmt::format("{} to {}", value.least, value.most);
   if (value.type == ValueType::Boolean) return "true or false";
+  if (value.type == ValueType::Bound) return fmt::format("0, or {} to {}", kLeastBound, kMostBound);
   if (!words.empty()) return fmt::format("\"{}\"", fmt::join(words, "\" | \""));
   if (value.shape == Shape::List) return fmt::format("[\"{}\", ...]", name);
   if (value.shape == Shape::OneOrMore || value.shape == Shape::AnyNumber)
@@ -157,6 +160,8 @@ std::string pattern_of(ValueType type) {
                          "[0-9A-Fa-f]*:[0-9A-Fa-f:.]*");
     case ValueType::Rate:
       return "(?:0*[1-9][0-9]{0,6}/[smh])?";
+    case ValueType::ByteRate:
+      return R"(0|[0-9]+(?:\.[0-9]*)?(?:B|[KMG]i?B))";
     case ValueType::ServerName:
       return R"(\*|(?:\*\.)?[A-Za-z0-9_][A-Za-z0-9._-]{0,252})";
     case ValueType::Protocol:

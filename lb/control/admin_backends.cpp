@@ -121,10 +121,11 @@ void AdminApi::State::add(const HttpRequest& request, const std::string& pool, P
   const auto address = parameters.take("address");
   const auto weight = parameters.take_number("weight", 1, 256).value_or(1);
   const bool backup = parameters.take_flag("backup");
+  const auto max_sessions = parameters.take_number("max_sessions", 0, kMaxSessions).value_or(0);
   if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
   if (!name || !address) return answer_usage(answer, "name and address are needed");
   finish(parts.registry.add(pool, *name, *address, static_cast<std::uint32_t>(weight), backup,
-                            operator_of(request)),
+                            static_cast<std::uint32_t>(max_sessions), operator_of(request)),
          answer);
 }
 

@@ -66,6 +66,7 @@ void append(std::string& text, const BackendStatus& backend) {
   out.add("reason", backend.reason);
   out.add("since", format_time(backend.since));
   out.add("active", backend.active);
+  out.add("max_sessions", backend.max_sessions);
   out.add("total", backend.total);
   out.add("sessions_per_second", hundredths(backend.sessions_per_second));
   out.add("bytes_to_backend_per_second", std::round(backend.to_backend_per_second));
@@ -106,6 +107,11 @@ void append(std::string& text, const PoolStatus& pool) {
     out.add("verdict", to_string(pool.verdict));
     out.add("verdict_since", format_time(pool.verdict_since));
     out.add("up", pool.up);
+    if (pool.limited || pool.overloaded > 0) {
+      out.add("queued", pool.queued);
+      out.add("queue", pool.queue);
+      out.add("overloaded", pool.overloaded);
+    }
   }
   append_json_array(out.value("backends"), pool.backends, [&](const auto& one) { append(text, one); });
 }

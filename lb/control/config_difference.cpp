@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <unordered_set>
 
+#include "lb/base/byte_rate.h"
 #include "lb/base/log.h"
 
 namespace weir {
@@ -25,6 +26,9 @@ template <class T>
 requires std::is_integral_v<T> std::string shown(T value) {
   return fmt::format("{}", value);
 }
+std::string shown(double value) {
+  return fmt::format("{}", value);
+}
 std::string shown(Admin value) {
   return std::string(to_string(value));
 }
@@ -33,6 +37,9 @@ std::string shown(SendProxy value) {
 }
 std::string shown(OnAllDown value) {
   return value == OnAllDown::TryAll ? "try_all" : "refuse";
+}
+std::string shown(WhenDown value) {
+  return value == WhenDown::Close ? "close" : "refuse";
 }
 std::string shown(OnBackendDown value) {
   return value == OnBackendDown::Close ? "close" : "leave";
@@ -189,6 +196,14 @@ std::string difference_of(const PoolConfig& now, const PoolConfig& next) {
              .key("on_backend_down", now.on_backend_down, next.on_backend_down)
              .key("source", now.source, next.source)
              .key("send_proxy", now.send_proxy, next.send_proxy)
+             .key("queue", now.queue, next.queue)
+             .key("queue_timeout", now.queue_timeout, next.queue_timeout)
+             .key("hash_bound", now.hash_bound, next.hash_bound)
+             .key("max_lifetime", now.max_lifetime, next.max_lifetime)
+             .key("rate_to_client", format_byte_rate(now.rate_to_client),
+                  format_byte_rate(next.rate_to_client))
+             .key("rate_to_backend", format_byte_rate(now.rate_to_backend),
+                  format_byte_rate(next.rate_to_backend))
              .key("slow_start", now.slow_start, next.slow_start)
              .text() +
          compare(now.probe, next.probe).text() + (same_order(now, next) ? "" : " the order of its backends");
@@ -198,6 +213,7 @@ std::string difference_of(const BackendConfig& now, const PoolConfig& pool_now, 
                           const PoolConfig& pool_next) {
   const std::string own = Difference()
                               .key("weight", now.weight, next.weight)
+                              .key("max_sessions", now.max_sessions, next.max_sessions)
                               .key("admin", now.admin, next.admin)
                               .key("backup", now.backup, next.backup)
                               .text();
@@ -231,6 +247,7 @@ std::string difference_of(const ListenerConfig& now, const ListenerConfig& next)
       .key("unlimited", now.door.unlimited, next.door.unlimited)
       .key("client_prefix", shown(now.door.client_prefix), shown(next.door.client_prefix))
       .key("route", now.door.routes, next.door.routes)
+      .key("when_down", now.when_down, next.when_down)
       .key("mode", octal(now.mode), octal(next.mode))
       .key("owner", number(now.owner), number(next.owner))
       .key("group", number(now.group), number(next.group))

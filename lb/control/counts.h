@@ -32,6 +32,9 @@ struct Counts {
   friend bool operator==(const Counts&, const Counts&) = default;
 };
 
+/// By pool and name.
+using SessionsByBackend = std::map<std::pair<std::string, std::string>, std::uint32_t>;
+
 std::string format_counts(const Counts& counts);
 Result<Counts> parse_counts(std::string_view text);
 

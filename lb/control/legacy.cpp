@@ -76,12 +76,14 @@ Json json_of(const Legacy::Backend& backend, std::chrono::steady_clock::time_poi
   Json out{{"name", backend.file.name},
            {"address", backend.file.endpoint.text},
            {"weight", backend.file.weight},
+           {"max_sessions", backend.file.max_sessions},
            {"backup", backend.file.backup},
            {"admin_since", count_of(backend.admin_since)},
            {"standing", json_of(backend.standing, now)},
            {"totals",
             {backend.totals.sessions, backend.totals.connect_failures, backend.totals.bytes_to_backend,
-             backend.totals.bytes_to_client}}};
+             backend.totals.bytes_to_client}},
+           {"active", backend.active}};
   if (backend.added) out["added"] = true;
   if (backend.out) out["out"] = true;
   return out;
@@ -94,6 +96,7 @@ Result<Legacy::Backend> backend_of(const Json& json, std::chrono::steady_clock::
   out.file.name = json.at("name").get<std::string>();
   out.file.endpoint = std::move(*endpoint);
   out.file.weight = json.at("weight").get<std::uint32_t>();
+  out.file.max_sessions = json.value("max_sessions", 0U);
   out.file.backup = json.at("backup").get<bool>();
   out.added = json.value("added", false);
   out.out = json.value("out", false);
@@ -104,6 +107,7 @@ Result<Legacy::Backend> backend_of(const Json& json, std::chrono::steady_clock::
   const auto& totals = json.at("totals");
   out.totals = {totals.at(0).get<std::uint64_t>(), totals.at(1).get<std::uint64_t>(),
                 totals.at(2).get<std::uint64_t>(), totals.at(3).get<std::uint64_t>()};
+  out.active = json.value("active", 0U);
   return out;
 }
 

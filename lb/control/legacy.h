@@ -24,6 +24,7 @@ struct Legacy {
     std::chrono::system_clock::time_point admin_since;
     Standing standing;
     Totals totals;
+    std::uint32_t active = 0;  ///< sessions that it has with it now
   };
   struct Pool {
     std::string name;

@@ -33,6 +33,7 @@ struct Entry {
 
 struct PoolEntry {
   PoolConfig config;
+  std::shared_ptr<PoolLoad> load;
   std::vector<Entry> entries;
   /// Backends that are none of its own (a leaver's or another pool's) and serve its sessions as long as no
   /// own one is eligible and one has had no verdict yet.

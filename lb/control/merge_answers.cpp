@@ -81,6 +81,8 @@ void add_pool(Json& pools, Json* own, const Json& theirs) {
       more.push_back(leaver(backend));
     }
   }
+  // An older process keeps the queue that it had.
+  if (own != nullptr && theirs.contains("queued")) add_counts(*own, theirs, {"queued", "overloaded"});
   if (more.empty()) return;
   if (own == nullptr) {
     pools.push_back({{"name", theirs.value("name", "")},

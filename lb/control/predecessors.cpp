@@ -185,6 +185,21 @@ void Predecessors::State::ask_all(const HttpRequest& request, Values values,
   }
 }
 
+void Predecessors::ask_each(const std::string& name,
+                            std::function<void(const std::vector<PredecessorAnswer>&)> done) {
+  HttpRequest request;
+  request.method = "GET";
+  request.path = {"v1", name};
+  auto gathering = std::make_shared<Gathering>();
+  gathering->merge = [done = std::move(done)](const HttpResponse& own, const auto& answers) {
+    done(answers);
+    return own;
+  };
+  gathering->answer = [](const HttpResponse&) {};
+  state_->ask_all(request, {}, gathering);
+  gathering->arrived();
+}
+
 void Predecessors::handle(HttpRequest request, Answer answer, const Local& local) {
   const Kind kind = kind_of(request);
   auto values = parameters_of(request);

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "lb/control/http_server.h"
 #include "lb/control/inheritance.h"
+#include "lb/control/merge_answers.h"
 #include "lb/net/loop.h"
 
 namespace weir {
@@ -24,6 +26,9 @@ class Predecessors {
   const std::vector<Predecessor>& list() const;
   /// This process has been superseded itself: its successor asks them from now on.
   void clear();
+
+  /// Asks each of them for /v1/NAME; calls back once, when all have answered or have had their time.
+  void ask_each(const std::string& name, std::function<void(const std::vector<PredecessorAnswer>&)> done);
 
   using Local = std::function<void(HttpRequest request, HttpServer::Answer answer)>;
   /// Answers with `local`'s answer, and where they have a share in it, with all together.

@@ -20,9 +20,10 @@ constexpr std::string_view kNotResolvedYet = "its name has not been resolved yet
 /// All that Pool::build depends on.
 bool same(const Backend& a, const Backend& b) {
   return a.load == b.load && a.endpoint == b.endpoint && a.addresses == b.addresses && a.weight == b.weight &&
-         a.configured_weight == b.configured_weight && a.backup == b.backup && a.admin == b.admin &&
-         a.health == b.health && a.life == b.life && a.on_trial == b.on_trial && a.unprobed == b.unprobed &&
-         a.share_percent == b.share_percent && a.undecided == b.undecided && a.stand_in == b.stand_in;
+         a.configured_weight == b.configured_weight && a.max_sessions == b.max_sessions &&
+         a.backup == b.backup && a.admin == b.admin && a.health == b.health && a.life == b.life &&
+         a.on_trial == b.on_trial && a.unprobed == b.unprobed && a.share_percent == b.share_percent &&
+         a.undecided == b.undecided && a.stand_in == b.stand_in;
 }
 
 PoolSettings settings_of(const PoolConfig& config) {
@@ -35,7 +36,13 @@ PoolSettings settings_of(const PoolConfig& config) {
           .try_all_when_down = config.on_all_down == OnAllDown::TryAll,
           .close_sessions_when_down = config.on_backend_down == OnBackendDown::Close,
           .send_proxy = config.send_proxy,
-          .source = config.source};
+          .source = config.source,
+          .queue = config.queue,
+          .queue_timeout = config.queue_timeout,
+          .terms = {.hash_bound = config.hash_bound},
+          .max_lifetime = config.max_lifetime,
+          .rate_to_client = config.rate_to_client,
+          .rate_to_backend = config.rate_to_backend};
 }
 
 /// Probes quote what backends say: one transition stays one line.
@@ -179,6 +186,7 @@ Backend Registry::State::backend(const PoolEntry& pool, const Entry& entry) cons
   out.endpoint = entry.file.endpoint;
   out.weight = weight(pool, entry);
   out.configured_weight = entry.file.weight;
+  out.max_sessions = entry.file.max_sessions;
   out.backup = entry.file.backup;
   out.admin = admin(pool, entry);
   out.load = entry.load;
@@ -189,6 +197,12 @@ Backend Registry::State::backend(const PoolEntry& pool, const Entry& entry) cons
   return out;
 }
 
+const std::shared_ptr<PoolLoad>& Registry::State::pool_load(const std::string& name) {
+  auto& load = pool_loads[name];
+  if (load == nullptr) load = std::make_shared<PoolLoad>(static_cast<std::uint32_t>(pool_loads.size()), name);
+  return load;
+}
+
 bool Registry::State::rebuild(PoolEntry& pool) {
   const auto now = clock.steady();
   std::vector<Backend> backends;
@@ -196,6 +210,7 @@ bool Registry::State::rebuild(PoolEntry& pool) {
   for (auto& entry : pool.entries) {
     auto& slow_start = entry.standing.slow_start;
     if (slow_start && slow_start->over(now)) slow_start.reset();
+    entry.load->set_max_sessions(entry.file.max_sessions);
     if (!entry.out) backends.push_back(backend(pool, entry));
   }
   if (!pool.stand_ins.empty() && !wants_stand_ins(pool)) {
@@ -208,7 +223,7 @@ bool Registry::State::rebuild(PoolEntry& pool) {
       std::equal(backends.begin(), backends.end(), pool.built->backends().begin(),
                  pool.built->backends().end(), same))
     return false;
-  pool.built = Pool::build(std::move(settings), std::move(backends), pool.built.get());
+  pool.built = Pool::build(std::move(settings), std::move(backends), pool.built.get(), pool.load);
   judge(pool);
   return true;
 }
@@ -316,9 +331,9 @@ Entry Registry::State::make_entry(PoolEntry& pool, const BackendConfig& backend,
   entry.file = backend;
   entry.admin_since = clock.system();
   const auto left = leavers.take_back(name, backend.name, backend.endpoint.text);
-  entry.load =
-      left ? left->last.load
-           : std::make_shared<BackendLoad>(++last_id, name, backend.name, backend.endpoint.text, workers);
+  entry.load = left ? left->last.load
+                    : std::make_shared<BackendLoad>(++last_id, name, backend.name, backend.endpoint.text,
+                                                    workers, pool.load);
   entry.rate = RateWindow(clock.steady(), total_sessions(*entry.load));
   const auto* known = pool.probes(entry) && admin(pool, entry) != Admin::Disabled
                           ? book.find(name, backend.name, backend.endpoint, pool.probe_of(entry))

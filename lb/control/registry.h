@@ -88,6 +88,13 @@ class Registry {
   /// It has taken that over: what the status counts from now on is what comes on top of it.
   void hand_over(const Legacy& legacy);
 
+  /// Whether some backend can be full.
+  bool any_limited() const;
+  /// The sessions of those, where there are any.
+  SessionsByBackend active_of_limited() const;
+  /// How many of them other processes of this Weir have; those that are not named have none there.
+  void set_active_elsewhere(const SessionsByBackend& sessions);
+
   /// What this process has counted beyond what it has handed over. What it counted for a backend that has
   /// left and been forgotten is not in it.
   Counts counts() const;
@@ -149,7 +156,8 @@ class Registry {
   std::vector<BackendId> end_words();
   /// Until the next apply().
   CommandResult<Change> add(std::string_view pool, std::string_view name, std::string_view address,
-                            std::uint32_t weight = 1, bool backup = false, const std::string& by = {});
+                            std::uint32_t weight = 1, bool backup = false, std::uint32_t max_sessions = 0,
+                            const std::string& by = {});
   CommandResult<Change> remove(std::string_view target, bool force = false, const std::string& by = {});
   /// How far those are whom `target` names and who are out of rotation: drained, disabled, removed, or gone
   /// from the file and not without sessions.

@@ -56,6 +56,7 @@ Registry::State Registry::State::rehearsal() const {
   out.members = members;
   out.leavers = leavers;
   out.words = words;
+  out.pool_loads = pool_loads;
   out.last_id = last_id;
   out.last_life = last_life;
   return out;
@@ -108,6 +109,7 @@ void Registry::State::apply_pool(const PoolConfig& next, PoolEntry* old, const H
   if (old != nullptr) old_entries = by_name(old->entries, [](const Entry& entry) { return entry.file.name; });
   PoolEntry pool;
   pool.config = next;
+  pool.load = pool_load(next.name);
   if (old != nullptr) {
     pool.built = old->built;
     pool.verdict = old->verdict;

@@ -303,7 +303,7 @@ CommandResult<void> Registry::State::check_new_member(const PoolEntry& pool,
 
 CommandResult<Change> Registry::add(std::string_view pool_name, std::string_view name,
                                     std::string_view address, std::uint32_t weight, bool backup,
-                                    const std::string& by) {
+                                    std::uint32_t max_sessions, const std::string& by) {
   auto& s = *state_;
   auto* pool = s.members.find_pool(pool_name);
   if (pool == nullptr) return tl::unexpected(s.unknown_pool(pool_name));
@@ -314,13 +314,15 @@ CommandResult<Change> Registry::add(std::string_view pool_name, std::string_view
     return refuse(Kind::Usage, fmt::format("weight {} is not 1 to 256", weight));
   auto endpoint = parse_endpoint(address);
   if (!endpoint) return refuse(Kind::Usage, endpoint.error().message);
-  const BackendConfig wanted{std::string(name), std::move(*endpoint), weight, backup, Admin::Enabled};
+  const BackendConfig wanted{std::string(name), std::move(*endpoint), weight, backup,
+                             Admin::Enabled,    max_sessions};
 
   const auto same_name = std::find_if(pool->entries.begin(), pool->entries.end(),
                                       [&](const Entry& entry) { return entry.file.name == name; });
   if (same_name != pool->entries.end() && !same_name->out) {
     const auto& file = same_name->file;
-    if (file.endpoint == wanted.endpoint && file.weight == weight && file.backup == backup)
+    if (file.endpoint == wanted.endpoint && file.weight == weight && file.backup == backup &&
+        file.max_sessions == max_sessions)
       return s.change_of({{pool, &*same_name}}, false);
   }
   if (auto allowed = s.check_new_member(*pool, wanted); !allowed) return tl::unexpected(allowed.error());
@@ -332,8 +334,10 @@ CommandResult<Change> Registry::add(std::string_view pool_name, std::string_view
   pool->entries.push_back(s.make_entry(*pool, wanted, s.health_book()));
   pool->entries.back().added = true;
   s.tell(spdlog::level::info, Event::Kind::Member, pool_name, name,
-         fmt::format("added by an operator{}: {}, weight {}{}", by.empty() ? "" : fmt::format(" ({})", by),
-                     wanted.endpoint.text, weight, backup ? ", a backup" : ""),
+         fmt::format("added by an operator{}: {}, weight {}{}{}", by.empty() ? "" : fmt::format(" ({})", by),
+                     wanted.endpoint.text, weight,
+                     max_sessions != 0 ? fmt::format(", max_sessions {}", max_sessions) : "",
+                     backup ? ", a backup" : ""),
          by);
   const bool published = s.refresh();
   Change change = s.change_of({{pool, &pool->entries.back()}}, published);

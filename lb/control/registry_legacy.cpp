@@ -48,7 +48,8 @@ Legacy Registry::legacy() const {
                       .out = entry.out,
                       .admin_since = entry.admin_since,
                       .standing = entry.standing,
-                      .totals = totals_of(*entry.load)});
+                      .totals = totals_of(*entry.load),
+                      .active = entry.load->active.load(std::memory_order_relaxed)});
   }
   for (const auto& [key, load] : s.listener_loads.all())
     out.listeners.push_back({key.first, key.second, total_of(*load)});
@@ -88,6 +89,28 @@ Counts Registry::counts() const {
   return out;
 }
 
+bool Registry::any_limited() const {
+  return std::ranges::any_of(state_->table->pools, [](const auto& pool) { return pool->limited(); });
+}
+
+SessionsByBackend Registry::active_of_limited() const {
+  SessionsByBackend out;
+  for (const auto& pool : state_->members.pools)
+    for (const auto& entry : pool.entries)
+      if (const std::uint32_t active = entry.load->active.load(std::memory_order_relaxed);
+          active > 0 && entry.load->max_sessions() != 0)
+        out[{pool.config.name, entry.file.name}] = active;
+  return out;
+}
+
+void Registry::set_active_elsewhere(const SessionsByBackend& sessions) {
+  for (auto& pool : state_->members.pools)
+    for (auto& entry : pool.entries) {
+      const auto found = sessions.find({pool.config.name, entry.file.name});
+      entry.load->set_active_elsewhere(found != sessions.end() ? found->second : 0);
+    }
+}
+
 void Registry::add(const Counts& counts) {
   auto& s = *state_;
   for (const auto& [key, sessions] : counts.listeners)
@@ -113,6 +136,7 @@ void Registry::inherit(const Legacy& legacy, std::shared_ptr<const Config> old) 
   for (const auto& known : legacy.pools) {
     PoolEntry pool;
     pool.config.name = known.name;
+    pool.load = s.pool_load(known.name);
     pool.verdict = known.verdict;
     pool.verdict_since = known.verdict_since;
     if (const PoolConfig* const config = old != nullptr ? old->find_pool(known.name) : nullptr)
@@ -133,7 +157,8 @@ void Registry::inherit(const Legacy& legacy, std::shared_ptr<const Config> old) 
       if (old == nullptr) entry.standing.health = Health::Unknown;
       entry.standing.life = ++s.last_life;
       entry.load = std::make_shared<BackendLoad>(++s.last_id, known.name, backend.file.name,
-                                                 backend.file.endpoint.text, s.workers);
+                                                 backend.file.endpoint.text, s.workers, pool.load);
+      entry.load->set_active_elsewhere(backend.active);
       count_elsewhere(*entry.load, backend.totals);
       entry.rate = RateWindow(s.clock.steady(), backend.totals.sessions);
       pool.entries.push_back(std::move(entry));

@@ -29,12 +29,18 @@ BackendStatus status_of(const Backend& backend) {
   out.reason = backend.reason;
   out.since = backend.since;
   out.active = backend.load->active.load(std::memory_order_relaxed);
+  out.max_sessions = backend.max_sessions;
   const Totals totals = totals_of(*backend.load);
   out.total = totals.sessions;
   out.connect_failures = totals.connect_failures;
   out.bytes_to_backend = totals.bytes_to_backend;
   out.bytes_to_client = totals.bytes_to_client;
   return out;
+}
+
+std::uint64_t monotonic_ms() {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now().time_since_epoch()).count());
 }
 
 TimeSummary summary_of(const TimeCounts& times) {
@@ -167,6 +173,11 @@ PoolStatus Registry::State::pool_status(const PoolEntry& pool, std::string_view 
                  .verdict = pool.verdict,
                  .verdict_since = pool.verdict_since,
                  .up = pool.built ? count_of_up(*pool.built) : "",
+                 .limited = std::ranges::any_of(
+                     pool.entries, [](const Entry& entry) { return entry.file.max_sessions != 0; }),
+                 .queued = pool.load->queued(),
+                 .queue = pool.config.queue,
+                 .overloaded = pool.load->overloaded.load(std::memory_order_relaxed),
                  .connects = {},
                  .first_bytes = {},
                  .backends = {}};
@@ -300,7 +311,8 @@ CommandResult<Explanation> Registry::explain(std::string_view pool_name, std::st
                   .backend = {},
                   .because = {},
                   .excluded = {}};
-  const auto* picked = pool->built->explain({.client = *client, .tried = {}}, out.because);
+  const auto* picked =
+      pool->built->explain({.client = *client, .tried = {}, .now_ms = monotonic_ms()}, out.because);
   if (picked != nullptr) out.backend = picked->name;
   if (picked != nullptr && picked->stand_in)
     out.because.push_back(fmt::format("{} stands in: no backend of the pool has a verdict yet",

@@ -45,6 +45,7 @@ struct BackendStatus {
   std::optional<Millis>
       closes_in;  ///< until `drain --then close` begins; less than nothing when it has begun
   std::uint64_t active = 0;
+  std::uint32_t max_sessions = 0;  ///< 0 = no limit
   std::uint64_t total = 0;
   double sessions_per_second = 0;    ///< of late: RateWindow
   double to_backend_per_second = 0;  ///< bytes
@@ -64,7 +65,11 @@ struct PoolStatus {
   bool removed = false;
   PoolVerdict verdict = PoolVerdict::Unknown;
   std::chrono::system_clock::time_point verdict_since;
-  std::string up;  ///< "1 of 2 up, 1 drained"
+  std::string up;                ///< "1 of 2 up, 1 drained"
+  bool limited = false;          ///< some backend may be full: what follows means something
+  std::uint64_t queued = 0;      ///< sessions that wait until a backend has room
+  std::uint64_t queue = 0;       ///< how many may
+  std::uint64_t overloaded = 0;  ///< sessions turned away, since too many waited, or for too long
   TimeSummary connects, first_bytes;
   std::vector<BackendStatus> backends;
 };

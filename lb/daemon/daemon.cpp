@@ -70,6 +70,7 @@ Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, Origin
       loop_guard_([this](BackendId id) { loop_->post([this, id] { on_loop(id); }); }),
       service_(*loop_, [this](std::function<void()> done) { fleet_->when_settled(std::move(done)); }),
       predecessors_(*loop_),
+      shared_limits_(*loop_, registry_, predecessors_),
       background_(*loop_),
       reload_(
           {.registry = registry_,
@@ -182,6 +183,7 @@ void Daemon::on_table(const std::shared_ptr<const Table>& table) {
   fleet_->adopt(table, [this, generation = table->generation](std::uint32_t worker) {
     adoption_.adopted(worker, generation);
   });
+  listening_.follow(*table);
   if (const auto step = registry_.next_step()) slow_start_timer_.start(*step);
   // Once for all the changes of this turn.
   if (std::exchange(targets_stale_, true)) return;
@@ -281,6 +283,7 @@ int Daemon::run() {
   make_upgrade();
   fleet_->start();
   shortages_.begin();
+  shared_limits_.begin();
   health_->start(*fleet_);
   if (origin_.inheritance && origin_.inheritance->legacy) {
     for (Event& event : parse_events(origin_.inheritance->events)) events_.add(std::move(event));

@@ -15,6 +15,7 @@
 #include "lb/control/name_resolution.h"
 #include "lb/control/registry.h"
 #include "lb/control/reload.h"
+#include "lb/control/shared_limits.h"
 #include "lb/control/state_keeper.h"
 #include "lb/daemon/fleet.h"
 #include "lb/daemon/health_desk.h"
@@ -119,6 +120,7 @@ class Daemon final : private ReloadSteps {
   std::unique_ptr<Fleet> fleet_;
   ServiceManager service_;
   Predecessors predecessors_;
+  SharedLimits shared_limits_;
   Background background_;
   Reload reload_;
   Shortages shortages_;

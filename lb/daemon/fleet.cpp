@@ -46,7 +46,8 @@ SessionInfo describe(std::chrono::nanoseconds now, const Worker& worker, const S
   info.client = session.client_address();
   info.pool = session.pool_name();
   if (session.backend() != nullptr) info.backend = session.backend()->name;
-  info.state = session.connecting()    ? "connecting"
+  info.state = session.in_queue()      ? "queued"
+               : session.connecting()  ? "connecting"
                : session.closing()     ? "closing"
                : session.half_closed() ? "half_closed"
                                        : "relaying";

@@ -8,9 +8,22 @@
 #include <set>
 #include <utility>
 
+#include "lb/base/log.h"
 #include "lb/daemon/listening_record.h"
 
 namespace weir {
+namespace {
+
+bool has_nobody(const ListenerConfig& listener, const Table& table) {
+  const auto is_down = [&](const std::string& name) {
+    const auto pool = table.find(name);
+    return pool != nullptr && pool->is_down();
+  };
+  return (listener.pool.empty() || is_down(listener.pool)) &&
+         std::ranges::all_of(listener.door.routes, is_down, &RouteTo::pool);
+}
+
+}  // namespace
 
 Listening::Listening(std::uint32_t workers, Doors& doors) : workers_(workers), doors_(doors) {}
 Listening::~Listening() = default;
@@ -61,6 +74,7 @@ void Listening::take_effect(Registry& registry, Fleet& fleet) {
       if (record->state == Record::State::Planned) {
         open(*record, load, doorway, fleet);
       } else if (moves || has_another_door) {
+        if (moves) record->shut.reset();
         for (std::size_t i = 0; i < fleet.size(); ++i)
           fleet.worker(i).post([&worker = fleet.worker(i), id = record->id, &load, doorway, moves] {
             if (moves)
@@ -80,10 +94,12 @@ void Listening::take_effect(Registry& registry, Fleet& fleet) {
   }
   // A limit may have been raised.
   fleet.resume_listeners();
+  follow(*registry.table());
 }
 
 void Listening::open(Record& record, ListenerLoad& load, const Doorway& doorway, Fleet& fleet) const {
   record.state = Record::State::Open;
+  if (!record.kept.empty()) record.shut.reset();
   for (const std::size_t kept : std::exchange(record.kept, {}))
     fleet.worker(kept).post([&worker = fleet.worker(kept), id = record.id, &load, doorway] {
       worker.move_listener(id, load, doorway);
@@ -136,6 +152,34 @@ bool Listening::anybody_waits() const {
   for (const auto& record : records_)
     for (const Part& part : record->parts) queues.push_back({part.fd.get(), POLLIN, 0});
   return ::poll(queues.data(), queues.size(), 0) > 0;
+}
+
+void Listening::follow(const Table& table) {
+  if (fleet_ == nullptr) return;
+  std::set<std::string_view> down;
+  for (const ListenerConfig& listener : wanted_)
+    if (listener.when_down == WhenDown::Close && has_nobody(listener, table)) down.insert(listener.name);
+  for (const auto& record : records_) {
+    if (record->state != Record::State::Open) continue;
+    const bool shut = down.contains(record->listener);
+    const std::optional<bool> before = std::exchange(record->shut, shut);
+    if (before == shut) continue;
+    for (std::size_t i = 0; i < fleet_->size(); ++i)
+      fleet_->worker(i).post(
+          [&worker = fleet_->worker(i), id = record->id, shut] { worker.set_shut(id, shut); });
+    if (shut)
+      daemon_log().warn("listener {}: {} is closed, no pool of it has an eligible backend", record->listener,
+                        record->address.to_string());
+    else if (before)
+      daemon_log().info("listener {}: {} is open again", record->listener, record->address.to_string());
+  }
+}
+
+std::vector<std::string> Listening::shut() const {
+  std::set<std::string> names;
+  for (const auto& record : records_)
+    if (record->shut == true && record->state == Record::State::Open) names.insert(record->listener);
+  return {names.begin(), names.end()};
 }
 
 void Listening::close_all(Fleet& fleet) {

@@ -48,6 +48,12 @@ class Listening {
   /// Before open(): whether a client is in a queue.
   bool anybody_waits() const;
 
+  /// Closes for a while the listeners that are to be while their pools have nobody, and opens them again:
+  /// after each Table that the workers have been sent, and each Change.
+  void follow(const Table& table);
+  /// The names of those that are closed so.
+  std::vector<std::string> shut() const;
+
   /// Serves all queues out and closes the sockets.
   void close_all(Fleet& fleet);
   /// Sockets that some worker has not closed yet: their clients have not been served.

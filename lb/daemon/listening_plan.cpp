@@ -119,6 +119,7 @@ Result<void> Listening::bind(Record& record, const ListenerConfig& listener) {
     if (!copy) return tl::unexpected(copy.error());
     sockets.push_back(std::move(*copy));
     record.held_outside = record.held_outside || socket.held_outside;
+    if (socket.shut) record.shut.reset();
   }
   const std::size_t inherited = sockets.size();
   const bool ours = is_ours(address);

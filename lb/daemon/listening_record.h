@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,8 @@ struct Listening::Record {
   std::vector<std::uint64_t> identities;
   SocketPath path;
   bool held_outside = false;  ///< one of the sockets is open outside, too
+  /// What the workers have been told (Worker::set_shut); nothing: they may have either.
+  std::optional<bool> shut = false;
 };
 
 }  // namespace weir

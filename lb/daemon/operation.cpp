@@ -1,6 +1,8 @@
 // What operators and signals reach, and how.
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <csignal>
 
@@ -28,6 +30,9 @@ void Daemon::make_admin_api() {
                        facts.stopping = shutting_down_ || upgrade_->superseded();
                        facts.unsaved = state_.problem();
                        facts.problems = shortages_.in_force();
+                       for (const std::string& listener : listening_.shut())
+                         facts.problems.push_back(fmt::format(
+                             "listener {} is closed: no pool of it has an eligible backend", listener));
                        facts.last_reload = events_.last(Event::Kind::Reload);
                        return facts;
                      },

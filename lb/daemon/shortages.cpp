@@ -31,6 +31,19 @@ void Shortages::look() {
             load.refused.load(std::memory_order_relaxed),
             fmt::format("listener {}: max_connections ({}) reached", listener.name, limit));
   }
+  look_at_pools();
+}
+
+void Shortages::look_at_pools() {
+  const auto& table = registry_.table();
+  std::erase_if(pools_, [&](const auto& item) { return table->find(item.first) == nullptr; });
+  for (const auto& pool : table->pools) {
+    const auto& name = pool->settings().name;
+    const PoolLoad& load = *pool->load();
+    if (!pool->limited() && !pools_.contains(name)) continue;
+    look_at(pools_[name], load.queued() > 0, load.overloaded.load(std::memory_order_relaxed),
+            fmt::format("pool {}: every backend has its max_sessions", name));
+  }
 }
 
 std::vector<std::string> Shortages::in_force() const {
@@ -41,6 +54,7 @@ std::vector<std::string> Shortages::in_force() const {
   add(process_);
   add(descriptors_);
   for (const auto& [name, shortage] : listeners_) add(shortage);
+  for (const auto& [name, shortage] : pools_) add(shortage);
   return out;
 }
 

@@ -15,8 +15,8 @@
 namespace weir {
 
 /// Says when clients begin to be kept waiting because something is used up (max_connections, a listener's
-/// own, descriptors), and when that has ended: once each, however many clients there are. Control thread
-/// only.
+/// own, descriptors, the places at a pool's backends), and when that has ended: once each, however many
+/// clients there are. Control thread only.
 class Shortages {
  public:
   /// How often it looks. A shortage that comes and goes between two looks is seen by who was refused in it.
@@ -34,6 +34,7 @@ class Shortages {
     std::string what;
   };
   void look();
+  void look_at_pools();
   void look_at(Shortage& shortage, bool used_up, std::uint64_t refused, const std::string& what);
 
   Registry& registry_;
@@ -42,6 +43,7 @@ class Shortages {
   Shortage process_;
   Shortage descriptors_;
   std::map<std::string, Shortage, std::less<>> listeners_;
+  std::map<std::string, Shortage, std::less<>> pools_;
   Timer timer_;
 };
 

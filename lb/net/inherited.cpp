@@ -42,13 +42,19 @@ int option_of(int fd, int name) {
 Result<InheritedSocket> adopt_listening(int fd) {
   if (fcntl(fd, F_GETFD) < 0) return fail_errno(fmt::format("inherited descriptor {}", fd), errno);
   const int domain = option_of(fd, SO_DOMAIN);
-  if (option_of(fd, SO_ACCEPTCONN) != 1 || option_of(fd, SO_TYPE) != SOCK_STREAM ||
-      (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX))
+  const auto not_listening = [fd] {
     return fail(fmt::format("inherited descriptor {} is not a listening stream socket", fd));
+  };
+  if (option_of(fd, SO_TYPE) != SOCK_STREAM || (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX))
+    return not_listening();
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0)
     return fail_errno(fmt::format("inherited descriptor {}", fd), errno);
+  InheritedSocket out;
+  out.address = Address(reinterpret_cast<const sockaddr*>(&storage), size);
+  out.shut = !is_listening(fd);
+  if (out.shut && (domain == AF_UNIX || out.address.port() == 0)) return not_listening();
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
   if (domain != AF_UNIX) {
@@ -58,8 +64,6 @@ Result<InheritedSocket> adopt_listening(int fd) {
     set_keepalive(fd);
     refuse_new_clients(fd, false);  // which a process before this one may have done, to close it
   }
-  InheritedSocket out;
-  out.address = Address(reinterpret_cast<const sockaddr*>(&storage), size);
   out.fd = Fd(fd);
   return out;
 }

@@ -16,10 +16,12 @@ struct InheritedSocket {
   Fd fd;
   std::string name;           ///< of LISTEN_FDNAMES; else empty
   bool held_outside = false;  ///< the service manager keeps it open and owns its path
+  bool shut = false;          ///< stop_listening(): whoever had it has closed it for a while
 };
 
-/// Takes a descriptor that must be a listening stream socket, and makes it one of ours: non-blocking,
-/// close-on-exec, TCP_NODELAY and keepalive for the clients to inherit. An error leaves it open.
+/// Takes a descriptor that must be a listening stream socket, or a TCP one that has been, and makes it one of
+/// ours: non-blocking, close-on-exec, TCP_NODELAY and keepalive for the clients to inherit. An error leaves
+/// it open.
 Result<InheritedSocket> adopt_listening(int fd);
 
 /// Socket activation (sd_listen_fds(3)): the sockets of LISTEN_FDS, when LISTEN_PID names this process. The

@@ -129,6 +129,21 @@ void refuse_new_clients(int listening, bool refuse) {
   setsockopt(listening, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
+void stop_listening(int fd) {
+  shutdown(fd, SHUT_RD);
+}
+
+Result<void> listen_again(int fd) {
+  if (listen(fd, listen_backlog()) != 0) return fail_errno("listen", errno);
+  return {};
+}
+
+bool is_listening(int fd) {
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
+}
+
 bool bind_source(int fd, const Address& from) {
   set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
   return bind(fd, from.data(), from.size()) == 0;
@@ -255,6 +270,10 @@ void set_keepalive(int fd) {
   set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveIdleSeconds);
   set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveIntervalSeconds);
   set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
+}
+
+void set_pacing(int fd, std::uint64_t bytes_per_second) {
+  setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &bytes_per_second, sizeof bytes_per_second);
 }
 
 void set_nodelay(int fd) {

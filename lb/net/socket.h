@@ -44,6 +44,12 @@ Result<void> set_access(const std::string& path, const UnixAccess& access);
 /// are ignored (they try again after a second, and find whoever listens then), while handshakes that are
 /// under way come to their end. No-op for unix sockets, which have no such means.
 void refuse_new_clients(int listening, bool refuse);
+/// From now on the kernel refuses whoever connects, as if nothing listened; the address stays ours. Whoever
+/// is in the queue is reset. TCP only: a unix socket could not be opened again.
+void stop_listening(int fd);
+/// It takes connections again.
+Result<void> listen_again(int fd);
+bool is_listening(int fd);
 
 /// A non-blocking, close-on-exec stream socket of the address's family, with a connect under way (or done).
 struct Connecting {
@@ -103,6 +109,9 @@ bool is_shortage(int error);
 
 void set_keepalive(int fd);
 void set_nodelay(int fd);
+/// The kernel sends no more than so many bytes a second (SO_MAX_PACING_RATE; TCP paces by itself, without a
+/// queueing discipline). No-op for unix sockets.
+void set_pacing(int fd, std::uint64_t bytes_per_second);
 /// The next close() destroys what is queued and sends a reset (linger 0). No-op for unix sockets.
 void set_reset_on_close(int fd);
 /// The error behind an EPOLLERR, taken from the socket (reading it again gives 0).

@@ -43,7 +43,7 @@ void append_facts(std::string& out, const AccessRecord& record) {
   out += " peer=";
   out += facts.peer ? facts.peer->to_string() : "-";
   out += " sni=" + word_or_dash(facts.sni);
-  out += " queue_ms=- first_byte_ms=";
+  out += " queue_ms=" + (facts.queued ? std::to_string(facts.queued->count()) : "-") + " first_byte_ms=";
   append_millis(out, record.first_byte_us);
   out += " tried=" + word_or_dash(facts.tried) + " why=" + word_or_dash(facts.why) + '\n';
 }

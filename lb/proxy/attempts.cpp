@@ -44,11 +44,14 @@ Attempts::Next Attempts::next(const Pool* pool, const ClientAddress& client, std
   }
   leave_current();
   if (count_ >= pool->settings().connect_attempts) return GiveUp{End::ConnectFailed};
+  if (pool->limited() && !first_in_queue_ && pool->load()->queued() > 0) return wait_for_room(*pool, now_ms);
   std::vector<BackendId>& passed_over = tried_;
   const std::size_t tried = passed_over.size();
   passed_over.insert(passed_over.end(), portless_.begin(), portless_.end());
-  const Choice choice = pool->choose({client, passed_over});
+  const Choice choice = pool->choose({client, passed_over, now_ms});
   passed_over.resize(tried);
+  if (choice.kind == Choice::Kind::Wait && choice.wait_for == WaitFor::BackendSlot)
+    return wait_for_room(*pool, now_ms);
   if (choice.kind != Choice::Kind::Chosen)
     return wait_or_give_up(*pool, choice.kind == Choice::Kind::Wait, now_ms);
   ++count_;
@@ -70,7 +73,22 @@ Attempts::Next Attempts::wait_or_give_up(const Pool& pool, bool verdict_to_come,
   return Wait{{WaitFor::SourcePort, backend}, wait_until_ms_};
 }
 
+Attempts::Next Attempts::wait_for_room(const Pool& pool, std::uint64_t now_ms) {
+  first_in_queue_ = false;
+  const PoolSettings& settings = pool.settings();
+  if (queue_until_ms_ == 0)
+    queue_until_ms_ = now_ms + static_cast<std::uint64_t>(settings.queue_timeout.count());
+  if (settings.queue == 0 || now_ms >= queue_until_ms_) return GiveUp{End::Overloaded};
+  return Wait{{WaitFor::BackendSlot, pool.load()->id}, queue_until_ms_};
+}
+
+void Attempts::was_full() {
+  --count_;
+  current_ = 0;
+}
+
 void Attempts::failed(ConnectFault fault) {
+  first_in_queue_ = false;
   switch (fault) {
     case ConnectFault::Backend:
       blamed_ = true;
@@ -92,6 +110,7 @@ void Attempts::failed(ConnectFault fault) {
 }
 
 void Attempts::ended_at_once() {
+  first_in_queue_ = false;
   blamed_ = true;
   address_ = UINT32_MAX;
 }

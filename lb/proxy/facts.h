@@ -5,6 +5,7 @@
 
 #include "lb/admit/client_limits.h"
 #include "lb/base/address.h"
+#include "lb/base/duration.h"
 
 namespace weir {
 
@@ -18,6 +19,7 @@ struct Facts {
   std::string pool;                          ///< of the route it took; "" = its listener's own
   std::string tried;                         ///< backends that failed before, separated by commas
   std::string why;                           ///< it was not let in
+  std::optional<Millis> queued;              ///< how long it has waited for room; nothing: it has not
   ClientPlace place;                         ///< in the count of its client's sessions
 };
 

@@ -67,6 +67,13 @@ std::uint32_t Listener::interest() const {
 }
 
 void Listener::open() {
+  // One that another Listener, or another process, has shut stays so until it is told.
+  shut_ = stays_shut_ = !is_listening(fd_.get());
+  paused_ = true;
+  if (!shut_) watch();
+}
+
+void Listener::watch() {
   const auto watched = worker_.loop().watch(fd_.get(), *this, interest());
   paused_ = !watched;
   if (!watched) {
@@ -162,6 +169,13 @@ Listener::Accepted Listener::accept_if_admitted() {
   }
   const int error = errno;
   permit->give_back_unused(waits);
+  if (error == EINVAL && shutting_) return Accepted::NoneWaiting;  // a worker that shares it was faster
+  if (error == EINVAL) {
+    // Somebody else has shut it. If it is to be so, this worker will be told; else it is opened again.
+    shut_ = true;
+    worker_.retry_listeners_later();
+    return Accepted::Blocked;
+  }
   if (error == EAGAIN) return Accepted::NoneWaiting;
   if (is_of_one_client(error)) return Accepted::Gone;
   worker_.on_trouble({"accept", error});
@@ -177,18 +191,50 @@ void Listener::pause() {
 
 void Listener::resume() {
   blocked_ = false;
-  if (paused_ && fd_ && !closing_) open();
+  if (!paused_ || !fd_ || closing_ || stays_shut_) return;
+  if (shut_) {
+    if (auto again = listen_again(fd_.get()); !again) {
+      worker_.on_trouble({"accept", again.error().code});
+      return worker_.retry_listeners_later();
+    }
+    shut_ = false;
+  }
+  watch();
 }
 
 Fd Listener::release() {
   if (!paused_) worker_.loop().unwatch(fd_.get());
   refuse(false);
-  paused_ = closing_ = false;
+  paused_ = closing_ = shutting_ = false;
   return std::move(fd_);
 }
 
 void Listener::close() {
-  if (!fd_ || closing_) return;
+  if (!fd_) return;
+  shutting_ = false;
+  if (closing_) return;
+  begin_close();
+  if (!shut_) return;
+  // Nobody is in its queue. Whoever else has it finds it as it was.
+  if (auto again = listen_again(fd_.get()); !again) worker_.on_trouble({"accept", again.error().code});
+}
+
+void Listener::set_shut(bool shut) {
+  if (!fd_ || (closing_ && !shutting_)) return;
+  stays_shut_ = shut;
+  if (shut) {
+    if (shut_ || shutting_) return;
+    shutting_ = true;
+    return begin_close();
+  }
+  if (std::exchange(shutting_, false)) {
+    closing_ = false;
+    refuse(false);
+  }
+  resume();
+}
+
+void Listener::begin_close() {
   pause();
   closing_ = true;
   blocked_ = false;  // the limits that it was blocked by concern it no more
@@ -203,6 +249,11 @@ void Listener::close_step() {
 
 void Listener::end_close() {
   closing_ = false;
+  if (std::exchange(shutting_, false)) {
+    shut_ = true;
+    stop_listening(fd_.get());
+    return refuse(false);
+  }
   // Taken back, it waits for the word of what becomes of it.
   if (!worker_.may_close(*this)) return;
   // The service manager may hold the socket too, and serve by it later.
@@ -221,6 +272,7 @@ void Listener::leave() {
   if (!fd_) return;
   // Closing is not enough: the socket lives on elsewhere, and would go on waking this loop.
   pause();
+  shutting_ = false;
   end_close();
 }
 

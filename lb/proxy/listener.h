@@ -36,6 +36,9 @@ class Listener final : private Watcher {
   /// it is served, a bounded number a turn, beyond the limits if need be; then the Worker is asked whether
   /// the socket may be closed (it may have been taken back). Existing sessions go on.
   void close();
+  /// The same, and then the kernel refuses whoever comes, until it is taken back: the socket stays. No-op
+  /// while it closes for good.
+  void set_shut(bool shut);
   /// A step of the close, while there is one to take.
   void close_step();
   bool has_work() const { return closing_ && !blocked_; }
@@ -88,8 +91,10 @@ class Listener final : private Watcher {
   /// Of a listener whose new sessions have a rate; when there is no token it is tried again in time.
   bool take_token();
   std::uint32_t accept_some(std::uint32_t limit);
+  void watch();
   void pause();
   void end_close();
+  void begin_close();
   void refuse(bool refuse);
   std::uint32_t interest() const;
 
@@ -105,6 +110,9 @@ class Listener final : private Watcher {
   const bool shared_;
   bool paused_ = false;
   bool closing_ = false;
+  bool shutting_ = false;  ///< closing, only to be shut
+  bool shut_ = false;
+  bool stays_shut_ = false;
   bool refusing_ = false;  ///< new clients
   bool blocked_ = false;   ///< closing: until it is resumed
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "lb/balance/rendezvous.h"
 #include "lb/net/socket.h"
 #include "lb/proxy/worker.h"
 
@@ -147,6 +148,7 @@ void Session::record_first_byte(WorkerTotals& totals) {
   const auto took = since_accept - std::chrono::microseconds(connect_us_);
   first_byte_us_ = static_cast<std::uint32_t>(std::min<std::int64_t>(took.count(), kNoTime - 1));
   WorkerTotals::record(totals.first_byte_times, took);
+  lease_.get()->record_first_byte(took, worker().now_ms());
 }
 
 void Session::wake_in(std::uint32_t ms) {
@@ -182,8 +184,16 @@ std::uint32_t Session::timeout_ms() const {
   return patience_ == Relay::Patience::Idle ? timeouts.idle_ms : timeouts.half_close_ms;
 }
 
+std::uint64_t Session::lifetime_over_ms() const {
+  const std::uint64_t lifetime = worker().timeouts(timeouts_).lifetime_ms;
+  if (lifetime == 0) return UINT64_MAX;
+  // A tenth less or more, by its number, so that those of one moment do not end in one.
+  const std::uint64_t share = mix64(number_ << 10 ^ worker().index()) % 2'001;
+  return accepted_ms() + connect_us_ / 1'000 + lifetime * (9'000 + share) / 10'000;
+}
+
 void Session::arm() {
-  std::uint64_t due = worker().now_ms() - idle_ms() + timeout_ms();
+  std::uint64_t due = std::min(worker().now_ms() - idle_ms() + timeout_ms(), lifetime_over_ms());
   if (!keepalive_set_) due = std::min(due, accepted_ms() + kKeepaliveAfterMs);
   if (setup_) due = std::min(due, setup_->probation_over_ms);
   worker().deadlines().set(*this, due);
@@ -198,6 +208,7 @@ void Session::on_deadline() {
     keepalive_set_ = true;
     if (relay_.has_backend()) set_keepalive(relay_.backend_fd());
   }
+  if (now_ms >= lifetime_over_ms()) return end(End::Lifetime, true);
   // Activity only stores its time: whether the deadline still holds is seen now.
   if (idle_ms() >= timeout_ms()) {
     const Relay::Over over = relay_.on_timeout();
@@ -245,7 +256,10 @@ void Session::end_unseen() {
 
 void Session::end(End how, bool reset) {
   if (over()) return;
-  if (connecting()) worker().waiting_room().leave(*this);
+  if (connecting()) leave_waiting_room();
+  if (how == End::Overloaded)
+    if (const auto& pool = this->pool(); pool != nullptr && pool->load() != nullptr)
+      ++pool->load()->overloaded;
   if (setup_ && connected_) end_probation();
   phase_ = Phase::Over;
   if (setup_ && setup_->arrival) facts_ = setup_->arrival->client.take_facts();

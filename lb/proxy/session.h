@@ -50,7 +50,7 @@ struct BackendSide : Watcher {
 ///   Waiting ⇄ Connecting → Relaying → Over    what happens while relaying is the Relay's affair
 ///   Relaying → Connecting                     the backend has accepted and ended before anything had passed
 ///
-/// Waiting: for a first verdict, or for something that is short (WaitingRoom).
+/// Waiting: for a first verdict, for a backend with room, or for something that is short (WaitingRoom).
 ///
 /// An idle session is this object and its two sockets: no buffer, no pipe, no timer of its own.
 class Session final : private Deadline, private ListPlace, private ClientSide, private BackendSide {
@@ -69,8 +69,8 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   /// Goes on with what ran out of its budget.
   void resume();
   void on_deadline();
-  /// What it has waited for may be there.
-  void on_summoned();
+  /// What it has waited for may be there, or all has changed (FirstVerdict).
+  void on_summoned(WaitFor why);
   /// Ends it now, both sides with a reset. No-op when it is over.
   void abort(End how);
   /// Its backend has gone down, and its sessions are not to stay. One that it has not accepted yet tries the
@@ -89,6 +89,8 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   bool connecting() const {
     return phase_ == Phase::Connecting || phase_ == Phase::Waiting || phase_ == Phase::Arriving;
   }
+  /// It waits until a backend has room.
+  bool in_queue() const { return phase_ == Phase::Waiting && setup_->queued_at != kNotQueued; }
   /// One side is gone, and the other one is being brought to its end.
   bool closing() const { return phase_ == Phase::Relaying && relay_.closing(); }
   /// One side has finished, and the other one goes on.
@@ -123,6 +125,8 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   friend struct BackendSide;
   enum class Phase : std::uint8_t { Connecting, Arriving, Waiting, Relaying, Over };
 
+  static constexpr std::chrono::nanoseconds kNotQueued{-1};
+
   /// What only a session needs that looks for a backend, or whose backend has yet to show that it means it.
   struct Setup {
     struct Arriving {
@@ -138,6 +142,7 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
     SendProxy send_proxy = SendProxy::Off;  ///< of the pool of the backend that is connected to
     Attempts attempts;
     std::uint64_t probation_over_ms = 0;
+    std::chrono::nanoseconds queued_at = kNotQueued;
     std::chrono::nanoseconds tried_at{0};  ///< the connect that is under way
     std::uint16_t port = 0;                ///< of the backend that is connected to; 0 for a unix path
   };
@@ -158,16 +163,22 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
 
   // session_connect.cpp
   void look_for_backend();
-  void take_backend(const Backend& backend);
+  /// False: it is full.
+  bool take_backend(const Backend& backend);
   /// Leaves a backend on trial, of which nothing has been learnt, to the next session.
   void give_up_trial();
   /// Nothing: it is under way, or done.
   std::optional<ConnectFault> try_connect(const Attempts::Try& one, const std::vector<Address>& sources);
-  void wait_for(const Attempts::Wait& wait, const Pool* pool);
+  /// True: it is to look again at once.
+  bool wait_for(const Attempts::Wait& wait, const Pool* pool);
+  bool queue_for(const Pool& pool);
+  void leave_queue();
+  void leave_waiting_room();
   void close_backend();
   void on_connect_event(std::uint32_t seen);
   void on_connect_deadline();
   void on_connected();
+  void pace() const;
   /// The relay begins with what is in hand: the header, what the client has said. False: it has reset.
   bool start_with_first_bytes();
   void on_address_failed();
@@ -197,6 +208,8 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   /// What has passed since the last activity. Exact up to 49 days: Worker::timeouts_of().
   std::uint32_t idle_ms() const;
   std::uint32_t timeout_ms() const;
+  /// When it has lived as long as it may; never: UINT64_MAX.
+  std::uint64_t lifetime_over_ms() const;
   void arm();
   void end(End how, bool reset);
   /// Ends one of which nothing is told.

@@ -42,10 +42,18 @@ void Session::look_for_backend() {
     const Attempts::Next next = attempts.next(pool.get(), client_address_, worker().now_ms());
     if (attempts.take_blame()) count_failure();
     attempts_ = attempts.count();
-    if (const auto* const wait = std::get_if<Attempts::Wait>(&next)) return wait_for(*wait, pool.get());
+    if (const auto* const wait = std::get_if<Attempts::Wait>(&next)) {
+      if (!wait_for(*wait, pool.get())) return;
+      attempts.resume(true);
+      continue;
+    }
     if (const auto* const give_up = std::get_if<Attempts::GiveUp>(&next)) return end(give_up->how, true);
     const auto& one = std::get<Attempts::Try>(next);
-    if (lease_.get() != one.backend->load.get() || !lease_.counts()) take_backend(*one.backend);
+    const bool has_it = lease_.get() == one.backend->load.get() && lease_.counts();
+    if (!has_it && !take_backend(*one.backend)) {
+      attempts.was_full();
+      continue;
+    }
     setup_->send_proxy = pool->settings().send_proxy;
     const std::optional<ConnectFault> fault = try_connect(one, pool->settings().source);
     if (!fault) return;
@@ -53,10 +61,16 @@ void Session::look_for_backend() {
   }
 }
 
-void Session::take_backend(const Backend& backend) {
+bool Session::take_backend(const Backend& backend) {
   give_up_trial();
-  lease_ = Lease(backend.load);
+  Lease lease = Lease::take(backend.load);
+  if (!lease) {
+    if (backend.for_one_session()) backend.load->trial_taken.store(false);
+    return false;
+  }
+  lease_ = std::move(lease);
   trial_ = backend.for_one_session();
+  return true;
 }
 
 void Session::give_up_trial() {
@@ -85,7 +99,7 @@ std::optional<ConnectFault> Session::try_connect(const Attempts::Try& one,
     worker().on_trouble({"connect", ENOMEM});
     return ConnectFault::Shortage;
   }
-  if (phase_ == Phase::Waiting) worker().waiting_room().leave(*this);
+  if (phase_ == Phase::Waiting) leave_waiting_room();
   phase_ = Phase::Connecting;
   setup_->port = one.address->port();
   setup_->tried_at = worker().loop().now();
@@ -94,19 +108,51 @@ std::optional<ConnectFault> Session::try_connect(const Attempts::Try& one,
   return std::nullopt;
 }
 
-void Session::wait_for(const Attempts::Wait& wait, const Pool* pool) {
+bool Session::wait_for(const Attempts::Wait& wait, const Pool* pool) {
   phase_ = Phase::Waiting;
-  if (wait.key.why == WaitFor::FirstVerdict || wait.key.why == WaitFor::SourcePort) {
+  const WaitFor why = wait.key.why;
+  if (why == WaitFor::FirstVerdict || why == WaitFor::SourcePort || why == WaitFor::BackendSlot) {
     give_up_trial();
     if (lease_) lease_.end_count();
   }
   worker().deadlines().set(*this, wait.until_ms);
-  const Backend* const backend = wait.key.backend != 0 ? pool->find(wait.key.backend) : nullptr;
+  if (why == WaitFor::BackendSlot) return queue_for(*pool);
+  leave_queue();
+  const Backend* const backend = wait.key.of != 0 ? pool->find(wait.key.of) : nullptr;
   worker().waiting_room().enter(*this, wait.key, backend != nullptr ? backend->load : nullptr);
+  return false;
 }
 
-void Session::on_summoned() {
-  setup_->attempts.resume();
+bool Session::queue_for(const Pool& pool) {
+  const bool particular = !setup_->attempts.tried().empty();
+  switch (worker().waiting_room().join_queue(*this, pool, particular)) {
+    case WaitingRoom::Joined::No:
+      end(End::Overloaded, true);
+      return false;
+    case WaitingRoom::Joined::Yes:
+      if (setup_->queued_at == kNotQueued) setup_->queued_at = worker().loop().now();
+      return false;
+    case WaitingRoom::Joined::AsFirst:
+      setup_->queued_at = worker().loop().now();
+      return true;
+  }
+  WEIR_CHECK(false);
+}
+
+void Session::leave_queue() {
+  if (setup_ == nullptr || setup_->queued_at == kNotQueued) return;
+  const auto waited = worker().loop().now() - std::exchange(setup_->queued_at, kNotQueued);
+  Facts& facts = this->facts();
+  facts.queued = facts.queued.value_or(Millis(0)) + std::chrono::duration_cast<Millis>(waited);
+}
+
+void Session::leave_waiting_room() {
+  worker().waiting_room().leave(*this);
+  leave_queue();
+}
+
+void Session::on_summoned(WaitFor why) {
+  setup_->attempts.resume(why == WaitFor::BackendSlot);
   look_for_backend();
 }
 
@@ -159,6 +205,7 @@ void Session::on_connected() {
   WorkerTotals::add(totals.sessions, 1);
   WorkerTotals::record(totals.connect_times, std::chrono::duration_cast<std::chrono::microseconds>(
                                                  worker().loop().now() - setup_->tried_at));
+  pace();
   if (setup_->send_proxy == SendProxy::Off && setup_->first_bytes.empty())
     relay_.start();
   else if (!start_with_first_bytes())
@@ -169,6 +216,14 @@ void Session::on_connected() {
   setup_->probation_over_ms = worker().now_ms() + kProbationMs;
   arm();
   relay();
+}
+
+void Session::pace() const {
+  const auto& pool = this->pool();
+  if (pool == nullptr) return;
+  const PoolSettings& settings = pool->settings();
+  if (settings.rate_to_client != 0) set_pacing(relay_.client_fd(), settings.rate_to_client);
+  if (settings.rate_to_backend != 0) set_pacing(relay_.backend_fd(), settings.rate_to_backend);
 }
 
 bool Session::start_with_first_bytes() {

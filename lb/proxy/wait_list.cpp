@@ -54,8 +54,10 @@ void WaitList::succeeded(WaitKey key) {
   post([key](WaitQueue& queue, std::uint64_t now_ms) { queue.succeeded(key, now_ms); });
 }
 
-void WaitList::failed(WaitKey key, Waiter waiter) {
-  post([key, waiter](WaitQueue& queue, std::uint64_t now_ms) { queue.failed(key, waiter, now_ms); });
+void WaitList::failed(WaitKey key, Waiter waiter, bool particular) {
+  post([key, waiter, particular](WaitQueue& queue, std::uint64_t now_ms) {
+    queue.failed(key, waiter, particular, now_ms);
+  });
 }
 
 }  // namespace weir

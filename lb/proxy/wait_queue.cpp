@@ -28,15 +28,22 @@ void WaitQueue::succeeded(WaitKey key, std::uint64_t now_ms) {
   const auto found = queues_.find(key);
   if (found == queues_.end()) return;
   found->second.calling = false;
+  found->second.passed_on.reset();
   found->second.pause_ms = kFirstPauseMs;
   found->second.due_ms = now_ms;
   drop_if_idle(key);
 }
 
-void WaitQueue::failed(WaitKey key, const Waiter& waiter, std::uint64_t now_ms) {
+void WaitQueue::failed(WaitKey key, const Waiter& waiter, bool particular, std::uint64_t now_ms) {
   Queue& queue = queues_[key];
   queue.waiters.insert(waiter);
   queue.calling = false;
+  queue.passed_on.reset();
+  if (particular && waiter != *queue.waiters.rbegin()) {
+    queue.passed_on = waiter;
+    queue.due_ms = now_ms;
+    return;
+  }
   queue.due_ms = queue.woken ? now_ms : now_ms + queue.pause_ms;
   queue.pause_ms = std::min(queue.pause_ms * 2, kLongestPauseMs);
 }
@@ -46,7 +53,9 @@ std::optional<WaitQueue::Call> WaitQueue::next(std::uint64_t now_ms) {
     if (queue.calling || queue.waiters.empty() || queue.due_ms > now_ms) continue;
     queue.calling = true;
     queue.woken = false;
-    const auto first = queue.waiters.begin();
+    auto first = queue.passed_on ? queue.waiters.upper_bound(*queue.passed_on) : queue.waiters.begin();
+    // Those after it have gone meanwhile.
+    if (first == queue.waiters.end()) first = queue.waiters.begin();
     const Call call{key, *first};
     queue.waiters.erase(first);
     return call;

@@ -14,7 +14,9 @@ namespace weir {
 /// One thing that sessions wait for.
 struct WaitKey {
   WaitFor why = WaitFor::Descriptor;
-  BackendId backend = 0;  ///< whose port, backlog or place; 0: a descriptor of the process's
+  /// The backend's whose port or backlog it is, the PoolLoad's in whose pool there is to be room; 0: a
+  /// descriptor of the process's.
+  std::uint32_t of = 0;
 
   friend auto operator<=>(const WaitKey&, const WaitKey&) = default;
 };
@@ -34,7 +36,8 @@ struct Waiter {
 /// What is waited for has to be tried, since nobody can say for certain that it is there: so the first of a
 /// queue is *called*, one at a time, when something was given back (wake) or a while has passed (10 ms,
 /// doubling to 100 ms while tries fail). A try that succeeds calls the next at once; one that fails puts its
-/// session back to its place, the first.
+/// session back to its place, the first. One for which what there is will not do (a backend that it has
+/// tried) lets the next one try.
 class WaitQueue {
  public:
   static constexpr std::uint64_t kFirstPauseMs = 10;
@@ -56,7 +59,8 @@ class WaitQueue {
   // What has become of a call; one of these for each.
 
   void succeeded(WaitKey key, std::uint64_t now_ms);
-  void failed(WaitKey key, const Waiter& waiter, std::uint64_t now_ms);
+  /// `particular`: another one may have better luck at once.
+  void failed(WaitKey key, const Waiter& waiter, bool particular, std::uint64_t now_ms);
   /// The session had gone: the next one is called.
   void returned(WaitKey key, std::uint64_t now_ms) { succeeded(key, now_ms); }
 
@@ -69,8 +73,9 @@ class WaitQueue {
  private:
   struct Queue {
     std::set<Waiter> waiters;
-    bool calling = false;  ///< somebody has been called and has not answered
-    bool woken = false;    ///< meanwhile
+    bool calling = false;             ///< somebody has been called and has not answered
+    bool woken = false;               ///< meanwhile
+    std::optional<Waiter> passed_on;  ///< whoever comes after this one is called next
     std::uint64_t due_ms = 0;
     std::uint64_t pause_ms = kFirstPauseMs;
   };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include "lb/proxy/listener.h"
 #include "lb/proxy/session.h"
@@ -13,6 +14,7 @@ Waiter WaitingRoom::waiter(const Session& session) const {
 }
 
 void WaitingRoom::announce(const Entry& entry, bool begins) {
+  if (entry.queue && !begins) entry.queue->leave();
   if (entry.key.why == WaitFor::Descriptor) admission_.descriptor_awaited(begins);
   if (!entry.load) return;
   if (begins)
@@ -21,23 +23,37 @@ void WaitingRoom::announce(const Entry& entry, bool begins) {
     entry.load->waiting.fetch_sub(1);
 }
 
+bool WaitingRoom::goes_on_waiting(const Session& session, WaitKey key, bool particular) {
+  const auto found = waiting_.find(session.number());
+  if (found == waiting_.end() || found->second.key != key) return false;
+  if (std::exchange(found->second.summoned, false)) list_->failed(key, waiter(session), particular);
+  return true;
+}
+
 void WaitingRoom::enter(Session& session, WaitKey key, std::shared_ptr<BackendLoad> load) {
-  if (const auto found = waiting_.find(session.number()); found != waiting_.end()) {
-    Entry& entry = found->second;
-    if (entry.key == key) {
-      if (std::exchange(entry.summoned, false)) list_->failed(key, waiter(session));
-      return;
-    }
-  }
+  if (goes_on_waiting(session, key, false)) return;
   leave(session);
   if (key.why == WaitFor::FirstVerdict) {
     for_verdict_.emplace(session.number(), &session);
     return;
   }
   const Entry& entry =
-      waiting_.emplace(session.number(), Entry{&session, key, std::move(load)}).first->second;
+      waiting_.emplace(session.number(), Entry{&session, key, std::move(load), nullptr}).first->second;
   announce(entry, true);
   list_->add(key, waiter(session));
+}
+
+WaitingRoom::Joined WaitingRoom::join_queue(Session& session, const Pool& pool, bool particular) {
+  const WaitKey key{WaitFor::BackendSlot, pool.load()->id};
+  if (goes_on_waiting(session, key, particular)) return Joined::Yes;
+  leave(session);
+  const auto before = pool.load()->join(pool.settings().queue, *list_);
+  if (!before) return Joined::No;
+  const Entry& entry =
+      waiting_.emplace(session.number(), Entry{&session, key, nullptr, pool.load()}).first->second;
+  announce(entry, true);
+  list_->add(key, waiter(session));
+  return *before == 0 ? Joined::AsFirst : Joined::Yes;
 }
 
 void WaitingRoom::leave(Session& session) {
@@ -65,7 +81,7 @@ void WaitingRoom::summon(const WaitQueue::Call& call) {
   const auto found = waiting_.find(call.waiter.session);
   if (found == waiting_.end() || found->second.key != call.key) return list_->returned(call.key);
   found->second.summoned = true;
-  found->second.session->on_summoned();
+  found->second.session->on_summoned(call.key.why);
 }
 
 void WaitingRoom::freed(const BackendLoad& load) {
@@ -76,12 +92,23 @@ void WaitingRoom::freed(const BackendLoad& load) {
 void WaitingRoom::pools_changed() {
   looking_from_ = for_verdict_.empty() ? UINT64_MAX : 0;
   orphans_.clear();
+  std::set<WaitKey> queues;
   for (const auto& [number, entry] : waiting_) {
-    const auto& pool = entry.session->pool();
-    if (entry.key.backend != 0 && (pool == nullptr || pool->find(entry.key.backend) == nullptr))
+    if (is_orphan(entry))
       orphans_.push_back(number);
+    else if (entry.queue)
+      queues.insert(entry.key);
   }
   std::ranges::sort(orphans_, std::greater());
+  for (const WaitKey& key : queues) list_->wake(key);
+}
+
+bool WaitingRoom::is_orphan(const Entry& entry) {
+  if (entry.key.of == 0) return false;
+  const auto& pool = entry.session->pool();
+  if (pool == nullptr) return true;
+  if (entry.queue) return !pool->limited() || pool->load() != entry.queue;
+  return pool->find(entry.key.of) == nullptr;
 }
 
 bool WaitingRoom::step() {
@@ -89,7 +116,7 @@ bool WaitingRoom::step() {
   for (; served < kServedPerTurn && !orphans_.empty(); ++served) {
     const auto orphan = waiting_.find(orphans_.back());
     orphans_.pop_back();
-    if (orphan != waiting_.end()) orphan->second.session->on_summoned();
+    if (orphan != waiting_.end()) orphan->second.session->on_summoned(WaitFor::FirstVerdict);
   }
   if (looking_from_ == UINT64_MAX) return !orphans_.empty();
   for (; served < kServedPerTurn; ++served) {
@@ -100,7 +127,7 @@ bool WaitingRoom::step() {
     }
     looking_from_ = next->first + 1;
     // It may go on, or enter again.
-    next->second->on_summoned();
+    next->second->on_summoned(WaitFor::FirstVerdict);
   }
   return true;
 }

@@ -121,6 +121,16 @@ void Worker::close(Listener& listener) {
   work_left_ = true;
 }
 
+void Worker::set_shut(std::uint32_t id, bool shut) {
+  for (Listener* const listener : find_listeners(id)) {
+    const bool was_closing = listener->is_closing();
+    listener->set_shut(shut);
+    if (listener->is_closing() && !was_closing) closing_listeners_.push_back(listener);
+    if (!listener->is_closing() && was_closing) std::erase(closing_listeners_, listener);
+  }
+  work_left_ = true;
+}
+
 void Worker::close_all_listeners() {
   for (auto& listener : listeners_)
     if (listener->is_open()) close(*listener);
@@ -202,7 +212,8 @@ std::uint16_t Worker::timeouts_of(const PoolSettings& settings) {
   const auto clamp = [](Millis duration) {
     return static_cast<std::uint32_t>(std::min(std::int64_t{duration.count()}, kLongestTimeoutMs));
   };
-  const Timeouts wanted{clamp(settings.idle_timeout), clamp(settings.half_close_timeout)};
+  const Timeouts wanted{clamp(settings.idle_timeout), clamp(settings.half_close_timeout),
+                        clamp(settings.max_lifetime)};
   const auto place = static_cast<std::size_t>(std::ranges::find(timeouts_, wanted) - timeouts_.begin());
   if (place < timeouts_.size()) return static_cast<std::uint16_t>(place);
   // More than any sequence of files has: from then on the last ones are everybody's.

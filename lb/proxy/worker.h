@@ -90,6 +90,9 @@ class Worker final : private LoopTurn {
   void set_doorway(std::uint32_t id, const Doorway& doorway);
   /// Serves whoever is in the kernel's queue, then closes the socket, unless the order is taken back.
   void close_listener(std::uint32_t id, std::shared_ptr<CloseOrder> order);
+  /// Has the kernel refuse new clients of that listener, once whoever is in its queue has been served; or
+  /// takes them again.
+  void set_shut(std::uint32_t id, bool shut);
   void close_all_listeners();
   /// Closes the socket, whose queue another process serves from now on.
   void leave_listener(std::uint32_t id);
@@ -154,10 +157,11 @@ class Worker final : private LoopTurn {
   /// One that has to wait for a token is tried again when there is one.
   void resume_listeners_in(std::uint64_t ms) { tokens_ms_ = std::min(tokens_ms_, now_ms() + ms); }
 
-  /// The timeouts of sessions, each pair once: what a session keeps of them is its place here.
+  /// The timeouts of sessions, each set once: what a session keeps of them is its place here.
   struct Timeouts {
     std::uint32_t idle_ms = 0;
     std::uint32_t half_close_ms = 0;
+    std::uint32_t lifetime_ms = 0;  ///< 0 = no limit
     friend bool operator==(const Timeouts&, const Timeouts&) = default;
   };
   std::uint16_t timeouts_of(const PoolSettings& settings);

@@ -246,7 +246,7 @@ class Api {
     info.state = "relaying";
     info.idle = Millis(1500);
     workers.infos.push_back(info);
-    workers.leases.emplace_back(find(backend_name).load);
+    workers.leases.push_back(Lease::take(find(backend_name).load));
   }
 };
 

@@ -95,14 +95,14 @@ class WorkerRig {
     backend.health = Health::Up;
     for (const std::string& text : addresses) backend.addresses.push_back(to_address(text));
     backend.load =
-        std::make_shared<BackendLoad>(++last_id_, "pool", name, addresses.front(), options_.workers);
+        std::make_shared<BackendLoad>(++last_id_, "pool", name, addresses.front(), options_.workers, queue);
     loads.push_back(backend.load);
     return backend;
   }
 
   /// Returns when every worker has adopted it.
   void publish(std::vector<Backend> backends) {
-    pool_ = Pool::build(options_.pool, std::move(backends), pool_.get());
+    pool_ = Pool::build(options_.pool, std::move(backends), pool_.get(), queue);
     auto table = std::make_shared<const Table>(++generation_, std::vector{pool_});
     on_each_worker([&](Worker& worker) { worker.adopt(table); });
   }
@@ -208,6 +208,7 @@ class WorkerRig {
   PipeAllowance pipes;
   Arrivals arrivals;
   ListenerLoad listener;
+  std::shared_ptr<PoolLoad> queue = std::make_shared<PoolLoad>(1, "pool");
   std::vector<std::shared_ptr<BackendLoad>> loads;
   std::vector<std::unique_ptr<Worker>> workers;
   std::string address;

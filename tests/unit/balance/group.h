@@ -29,7 +29,7 @@ class Group {
     backend.backup = backup;
     backend.health = Health::Up;
     backend.reason = "probe passed";
-    backend.load = std::make_shared<BackendLoad>(next_id_++, "web", name, "10.0.0.1:80", 1);
+    backend.load = std::make_shared<BackendLoad>(next_id_++, "web", name, "10.0.0.1:80", 1, queue);
     backends.push_back(std::move(backend));
     return backends.back();
   }
@@ -43,8 +43,18 @@ class Group {
 
   /// The next version, from the one before.
   const Pool& build() {
-    pool = Pool::build(settings, backends, pool.get());
+    pool = Pool::build(settings, backends, pool.get(), queue);
     return *pool;
+  }
+  /// How many sessions it may have; to be built.
+  void limit(std::string_view name, std::uint32_t most) {
+    Backend& backend = (*this)[name];
+    backend.max_sessions = most;
+    backend.load->set_max_sessions(most);
+  }
+  /// It has that many more.
+  void fill(std::string_view name, int sessions) {
+    while (sessions-- > 0) held_.push_back(std::make_shared<Lease>(Lease::take((*this)[name].load)));
   }
   void set(std::string_view name, Health health) {
     (*this)[name].health = health;
@@ -68,9 +78,11 @@ class Group {
 
   PoolSettings settings;
   std::vector<Backend> backends;
+  std::shared_ptr<PoolLoad> queue = std::make_shared<PoolLoad>(1, "web");
   std::shared_ptr<const Pool> pool;
 
  private:
+  std::vector<std::shared_ptr<const Lease>> held_;
   BackendId next_id_ = 100;  // ids are not indices
 };
 

@@ -12,7 +12,7 @@ std::string hold(Group& group, int count, std::vector<Lease>& leases) {
   std::string names;
   for (int i = 0; i < count; ++i) {
     const Backend* backend = group.pool->pick({});
-    leases.emplace_back(backend->load);
+    leases.push_back(Lease::take(backend->load));
     names += backend->name;
   }
   return names;
@@ -30,8 +30,8 @@ TEST_CASE("least connections: a backend with sessions gets none while another ha
   Group group("least_connections", {{"a", 1}, {"b", 1}});
   group.build();
   std::vector<Lease> held;
-  held.emplace_back(group["a"].load);
-  held.emplace_back(group["a"].load);
+  held.push_back(Lease::take(group["a"].load));
+  held.push_back(Lease::take(group["a"].load));
   CHECK(group.picks(10) == "bbbbbbbbbb");
 }
 
@@ -51,7 +51,7 @@ TEST_CASE("least connections: ties follow the weighted sequence, also when only 
   CHECK(group.picks(14) == "aabacaaaabacaa");
   Group equal("least_connections", {{"a", 1}, {"b", 1}, {"c", 1}});
   equal.build();
-  const Lease held(equal["b"].load);
+  const Lease held = Lease::take(equal["b"].load);
   CHECK(equal.picks(6) == "acacac");
 }
 
@@ -64,7 +64,7 @@ TEST_CASE("least connections: a tie between backends whose turns are far off is 
   group.build();
   std::vector<Lease> held;
   for (Backend& backend : group.backends) {
-    if (backend.weight > 1) held.emplace_back(backend.load);
+    if (backend.weight > 1) held.push_back(Lease::take(backend.load));
   }
   const auto counts = group.counts(1000);
   CHECK(counts.at("x") + counts.at("y") == 1000);
@@ -113,7 +113,7 @@ TEST_CASE("least connections: leases on many threads leave no count behind") {
     std::vector<std::jthread> threads;
     for (int t = 0; t < 3; ++t) {
       threads.emplace_back([&pool] {
-        for (int i = 0; i < 2000; ++i) const Lease lease(pool.pick({})->load);
+        for (int i = 0; i < 2000; ++i) const Lease lease = Lease::take(pool.pick({})->load);
       });
     }
   }
@@ -145,10 +145,10 @@ TEST_CASE("explain of least connections names the least busy and does not take t
   Group group("least_connections", {{"a", 2}, {"b", 1}, {"c", 1}});
   const Pool& pool = group.build();
   std::vector<Lease> held;
-  held.emplace_back(group["a"].load);
-  held.emplace_back(group["b"].load);
-  held.emplace_back(group["c"].load);
-  held.emplace_back(group["c"].load);
+  held.push_back(Lease::take(group["a"].load));
+  held.push_back(Lease::take(group["b"].load));
+  held.push_back(Lease::take(group["c"].load));
+  held.push_back(Lease::take(group["c"].load));
   std::vector<std::string> because;
   CHECK(pool.explain({}, because)->name == "a");
   CHECK(because == std::vector<std::string>{"least_connections: a has 1 session for weight 2",

@@ -48,7 +48,7 @@ TEST_CASE("many least connections: every pick is the least busy, whatever begins
   std::mt19937 random(count);  // NOLINT: the same story every time
   Group group = many(count, weights);
   std::vector<Lease> held;
-  for (int i = 0; i < 50; ++i) held.emplace_back(group.backends[random() % count].load);
+  for (int i = 0; i < 50; ++i) held.push_back(Lease::take(group.backends[random() % count].load));
   group.build();
   const int steps = count > 1000 ? 300 : 2000;
   for (int step = 0; step < steps; ++step) {
@@ -57,7 +57,7 @@ TEST_CASE("many least connections: every pick is the least busy, whatever begins
     REQUIRE(chosen != nullptr);
     REQUIRE(std::ranges::find(tried, chosen->id()) == tried.end());
     REQUIRE(is_least(*group.pool, *chosen, tried));
-    held.emplace_back(chosen->load);
+    held.push_back(Lease::take(chosen->load));
     if (random() % 3 == 0) {
       std::swap(held[random() % held.size()], held.back());
       held.pop_back();
@@ -93,7 +93,7 @@ TEST_CASE("many least connections: ties go to the one that is next in the sequen
     REQUIRE(pool.explain(input, because) == &pool.backends()[tied.front()]);
     REQUIRE(pool.pick(input) == &pool.backends()[tied.front()]);
     if (tied.size() > 1) next = (tied.front() + 1) % kCount;
-    held.emplace_back(pool.backends()[tied.front()].load);
+    held.push_back(Lease::take(pool.backends()[tied.front()].load));
     while (random() % 2 == 0 && !held.empty()) {
       std::swap(held[random() % held.size()], held.back());
       held.pop_back();
@@ -119,7 +119,7 @@ TEST_CASE("many least connections: far-off ties are fair") {
   group.build();
   std::vector<Lease> held;
   for (Backend& backend : group.backends)
-    if (backend.weight > 1) held.emplace_back(backend.load);
+    if (backend.weight > 1) held.push_back(Lease::take(backend.load));
   CHECK(group.counts(1000) == std::map<std::string, int>{{"x", 500}, {"y", 500}});
 }
 
@@ -142,7 +142,7 @@ TEST_CASE("many least connections: two versions of a pool see each other's sessi
     const Pool& pool = i % 3 == 0 ? *older : *group.pool;
     const Backend* chosen = pool.pick({});
     REQUIRE(is_least(pool, *chosen, {}));
-    held.emplace_back(chosen->load);
+    held.push_back(Lease::take(chosen->load));
     if (i % 2 == 0) held[static_cast<std::size_t>(i / 2)] = {};
   }
 }
@@ -157,7 +157,7 @@ TEST_CASE("many least connections: threads that only begin sessions are off by o
       std::vector<std::jthread> threads;
       for (auto& own : held) {
         threads.emplace_back([&] {
-          for (int i = 0; i < 500; ++i) own.emplace_back(pool.pick({})->load);
+          for (int i = 0; i < 500; ++i) own.push_back(Lease::take(pool.pick({})->load));
         });
       }
     }
@@ -178,7 +178,7 @@ TEST_CASE("many least connections: what threads begin and end at once is never l
         threads.emplace_back([&, t] {
           std::mt19937 random(round * 10 + t);  // NOLINT: the same story every time
           for (int i = 0; i < 1000; ++i) {
-            held[t].emplace_back(pool.pick({})->load);
+            held[t].push_back(Lease::take(pool.pick({})->load));
             if (random() % 2 == 0) {
               std::swap(held[t][random() % held[t].size()], held[t].back());
               held[t].pop_back();
@@ -192,7 +192,7 @@ TEST_CASE("many least connections: what threads begin and end at once is never l
     for (int i = 0; i < 50; ++i) {
       const Backend* chosen = pool.pick({});
       REQUIRE(is_least(pool, *chosen, {}));
-      more.emplace_back(chosen->load);
+      more.push_back(Lease::take(chosen->load));
     }
   }
 }

@@ -279,3 +279,54 @@ TEST_CASE("explain of source hash names the slot and its owner, and who is next"
   CHECK(because[2] == first + " has been tried already");
   CHECK(because[3].find(" is " + second->name) != std::string::npos);
 }
+
+TEST_CASE("a bounded source hash gives nobody more than its bounded share, whatever addresses clients have") {
+  const std::uint32_t weight = GENERATE(1u, 3u);
+  CAPTURE(weight);
+  Group group("source_hash", {{"a", weight}, {"b", 1}, {"c", 1}});
+  group.settings.terms.hash_bound = 1.25;
+  group.build();
+  // One client alone, as behind one NAT: without a bound all would go to one backend.
+  std::uint32_t sessions = 0;
+  for (; sessions < 300; ++sessions) {
+    const std::string name = group.pool->pick({client_number(7), {}})->name;
+    group.fill(name, 1);
+    const double weights = weight + 2;
+    for (const Backend& backend : group.backends)
+      REQUIRE(backend.load->active.load() <= std::ceil(1.25 * (sessions + 1) * backend.weight / weights));
+  }
+}
+
+TEST_CASE("a bound moves only clients of those who have their share, and to their own next backends") {
+  Group group("source_hash", {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}});
+  group.build();
+  std::map<std::uint32_t, std::string> own;
+  for (std::uint32_t client = 0; client < 200; ++client)
+    own[client] = group.pool->pick({client_number(client), {}})->name;
+  group.settings.terms.hash_bound = 2;
+  group.build();
+  for (std::uint32_t client = 0; client < 200; ++client) {
+    const PickInput input{client_number(client), {}};
+    if (group[own[client]].load->active == 0) CHECK(group.pool->pick(input)->name == own[client]);
+  }
+  group.fill("a", 50);
+  for (std::uint32_t client = 0; client < 200; ++client) {
+    const PickInput input{client_number(client), {}};
+    const std::string now = group.pool->pick(input)->name;
+    if (own[client] != "a") {
+      CHECK(now == own[client]);
+    } else {
+      const BackendId tried[] = {group["a"].id()};
+      CHECK(now == group.pool->pick({input.client, tried})->name);
+    }
+  }
+}
+
+TEST_CASE("when those within their bounds have been tried somebody goes beyond it") {
+  Group group("source_hash", {{"a", 1}, {"b", 1}});
+  group.settings.terms.hash_bound = 1.05;
+  group.build();
+  group.fill("a", 50);
+  const BackendId tried[] = {group["b"].id()};
+  CHECK(group.pool->pick({client_number(1), tried})->name == "a");
+}

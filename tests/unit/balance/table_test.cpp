@@ -12,7 +12,7 @@ using namespace weir;
 namespace {
 
 std::string any_kind() {
-  return GENERATE("round_robin", "least_connections", "source_hash");
+  return GENERATE("round_robin", "least_connections", "source_hash", "random_two");
 }
 
 }  // namespace
@@ -20,7 +20,8 @@ std::string any_kind() {
 TEST_CASE("the balancers are known by their names") {
   std::vector<std::string> names;
   for (const BalancerKind& kind : balancer_kinds()) names.emplace_back(kind.name);
-  CHECK(names == std::vector<std::string>{"round_robin", "least_connections", "source_hash"});
+  CHECK(names == std::vector<std::string>{"round_robin", "least_connections", "source_hash", "random_two",
+                                          "least_time", "first"});
   for (const std::string& name : names) CHECK(find_balancer_kind(name)->name == name);
   CHECK(find_balancer_kind("random") == nullptr);
   CHECK(find_balancer_kind("") == nullptr);

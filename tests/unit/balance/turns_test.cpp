@@ -30,7 +30,7 @@ using Weights = std::vector<std::uint32_t>;
 std::vector<Member> members_of(const Weights& weights) {
   std::vector<Member> members;
   for (std::uint32_t i = 0; i < weights.size(); ++i)
-    members.push_back({i, i, "", weights[i], 100, true, nullptr});
+    members.push_back({i, i, "", weights[i], 100, true, false, nullptr});
   return members;
 }
 

@@ -29,6 +29,12 @@ TEST_CASE("a file of the least that is needed has every documented default") {
   CHECK(pool.on_all_down == OnAllDown::Refuse);
   CHECK(pool.on_backend_down == OnBackendDown::Leave);
   CHECK(pool.slow_start == 0s);
+  CHECK(pool.queue == 100);
+  CHECK(pool.queue_timeout == 5s);
+  CHECK(pool.hash_bound == 0);
+  CHECK(pool.max_lifetime == 0s);
+  CHECK(pool.rate_to_client == 0);
+  CHECK(pool.rate_to_backend == 0);
   CHECK(pool.probe.kind == "tcp");
   CHECK(pool.probe.interval == 2s);
   CHECK(pool.probe.fast_interval == 500ms);
@@ -46,6 +52,7 @@ TEST_CASE("a file of the least that is needed has every documented default") {
   CHECK(pool.backends[0].weight == 1);
   CHECK_FALSE(pool.backends[0].backup);
   CHECK(pool.backends[0].admin == Admin::Enabled);
+  CHECK(pool.backends[0].max_sessions == 0);
 }
 
 TEST_CASE("every key is read") {
@@ -79,6 +86,10 @@ half_close_timeout = "1ms"
 on_all_down = "try_all"
 on_backend_down = "close"
 slow_start = "30s"
+queue = 7
+queue_timeout = "1s"
+hash_bound = 1.25
+max_lifetime = "1h"
 [pool.health]
 probe = "http"
 interval = "5s"
@@ -132,6 +143,10 @@ admin = "disabled"
   CHECK(pool.on_all_down == OnAllDown::TryAll);
   CHECK(pool.on_backend_down == OnBackendDown::Close);
   CHECK(pool.slow_start == 30s);
+  CHECK(pool.queue == 7);
+  CHECK(pool.queue_timeout == 1s);
+  CHECK(pool.hash_bound == 1.25);
+  CHECK(pool.max_lifetime == 1h);
   CHECK(pool.probe.kind == "http");
   CHECK(pool.probe.interval == 5s);
   CHECK(pool.probe.fast_interval == 1s);
@@ -185,4 +200,23 @@ TEST_CASE("a file with a byte order mark and Windows line ends is read") {
   CHECK(good("\xEF\xBB\xBF[[listener]]\r\nname = \"web\"\r\nbind = \"127.0.0.1:8080\"\r\npool = \"web\"\r\n" +
              kPool + kBackend)
             .pools.size() == 1);
+}
+
+TEST_CASE("rates of sessions are read, where both sides are TCP") {
+  const Config config = good(R"(
+[[listener]]
+name = "web"
+bind = "127.0.0.1:8080"
+pool = "web"
+[[pool]]
+name = "web"
+rate_to_client = "1MiB"
+rate_to_backend = "500KB"
+[[pool.backend]]
+address = "10.0.0.1:80"
+max_sessions = 12
+)");
+  CHECK(config.pools.at(0).rate_to_client == 1'048'576);
+  CHECK(config.pools.at(0).rate_to_backend == 500'000);
+  CHECK(config.pools.at(0).backends.at(0).max_sessions == 12);
 }

@@ -119,7 +119,7 @@ TEST_CASE("an unknown key that is like no other names the nearest and all of the
   CHECK(bad(with_backend("zone = \"eu\"")) ==
         "f:9:8: unknown key \"pool.backend.zone\": the nearest key here is \"name\" (known: name, address, "
         "weight, "
-        "backup, admin, health)\n");
+        "max_sessions, backup, admin, health)\n");
 }
 
 TEST_CASE("a key of another table is sent there") {
@@ -339,7 +339,9 @@ TEST_CASE("the words of other balancers are answered with Weir's") {
       {with_pool("algorithm = \"leastconn\""),
        "unknown key \"pool.algorithm\": Weir's word for it is pool.balance\n"},
       {with_listener("maxconn = 5"),
-       "unknown key \"listener.maxconn\": Weir's word for it is max_connections\n"},
+       "unknown key \"listener.maxconn\": Weir's word for it is max_connections, and "
+       "pool.backend.max_sessions of a "
+       "server\n"},
       {with_pool("balance = \"leastconn\""),
        "unknown balancer: Weir's word for it is \"least_connections\" (known: "},
       {with_pool("balance = \"IP_HASH\""),

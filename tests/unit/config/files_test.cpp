@@ -70,6 +70,12 @@ TEST_CASE("the installed file names every key, and each default it gives is the 
                                      "half_close_timeout",
                                      "on_all_down",
                                      "on_backend_down",
+                                     "queue",
+                                     "queue_timeout",
+                                     "hash_bound",
+                                     "max_lifetime",
+                                     "rate_to_client",
+                                     "rate_to_backend",
                                      "slow_start",
                                      "probe",
                                      "interval",
@@ -81,6 +87,7 @@ TEST_CASE("the installed file names every key, and each default it gives is the 
                                      "eject_for",
                                      "eject_for_at_most",
                                      "weight",
+                                     "max_sessions",
                                      "backup",
                                      "admin"}) {
     CAPTURE(key);

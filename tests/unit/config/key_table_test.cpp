@@ -134,6 +134,8 @@ Samples samples_of(ValueType type) {
               {"", "host", "10.0.0.0/33", "10.0.0.0/", "/8", "[::1]", "10.0.0.0/8/8"}};
     case ValueType::Rate:
       return {{"", "1/s", "600/m", "1000000/h"}, {"0/s", "1", "/s", "1/d", "-1/s", "1 /s", "1/sec"}};
+    case ValueType::ByteRate:
+      return {{"0", "1KB", "1.5MiB", "2000B", "1000GB"}, {"", "5", "1kb", "1 KB", "KB", "-1KB"}};
     case ValueType::ServerName:
       return {{"x", "www.example.org", "*.example.org", "*"}, {"", "a b", "*x.org", "a/b"}};
     case ValueType::Protocol:
@@ -160,6 +162,8 @@ Samples values_of(const Key& key) {
     samples = {{std::to_string(value.least), std::to_string(value.most)},
                {std::to_string(value.most + 1), "-1", "1.5", "\"1\"", "true"}};
     if (value.least > 0) samples.bad.push_back(std::to_string(value.least - 1));
+  } else if (value.type == ValueType::Bound) {
+    samples = {{"0", "1.05", "2", "10", "1.5"}, {"1", "1.04", "10.1", "-1", "\"2\"", "nan", "inf"}};
   } else if (value.type == ValueType::Boolean) {
     samples = {{"true", "false"}, {"1", "\"true\""}};
   } else {

@@ -33,7 +33,7 @@ TEST_CASE("a glob knows * and ?, and takes brackets as they are") {
 TEST_CASE("a drain names what it did, and twice is fine") {
   Fixture f;
   all_up(f);
-  Lease session(f.at("web", "web1").load);
+  Lease session = Lease::take(f.at("web", "web1").load);
   const auto first = f.registry.set_admin("web/web1", Admin::Drained);
   REQUIRE(first);
   REQUIRE(first->backends.size() == 1);
@@ -229,7 +229,7 @@ TEST_CASE("what cannot be a backend is not added") {
 TEST_CASE("a removed backend gets no session, and a reload brings the file's own back") {
   Fixture f;
   all_up(f);
-  Lease session(f.at("web", "web2").load);
+  Lease session = Lease::take(f.at("web", "web2").load);
   REQUIRE(f.registry.remove("web/web2"));
   CHECK(f.registry.table()->find("web")->find("web2") == nullptr);
   CHECK(f.status("web", "web2").removed);

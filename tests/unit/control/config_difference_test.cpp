@@ -41,6 +41,11 @@ PoolConfig another_pool() {
   out.on_all_down = OnAllDown::TryAll;
   out.on_backend_down = OnBackendDown::Close;
   out.slow_start = Millis(1);
+  out.queue = 9;
+  out.queue_timeout = Millis(1);
+  out.hash_bound = 2;
+  out.max_lifetime = Millis(1);
+  out.rate_to_client = out.rate_to_backend = 9'000;
   out.source = {address("127.0.0.1:1")};
   out.send_proxy = SendProxy::V2;
   out.probe = {.kind = "exec",
@@ -93,6 +98,7 @@ TEST_CASE("every key of the file that a reload changes is told with what it was 
   backend.weight = 9;
   backend.admin = Admin::Drained;
   backend.backup = true;
+  backend.max_sessions = 9;
   PoolConfig pool = another_pool();
   pool.probe.address = address("127.0.0.1:1");
   backend.probe = pool.probe;
@@ -104,6 +110,7 @@ TEST_CASE("every key of the file that a reload changes is told with what it was 
   listener.pool = "x";
   listener.max_connections = 9;
   listener.ready = false;
+  listener.when_down = WhenDown::Close;
   listener.mode = 0600;
   listener.owner = 1;
   listener.group = 2;

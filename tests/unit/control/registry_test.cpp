@@ -81,7 +81,7 @@ TEST_CASE("a backend whose address changes is another backend") {
 TEST_CASE("a removed backend stays in view until its last session has ended") {
   Fixture f;
   f.registry.apply(Fixture::three());
-  Lease session(f.at("web", "web3").load);
+  Lease session = Lease::take(f.at("web", "web3").load);
   auto next = Fixture::three();
   next->pools[0].backends.pop_back();
   const auto report = f.registry.apply(next);
@@ -102,7 +102,7 @@ TEST_CASE("sessions of a pool that is gone stay in view") {
   Fixture f;
   f.registry.apply(
       config({pool("web", {backend("a", "10.0.0.1:80")}), pool("db", {backend("a", "10.0.0.1:99")})}));
-  Lease session(f.at("db", "a").load);
+  Lease session = Lease::take(f.at("db", "a").load);
   f.registry.apply(config({pool("web", {backend("a", "10.0.0.1:80")})}));
   CHECK(f.registry.status("db").value().pools.at(0).removed);
   CHECK(f.registry.status().value().pools.size() == 2);
@@ -363,7 +363,7 @@ TEST_CASE("a backend has another life each time its health is forgotten, and onl
   REQUIRE(f.registry.set_admin("web/web1", Admin::Enabled));
   CHECK(life() != known);
   known = life();
-  const Lease session(f.at("web", "web1").load);
+  const Lease session = Lease::take(f.at("web", "web1").load);
   REQUIRE(f.registry.remove("web/web1"));
   REQUIRE(f.registry.add("web", "web1", "10.0.0.1:80"));
   CHECK(life() != known);

@@ -99,10 +99,10 @@ TEST_CASE("without a source port the others are tried first, and then the port i
   CHECK(search.after(ConnectFault::NoSourcePort) == "a 10.0.0.2");  // another address has ports of its own
   CHECK(search.after(ConnectFault::NoSourcePort) == "b 10.0.1.1");
   CHECK(search.after(ConnectFault::NoSourcePort, 10) == "wait for a source port");
-  CHECK(search.key.backend == search.group["a"].id());
+  CHECK(search.key.of == search.group["a"].id());
   CHECK(search.until_ms == 10 + kTimeoutMs);
   CHECK(search.attempts.count() == 0);
-  search.attempts.resume();
+  search.attempts.resume(false);
   const std::string again = search.next(20);
   CHECK((again == "a 10.0.0.1" || again == "b 10.0.1.1"));
   search.attempts.failed(ConnectFault::NoSourcePort);
@@ -119,7 +119,7 @@ TEST_CASE("a shortage of ours is waited for with the same backend, and never hel
   CHECK(search.after(ConnectFault::Shortage) == "wait for a descriptor");
   CHECK(search.key == WaitKey{WaitFor::Descriptor, 0});
   CHECK(search.until_ms == kTimeoutMs);
-  search.attempts.resume();
+  search.attempts.resume(false);
   CHECK(search.next(500) == "a 10.0.0.1");
   CHECK(search.after(ConnectFault::Shortage, kTimeoutMs) == "b 10.0.1.1");
   CHECK(search.after(ConnectFault::Shortage, 2 * kTimeoutMs) == "connect_failed");
@@ -130,7 +130,7 @@ TEST_CASE("a unix backend's full backlog is waited for, and held against it when
   search.next(0);
   CHECK(search.after(ConnectFault::BacklogFull) == "wait for a unix backlog");
   CHECK(search.key == WaitKey{WaitFor::UnixBacklog, search.group["a"].id()});
-  search.attempts.resume();
+  search.attempts.resume(false);
   CHECK(search.next(100) == "a 10.0.0.1");
   CHECK(search.after(ConnectFault::BacklogFull, 100) == "wait for a unix backlog");
   CHECK(search.next(kTimeoutMs) == "!a b 10.0.1.1");
@@ -142,7 +142,7 @@ TEST_CASE("a backend that is drained while a session waits for it gets that sess
   CHECK(search.after(ConnectFault::Shortage) == "wait for a descriptor");
   search.group["a"].admin = Admin::Drained;
   search.group.build();
-  search.attempts.resume();
+  search.attempts.resume(false);
   CHECK(search.next(10) == "b 10.0.1.1");
 }
 
@@ -156,12 +156,12 @@ TEST_CASE("when nobody is eligible a session waits for a first verdict that is t
   search.group.build();
   CHECK(search.next(100) == "wait for a first verdict");
   CHECK(search.until_ms == 100 + kTimeoutMs);
-  search.attempts.resume();
+  search.attempts.resume(false);
   CHECK(search.next(200) == "wait for a first verdict");
   CHECK(search.until_ms == 100 + kTimeoutMs);
   search.group["a"].health = Health::Up;
   search.group.build();
-  search.attempts.resume();
+  search.attempts.resume(false);
   CHECK(search.next(300) == "a 10.0.0.1");
   Search late({1});
   late.group["a"].health = Health::Unknown;
@@ -199,4 +199,78 @@ TEST_CASE("a backend that ends a session at once has failed with all its address
 TEST_CASE("without a pool there is no backend, and after a try it has failed") {
   Attempts attempts;
   CHECK(std::get<Attempts::GiveUp>(attempts.next(nullptr, {}, 0)).how == End::NoBackend);
+}
+
+namespace {
+
+class Nobody final : public RoomWatcher {
+ public:
+  void on_room(std::uint32_t) override {}
+};
+
+}  // namespace
+
+TEST_CASE("who finds everybody full queues for queue_timeout in all, and has then been turned away") {
+  Search search({1, 1});
+  for (const char* name : {"a", "b"}) {
+    search.group.limit(name, 1);
+    search.group.fill(name, 1);
+  }
+  search.group.build();
+  CHECK(search.next(0) == "wait for a backend with room");
+  CHECK(search.key == WaitKey{WaitFor::BackendSlot, search.group.queue->id});
+  CHECK(search.until_ms == 5'000);
+  CHECK(search.attempts.count() == 0);
+  CHECK(search.next(100) == "wait for a backend with room");
+  CHECK(search.until_ms == 5'000);
+  search.group["b"].load->set_max_sessions(2);
+  search.attempts.resume(true);
+  CHECK(search.next(200) == "b 10.0.1.1");
+  CHECK(search.after(ConnectFault::Backend, 300) == "!b wait for a backend with room");
+  CHECK(search.until_ms == 5'000);
+  CHECK(search.next(5'000) == "overloaded");
+}
+
+TEST_CASE("a place that another has taken first is no try") {
+  Search search({1, 1});
+  search.group.limit("a", 1);
+  search.group.build();
+  CHECK(search.next(0) == "a 10.0.0.1");
+  search.group.fill("a", 1);
+  search.attempts.was_full();
+  CHECK(search.next(0) == "b 10.0.1.1");
+  CHECK(search.attempts.count() == 1);
+  CHECK(search.attempts.tried().empty());
+}
+
+TEST_CASE("newcomers stand behind those who wait, but for the one that is called") {
+  Search search({1, 1});
+  search.group.limit("a", 5);
+  search.group.build();
+  Nobody nobody;
+  REQUIRE(search.group.queue->join(10, nobody) == 0u);
+  CHECK(search.next(0) == "wait for a backend with room");
+  search.attempts.resume(false);
+  CHECK(search.next(1) == "wait for a backend with room");
+  search.attempts.resume(true);
+  CHECK(search.next(2) == "a 10.0.0.1");
+}
+
+TEST_CASE("where nobody may wait a full pool turns away at once") {
+  Search search({1});
+  search.group.limit("a", 1);
+  search.group.fill("a", 1);
+  search.group.settings.queue = 0;
+  search.group.build();
+  CHECK(search.next(0) == "overloaded");
+}
+
+TEST_CASE("nobody waits for room with backends that are all out") {
+  Search search({1});
+  search.group.limit("a", 1);
+  search.group.fill("a", 1);
+  search.group.set("a", Health::Down);
+  Nobody nobody;
+  search.group.queue->join(10, nobody);
+  CHECK(search.next(0) == "no_backend");
 }

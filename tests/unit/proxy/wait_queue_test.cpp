@@ -43,7 +43,7 @@ TEST_CASE("one is called at a time, and a try that fails goes back to the first 
     CHECK(call->waiter.accepted_ns == 10);
     CHECK_FALSE(queue.next(now + 1000));
     CHECK_FALSE(queue.due_ms());
-    queue.failed(call->key, call->waiter, now);
+    queue.failed(call->key, call->waiter, false, now);
     CHECK(queue.due_ms() == now + pause);
     now += pause;
   }
@@ -59,7 +59,7 @@ TEST_CASE("what becomes free while a try is under way is tried for again at once
   const auto call = queue.next(10);
   REQUIRE(call);
   queue.wake(kPort, 11);
-  queue.failed(kPort, call->waiter, 12);
+  queue.failed(kPort, call->waiter, false, 12);
   CHECK(queue.next(12));
 }
 
@@ -91,4 +91,28 @@ TEST_CASE("those who wait for different things do not wait for each other") {
   queue.withdraw(kPort, waiter(10));
   queue.succeeded(kBacklog, 0);
   CHECK(queue.empty());
+}
+
+TEST_CASE("one for whom what there is will not do lets the next one try, and stays the first") {
+  constexpr WaitKey kRoom{WaitFor::BackendSlot, 3};
+  WaitQueue queue;
+  for (const std::int64_t accepted : {10, 20, 30}) queue.add(kRoom, waiter(accepted), 0);
+  queue.wake(kRoom, 5);
+  auto call = queue.next(5);
+  REQUIRE(call->waiter.accepted_ns == 10);
+  queue.failed(kRoom, call->waiter, true, 5);
+  call = queue.next(5);
+  REQUIRE(call->waiter.accepted_ns == 20);
+  queue.succeeded(kRoom, 5);
+  call = queue.next(5);
+  REQUIRE(call->waiter.accepted_ns == 10);
+  queue.failed(kRoom, call->waiter, true, 5);
+  call = queue.next(5);
+  REQUIRE(call->waiter.accepted_ns == 30);
+  queue.failed(kRoom, call->waiter, true, 5);
+  // All have been asked.
+  CHECK_FALSE(queue.next(5));
+  CHECK(queue.due_ms() > 5u);
+  queue.wake(kRoom, 6);
+  CHECK(queue.next(6)->waiter.accepted_ns == 10);
 }

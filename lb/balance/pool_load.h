@@ -1,0 +1,57 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace weir {
+
+/// Who wants to know that there is room in a pool again.
+class RoomWatcher {
+ public:
+  /// Any thread, in the middle of a session's end: must not block.
+  virtual void on_room(std::uint32_t pool_id) = 0;
+
+ protected:
+  ~RoomWatcher() = default;
+};
+
+/// The queue of one pool, as all workers and all versions of the pool share it: how many sessions wait until
+/// a backend has room, and who serves them. Who stands in it, and in which order, is the WaitList's affair.
+/// Thread-safe.
+class PoolLoad {
+ public:
+  PoolLoad(std::uint32_t own_id, std::string own_name) : id(own_id), name(std::move(own_name)) {}
+
+  const std::uint32_t id;  ///< unique for the life of the process; never 0
+  const std::string name;
+
+  std::uint32_t queued() const { return queued_.load(std::memory_order_seq_cst); }
+  /// One session more waits; nothing when `limit` of them do. Answers how many there were: the first of them
+  /// looks for room once more afterwards, for what has become free before it was counted has called nobody.
+  std::optional<std::uint32_t> join(std::uint32_t limit, RoomWatcher& watcher) {
+    watcher_.store(&watcher, std::memory_order_relaxed);
+    std::uint32_t now = queued();
+    do {
+      if (now >= limit) return std::nullopt;
+    } while (!queued_.compare_exchange_weak(now, now + 1, std::memory_order_seq_cst));
+    return now;
+  }
+  void leave() { queued_.fetch_sub(1, std::memory_order_seq_cst); }
+
+  /// A backend has room, perhaps: after it has been given back.
+  void room() {
+    if (queued() > 0) watcher_.load(std::memory_order_relaxed)->on_room(id);
+  }
+
+  /// Sessions turned away, since the queue was full or their wait too long.
+  std::atomic<std::uint64_t> overloaded{0};
+
+ private:
+  alignas(64) std::atomic<std::uint32_t> queued_{0};
+  std::atomic<RoomWatcher*> watcher_{nullptr};
+};
+
+}  // namespace weir
