@@ -6,6 +6,9 @@
 
 namespace weir {
 
+/// Of any limit of sessions: there are 2 descriptors for each, and a process has at most 2^31 of them.
+inline constexpr std::uint64_t kMaxSessions = 1'000'000'000;
+
 /// The operator's word about a backend. Written by the control thread only.
 enum class Admin : std::uint8_t { Enabled, Drained, Disabled };
 

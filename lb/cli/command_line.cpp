@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "lb/base/state.h"
 #include "lb/cli/commands.h"
 #include "lb/cli/completion_scripts.h"
 #include "lb/cli/exchange.h"
@@ -13,7 +14,6 @@
 #include "lb/cli/offers.h"
 #include "lb/cli/syntax.h"
 #include "lb/cli/usage_complaint.h"
-#include "lb/config/config.h"
 
 namespace weir {
 

@@ -17,8 +17,6 @@
 namespace weir {
 
 inline constexpr std::uint32_t kMaxWorkers = 1024;
-/// Of any limit of sessions: there are 2 descriptors for each, and a process has at most 2^31 of them.
-inline constexpr std::uint64_t kMaxSessions = 1'000'000'000;
 
 /// One configuration file as plain data, validated as a whole by load_config. Every value is final: defaults
 /// are filled in, `${NAME}` is replaced. Never changed after loading; shared between threads as

@@ -2,7 +2,7 @@
 #include <array>
 
 #include "lb/admit/rate.h"
-#include "lb/config/config.h"
+#include "lb/base/state.h"
 #include "lb/config/keys.h"
 
 namespace weir {
