@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -29,17 +28,29 @@ class PoolLoad {
   const std::string name;
 
   std::uint32_t queued() const { return queued_.load(std::memory_order_seq_cst); }
-  /// One session more waits; nothing when `limit` of them do. Answers how many there were: the first of them
-  /// looks for room once more afterwards, for what has become free before it was counted has called nobody.
-  std::optional<std::uint32_t> join(std::uint32_t limit, RoomWatcher& watcher) {
+  /// Somebody waits for whom any backend will do: newcomers stand behind them.
+  bool newcomers_wait() const { return for_any_.load(std::memory_order_seq_cst) > 0; }
+
+  enum class Joined : std::uint8_t {
+    No,  ///< as many wait as may
+    Yes,
+    AsFirst  ///< what has become free before it was counted may have called nobody: it looks once more
+  };
+  /// One session more waits, unless `limit` do. `particular`: some backends will not do for it, so that it
+  /// holds no newcomer back.
+  Joined join(std::uint32_t limit, bool particular, RoomWatcher& watcher) {
     watcher_.store(&watcher, std::memory_order_relaxed);
     std::uint32_t now = queued();
     do {
-      if (now >= limit) return std::nullopt;
+      if (now >= limit) return Joined::No;
     } while (!queued_.compare_exchange_weak(now, now + 1, std::memory_order_seq_cst));
-    return now;
+    if (particular) return now == 0 ? Joined::AsFirst : Joined::Yes;
+    return for_any_.fetch_add(1, std::memory_order_seq_cst) == 0 ? Joined::AsFirst : Joined::Yes;
   }
-  void leave() { queued_.fetch_sub(1, std::memory_order_seq_cst); }
+  void leave(bool particular) {
+    if (!particular) for_any_.fetch_sub(1, std::memory_order_seq_cst);
+    queued_.fetch_sub(1, std::memory_order_seq_cst);
+  }
 
   /// A backend has room, perhaps: after it has been given back.
   void room() {
@@ -51,6 +62,7 @@ class PoolLoad {
 
  private:
   alignas(64) std::atomic<std::uint32_t> queued_{0};
+  std::atomic<std::uint32_t> for_any_{0};  ///< of them
   std::atomic<RoomWatcher*> watcher_{nullptr};
 };
 

@@ -29,10 +29,9 @@ class SmoothedTime {
     const std::uint64_t state = state_.load(std::memory_order_relaxed);
     if (state >> 32 == 0) return std::nullopt;
     const double average = std::bit_cast<float>(static_cast<std::uint32_t>(state >> 32));
-    // Modulo 2^32 ms, 49 days; another worker's clock may be a little ahead.
-    const auto passed =
-        static_cast<std::int32_t>(static_cast<std::uint32_t>(now_ms) - static_cast<std::uint32_t>(state));
-    return passed <= 0 ? average : average * std::exp2(-passed / kHalfLifeMs);
+    // Modulo 2^32 ms, 49 days; another worker's clock may be up to a minute ahead.
+    const std::uint32_t passed = static_cast<std::uint32_t>(now_ms) - static_cast<std::uint32_t>(state);
+    return passed > UINT32_MAX - 60'000 ? average : average * std::exp2(-static_cast<double>(passed) / kHalfLifeMs);
   }
 
  private:

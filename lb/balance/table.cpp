@@ -206,6 +206,9 @@ const Backend* Pool::explain(const PickInput& input, std::vector<std::string>& b
                                   settings_.queue, format_duration(settings_.queue_timeout),
                                   load_->queued()));
   if (!index) return nullptr;
+  if (limited() && load_->newcomers_wait())
+    because.push_back(
+        fmt::format("but {} sessions wait for room: a newcomer would stand behind them", load_->queued()));
   const Backend& backend = backends_[*index];
   if (backend.last_resort) {
     because.push_back(fmt::format("{} is used although {}: no backend of the pool is in rotation",

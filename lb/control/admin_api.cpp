@@ -219,7 +219,7 @@ void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
     if (request.method == "GET" && path[1] == "status" && path.size() <= 4) return status(request, answer);
     if (is("GET", "ready", 2)) return ready(parameters, answer);
     if (is("GET", "version", 2)) return answer({200, to_json(parts.facts())});
-    if (is("GET", "active", 2)) return answer({200, to_json(parts.registry.active_of_limited())});
+    if (is("GET", "active", 2)) return answer({200, to_json(parts.registry.active())});
     if (is("GET", "sessions", 2)) return sessions(parameters, answer);
     if (is("POST", "sessions", 3) && path[2] == "kill") return kill(parameters, answer);
     if (is("GET", "explain", 2)) return explain(parameters, answer);

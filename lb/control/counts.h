@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "lb/base/error.h"
@@ -32,8 +33,8 @@ struct Counts {
   friend bool operator==(const Counts&, const Counts&) = default;
 };
 
-/// By pool and name.
-using SessionsByBackend = std::map<std::pair<std::string, std::string>, std::uint32_t>;
+/// Sessions, by pool, name and address.
+using SessionsByBackend = std::map<std::tuple<std::string, std::string, std::string>, std::uint32_t>;
 
 std::string format_counts(const Counts& counts);
 Result<Counts> parse_counts(std::string_view text);

@@ -82,7 +82,10 @@ void add_pool(Json& pools, Json* own, const Json& theirs) {
     }
   }
   // An older process keeps the queue that it had.
-  if (own != nullptr && theirs.contains("queued")) add_counts(*own, theirs, {"queued", "overloaded"});
+  if (own != nullptr && theirs.contains("queued")) {
+    add_counts(*own, theirs, {"queued", "overloaded"});
+    if (!own->contains("queue")) (*own)["queue"] = theirs.value("queue", Json(0));
+  }
   if (more.empty()) return;
   if (own == nullptr) {
     pools.push_back({{"name", theirs.value("name", "")},

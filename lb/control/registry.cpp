@@ -203,6 +203,12 @@ const std::shared_ptr<PoolLoad>& Registry::State::pool_load(const std::string& n
   return load;
 }
 
+std::uint32_t Registry::State::elsewhere(const BackendLoad& load) const {
+  if (active_elsewhere.empty()) return 0;
+  const auto found = active_elsewhere.find({load.pool, load.name, load.address});
+  return found != active_elsewhere.end() ? found->second : 0;
+}
+
 bool Registry::State::rebuild(PoolEntry& pool) {
   const auto now = clock.steady();
   std::vector<Backend> backends;
@@ -210,6 +216,7 @@ bool Registry::State::rebuild(PoolEntry& pool) {
   for (auto& entry : pool.entries) {
     auto& slow_start = entry.standing.slow_start;
     if (slow_start && slow_start->over(now)) slow_start.reset();
+    entry.load->set_active_elsewhere(elsewhere(*entry.load));
     entry.load->set_max_sessions(entry.file.max_sessions);
     if (!entry.out) backends.push_back(backend(pool, entry));
   }

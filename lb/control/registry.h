@@ -90,10 +90,10 @@ class Registry {
 
   /// Whether some backend can be full.
   bool any_limited() const;
-  /// The sessions of those, where there are any.
-  SessionsByBackend active_of_limited() const;
-  /// How many of them other processes of this Weir have; those that are not named have none there.
-  void set_active_elsewhere(const SessionsByBackend& sessions);
+  /// The sessions that there are now, of those who have left, too.
+  SessionsByBackend active() const;
+  /// How many other processes of this Weir have; those that are not named have none there.
+  void set_active_elsewhere(SessionsByBackend sessions);
 
   /// What this process has counted beyond what it has handed over. What it counted for a backend that has
   /// left and been forgotten is not in it.

@@ -43,13 +43,14 @@ Legacy Registry::legacy() const {
     auto& list =
         out.pools.emplace_back(Legacy::Pool{pool.config.name, pool.verdict, pool.verdict_since, {}}).backends;
     for (const auto& entry : pool.entries)
-      list.push_back({.file = entry.file,
-                      .added = entry.added,
-                      .out = entry.out,
-                      .admin_since = entry.admin_since,
-                      .standing = entry.standing,
-                      .totals = totals_of(*entry.load),
-                      .active = entry.load->active.load(std::memory_order_relaxed)});
+      list.push_back(
+          {.file = entry.file,
+           .added = entry.added,
+           .out = entry.out,
+           .admin_since = entry.admin_since,
+           .standing = entry.standing,
+           .totals = totals_of(*entry.load),
+           .active = entry.load->active.load(std::memory_order_relaxed) + s.elsewhere(*entry.load)});
   }
   for (const auto& [key, load] : s.listener_loads.all())
     out.listeners.push_back({key.first, key.second, total_of(*load)});
@@ -93,22 +94,25 @@ bool Registry::any_limited() const {
   return std::ranges::any_of(state_->table->pools, [](const auto& pool) { return pool->limited(); });
 }
 
-SessionsByBackend Registry::active_of_limited() const {
+SessionsByBackend Registry::active() const {
   SessionsByBackend out;
+  const auto note = [&out](const BackendLoad& load) {
+    if (const std::uint32_t active = load.active.load(std::memory_order_relaxed); active > 0)
+      out[{load.pool, load.name, load.address}] += active;
+  };
   for (const auto& pool : state_->members.pools)
-    for (const auto& entry : pool.entries)
-      if (const std::uint32_t active = entry.load->active.load(std::memory_order_relaxed);
-          active > 0 && entry.load->max_sessions() != 0)
-        out[{pool.config.name, entry.file.name}] = active;
+    for (const auto& entry : pool.entries) note(*entry.load);
+  for (const auto& [id, leaver] : state_->leavers.all()) note(*leaver.last.load);
   return out;
 }
 
-void Registry::set_active_elsewhere(const SessionsByBackend& sessions) {
-  for (auto& pool : state_->members.pools)
-    for (auto& entry : pool.entries) {
-      const auto found = sessions.find({pool.config.name, entry.file.name});
-      entry.load->set_active_elsewhere(found != sessions.end() ? found->second : 0);
-    }
+void Registry::set_active_elsewhere(SessionsByBackend sessions) {
+  auto& s = *state_;
+  s.active_elsewhere = std::move(sessions);
+  const auto tell = [&s](BackendLoad& load) { load.set_active_elsewhere(s.elsewhere(load)); };
+  for (auto& pool : s.members.pools)
+    for (auto& entry : pool.entries) tell(*entry.load);
+  for (const auto& [id, leaver] : s.leavers.all()) tell(*leaver.last.load);
 }
 
 void Registry::add(const Counts& counts) {
@@ -158,7 +162,8 @@ void Registry::inherit(const Legacy& legacy, std::shared_ptr<const Config> old) 
       entry.standing.life = ++s.last_life;
       entry.load = std::make_shared<BackendLoad>(++s.last_id, known.name, backend.file.name,
                                                  backend.file.endpoint.text, s.workers, pool.load);
-      entry.load->set_active_elsewhere(backend.active);
+      if (backend.active > 0)
+        s.active_elsewhere[{known.name, backend.file.name, backend.file.endpoint.text}] = backend.active;
       count_elsewhere(*entry.load, backend.totals);
       entry.rate = RateWindow(s.clock.steady(), backend.totals.sessions);
       pool.entries.push_back(std::move(entry));

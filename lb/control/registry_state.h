@@ -49,6 +49,8 @@ struct Registry::State {
     std::map<BackendId, Totals> backends;
     std::map<std::pair<std::string, std::string>, std::uint64_t> listeners;  ///< by listener and pool
   } handed_over;
+  /// What older processes of this Weir still have (SharedLimits).
+  SessionsByBackend active_elsewhere;
   /// Of every pool that there has ever been: what is counted of a name stays, as its backends' loads do.
   std::map<std::string, std::shared_ptr<PoolLoad>, std::less<>> pool_loads;
   BackendId last_id = 0;
@@ -79,6 +81,7 @@ struct Registry::State {
   }
   Backend backend(const PoolEntry& pool, const Entry& entry) const;
   const std::shared_ptr<PoolLoad>& pool_load(const std::string& name);
+  std::uint32_t elsewhere(const BackendLoad& load) const;
   /// Builds the pool anew when it differs from what is published. True when it did.
   bool rebuild(PoolEntry& pool);
   /// Says how the pool stands now, when that has changed.

@@ -15,8 +15,8 @@ std::optional<SessionsByBackend> parse_sessions(const std::string& text) {
   try {
     SessionsByBackend out;
     for (const auto& one : json.at("active"))
-      out[{one.at("pool").get<std::string>(), one.at("backend").get<std::string>()}] =
-          one.at("sessions").get<std::uint32_t>();
+      out[{one.at("pool").get<std::string>(), one.at("backend").get<std::string>(),
+           one.at("address").get<std::string>()}] = one.at("sessions").get<std::uint32_t>();
     return out;
   } catch (const Json::exception&) {
     return std::nullopt;
@@ -28,7 +28,10 @@ std::optional<SessionsByBackend> parse_sessions(const std::string& text) {
 std::string to_json(const SessionsByBackend& sessions) {
   Json list = Json::array();
   for (const auto& [key, count] : sessions)
-    list.push_back({{"pool", key.first}, {"backend", key.second}, {"sessions", count}});
+    list.push_back({{"pool", std::get<0>(key)},
+                    {"backend", std::get<1>(key)},
+                    {"address", std::get<2>(key)},
+                    {"sessions", count}});
   return Json{{"active", std::move(list)}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

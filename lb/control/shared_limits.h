@@ -23,7 +23,10 @@ class SharedLimits {
   static constexpr Millis kStep{250};
 
   SharedLimits(Loop& loop, Registry& registry, Predecessors& predecessors);
-  void begin() { timer_.start(kStep); }
+  /// All the older processes are known.
+  void begin() { look(); }
+  /// This process has been superseded itself: it goes by what it knows.
+  void end() { timer_.stop(); }
 
  private:
   void look();

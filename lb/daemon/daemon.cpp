@@ -263,6 +263,7 @@ void Daemon::tell(Event::Kind kind, std::string text, std::string by, std::vecto
 
 void Daemon::on_free(const std::optional<Predecessor>& predecessor) {
   if (predecessor) predecessors_.add(*predecessor);
+  shared_limits_.begin();
   tell(Event::Kind::Upgrade,
        predecessor ? fmt::format("upgraded: took over from process {}", predecessor->pid) : "upgraded",
        origin_.inheritance->by, std::exchange(inherited_changes_, {}));
@@ -283,7 +284,6 @@ int Daemon::run() {
   make_upgrade();
   fleet_->start();
   shortages_.begin();
-  shared_limits_.begin();
   health_->start(*fleet_);
   if (origin_.inheritance && origin_.inheritance->legacy) {
     for (Event& event : parse_events(origin_.inheritance->events)) events_.add(std::move(event));

@@ -155,7 +155,8 @@ bool Listening::anybody_waits() const {
 }
 
 void Listening::follow(const Table& table) {
-  if (fleet_ == nullptr) return;
+  // A Change that is under way ends with this.
+  if (fleet_ == nullptr || planning_) return;
   std::set<std::string_view> down;
   for (const ListenerConfig& listener : wanted_)
     if (listener.when_down == WhenDown::Close && has_nobody(listener, table)) down.insert(listener.name);

@@ -123,7 +123,9 @@ Result<void> Listening::bind(Record& record, const ListenerConfig& listener) {
   }
   const std::size_t inherited = sockets.size();
   const bool ours = is_ours(address);
-  for (std::size_t i = inherited; i < (address.is_unix() ? 1 : workers_); ++i) {
+  // One that is shut could not listen again beside others that have been bound meanwhile.
+  const std::size_t wanted = address.is_unix() ? 1 : (record.shut ? workers_ : inherited);
+  for (std::size_t i = inherited; i < wanted; ++i) {
     auto fd =
         address.is_unix() ? listen_unix(address, access_of(listener)) : listen_tcp(address, i == 0 && !ours);
     // A socket of the service manager's may not be open to joining: then the workers share it.

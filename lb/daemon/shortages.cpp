@@ -40,9 +40,14 @@ void Shortages::look_at_pools() {
   for (const auto& pool : table->pools) {
     const auto& name = pool->settings().name;
     const PoolLoad& load = *pool->load();
+    const auto overloaded = load.overloaded.load(std::memory_order_relaxed);
     if (!pool->limited() && !pools_.contains(name)) continue;
-    look_at(pools_[name], load.queued() > 0, load.overloaded.load(std::memory_order_relaxed),
-            fmt::format("pool {}: every backend has its max_sessions", name));
+    const auto [shortage, fresh] = pools_.try_emplace(name);
+    // What was before it was looked at is no news.
+    if (fresh) shortage->second.refused = overloaded;
+    look_at(shortage->second, load.newcomers_wait(), overloaded,
+            fmt::format("pool {}: every backend has its max_sessions", name),
+            pool->settings().queue > 0 ? "new clients wait" : "new clients are turned away");
   }
 }
 
@@ -58,14 +63,15 @@ std::vector<std::string> Shortages::in_force() const {
   return out;
 }
 
-void Shortages::look_at(Shortage& shortage, bool used_up, std::uint64_t refused, const std::string& what) {
+void Shortages::look_at(Shortage& shortage, bool used_up, std::uint64_t refused, const std::string& what,
+                        std::string_view effect) {
   const bool kept_out = refused != std::exchange(shortage.refused, refused);
   const auto change = shortage.condition.look(used_up || kept_out, std::chrono::steady_clock::now());
   if (!change) return;
   Event event{.time = std::chrono::system_clock::now(), .kind = Event::Kind::Trouble};
   shortage.what = what;
   if (*change == Condition::Change::Begins) {
-    event.text = what + ": new clients wait";
+    event.text = fmt::format("{}: {}", what, effect);
     return events_.tell(spdlog::level::warn, std::move(event));
   }
   const auto lasted = std::chrono::ceil<std::chrono::seconds>(shortage.condition.lasted());

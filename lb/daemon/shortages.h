@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lb/control/registry.h"
@@ -35,7 +36,8 @@ class Shortages {
   };
   void look();
   void look_at_pools();
-  void look_at(Shortage& shortage, bool used_up, std::uint64_t refused, const std::string& what);
+  void look_at(Shortage& shortage, bool used_up, std::uint64_t refused, const std::string& what,
+               std::string_view effect = "new clients wait");
 
   Registry& registry_;
   Admission& admission_;

@@ -130,7 +130,11 @@ void refuse_new_clients(int listening, bool refuse) {
 }
 
 void stop_listening(int fd) {
-  shutdown(fd, SHUT_RD);
+  // Not shutdown(2): a second one, of whoever shares the socket, leaves a mark that every client accepted
+  // later would inherit, as if it had finished.
+  sockaddr nobody{};
+  nobody.sa_family = AF_UNSPEC;
+  connect(fd, &nobody, sizeof nobody);
 }
 
 Result<void> listen_again(int fd) {

@@ -44,8 +44,9 @@ Result<void> set_access(const std::string& path, const UnixAccess& access);
 /// are ignored (they try again after a second, and find whoever listens then), while handshakes that are
 /// under way come to their end. No-op for unix sockets, which have no such means.
 void refuse_new_clients(int listening, bool refuse);
-/// From now on the kernel refuses whoever connects, as if nothing listened; the address stays ours. Whoever
-/// is in the queue is reset. TCP only: a unix socket could not be opened again.
+/// From now on the kernel refuses whoever connects, as if nothing listened. Whoever is in the queue is reset.
+/// May be repeated. The address stays bound, but a program that sets SO_REUSEADDR may listen there meanwhile.
+/// TCP only: a unix socket could not be opened again.
 void stop_listening(int fd);
 /// It takes connections again.
 Result<void> listen_again(int fd);

@@ -44,14 +44,18 @@ Attempts::Next Attempts::next(const Pool* pool, const ClientAddress& client, std
   }
   leave_current();
   if (count_ >= pool->settings().connect_attempts) return GiveUp{End::ConnectFailed};
-  if (pool->limited() && !first_in_queue_ && pool->load()->queued() > 0) return wait_for_room(*pool, now_ms);
+  if (pool->limited() && !first_in_queue_ && pool->load()->newcomers_wait())
+    return wait_for_room(*pool, now_ms);
   std::vector<BackendId>& passed_over = tried_;
   const std::size_t tried = passed_over.size();
   passed_over.insert(passed_over.end(), portless_.begin(), portless_.end());
+  passed_over.insert(passed_over.end(), full_.begin(), full_.end());
   const Choice choice = pool->choose({client, passed_over, now_ms});
   passed_over.resize(tried);
-  if (choice.kind == Choice::Kind::Wait && choice.wait_for == WaitFor::BackendSlot)
-    return wait_for_room(*pool, now_ms);
+  // This version of the pool may be one that does not know of any limit yet.
+  const bool somebody_is_full =
+      !full_.empty() || (choice.kind == Choice::Kind::Wait && choice.wait_for == WaitFor::BackendSlot);
+  if (choice.kind != Choice::Kind::Chosen && somebody_is_full) return wait_for_room(*pool, now_ms);
   if (choice.kind != Choice::Kind::Chosen)
     return wait_or_give_up(*pool, choice.kind == Choice::Kind::Wait, now_ms);
   ++count_;
@@ -75,6 +79,10 @@ Attempts::Next Attempts::wait_or_give_up(const Pool& pool, bool verdict_to_come,
 
 Attempts::Next Attempts::wait_for_room(const Pool& pool, std::uint64_t now_ms) {
   first_in_queue_ = false;
+  particular_ = !tried_.empty() || !portless_.empty();
+  // Tried again, all of them, when the wait is over.
+  portless_.clear();
+  full_.clear();
   const PoolSettings& settings = pool.settings();
   if (queue_until_ms_ == 0)
     queue_until_ms_ = now_ms + static_cast<std::uint64_t>(settings.queue_timeout.count());
@@ -84,7 +92,7 @@ Attempts::Next Attempts::wait_for_room(const Pool& pool, std::uint64_t now_ms) {
 
 void Attempts::was_full() {
   --count_;
-  current_ = 0;
+  full_.push_back(std::exchange(current_, 0));
 }
 
 void Attempts::failed(ConnectFault fault) {

@@ -58,6 +58,8 @@ class Attempts {
   /// Backends on which a connect was tried.
   std::uint16_t count() const { return count_; }
   const std::vector<BackendId>& tried() const { return tried_; }
+  /// Of a wait for room: not every backend will do.
+  bool is_particular() const { return particular_; }
 
  private:
   /// The backend tried last, while it may still serve; null when it has had its time or all its addresses.
@@ -68,6 +70,7 @@ class Attempts {
 
   std::vector<BackendId> tried_;
   std::vector<BackendId> portless_;  ///< passed over for want of a source port
+  std::vector<BackendId> full_;      ///< had no room when they were taken; until the next wait
   BackendId current_ = 0;
   std::uint32_t address_ = 0;         ///< of the current backend
   std::uint64_t give_up_ms_ = 0;      ///< of the current backend
@@ -80,6 +83,7 @@ class Attempts {
   bool portless_address_ = false;  ///< no source port was left for one of them
   bool to_blame_ = false;
   bool first_in_queue_ = false;
+  bool particular_ = false;
 };
 
 }  // namespace weir

@@ -169,7 +169,8 @@ Listener::Accepted Listener::accept_if_admitted() {
   }
   const int error = errno;
   permit->give_back_unused(waits);
-  if (error == EINVAL && shutting_) return Accepted::NoneWaiting;  // a worker that shares it was faster
+  // It does not listen (any more): a worker that shares it was faster.
+  if (error == EINVAL && closing_) return Accepted::NoneWaiting;
   if (error == EINVAL) {
     // Somebody else has shut it. If it is to be so, this worker will be told; else it is opened again.
     shut_ = true;

@@ -54,6 +54,8 @@ void Session::look_for_backend() {
       attempts.was_full();
       continue;
     }
+    // It has its place: the next one may try.
+    if (setup_->queued_at != kNotQueued) leave_waiting_room();
     setup_->send_proxy = pool->settings().send_proxy;
     const std::optional<ConnectFault> fault = try_connect(one, pool->settings().source);
     if (!fault) return;
@@ -124,19 +126,13 @@ bool Session::wait_for(const Attempts::Wait& wait, const Pool* pool) {
 }
 
 bool Session::queue_for(const Pool& pool) {
-  const bool particular = !setup_->attempts.tried().empty();
-  switch (worker().waiting_room().join_queue(*this, pool, particular)) {
-    case WaitingRoom::Joined::No:
-      end(End::Overloaded, true);
-      return false;
-    case WaitingRoom::Joined::Yes:
-      if (setup_->queued_at == kNotQueued) setup_->queued_at = worker().loop().now();
-      return false;
-    case WaitingRoom::Joined::AsFirst:
-      setup_->queued_at = worker().loop().now();
-      return true;
+  const auto joined = worker().waiting_room().join_queue(*this, pool, setup_->attempts.is_particular());
+  if (joined == PoolLoad::Joined::No) {
+    end(End::Overloaded, true);
+    return false;
   }
-  WEIR_CHECK(false);
+  if (setup_->queued_at == kNotQueued) setup_->queued_at = worker().loop().now();
+  return joined == PoolLoad::Joined::AsFirst;
 }
 
 void Session::leave_queue() {
@@ -200,7 +196,7 @@ void Session::on_connected() {
   connected_ = true;
   trial_ = false;
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(worker().loop().now() - accepted_);
-  connect_us_ = static_cast<std::uint32_t>(took.count());
+  connect_us_ = static_cast<std::uint32_t>(std::min<std::int64_t>(took.count(), kNoTime - 1));
   WorkerTotals& totals = lease_.get()->per_worker[worker().index()];
   WorkerTotals::add(totals.sessions, 1);
   WorkerTotals::record(totals.connect_times, std::chrono::duration_cast<std::chrono::microseconds>(

@@ -39,7 +39,7 @@ void WaitQueue::failed(WaitKey key, const Waiter& waiter, bool particular, std::
   queue.waiters.insert(waiter);
   queue.calling = false;
   queue.passed_on.reset();
-  if (particular && waiter != *queue.waiters.rbegin()) {
+  if (particular && !queue.woken && waiter != *queue.waiters.rbegin()) {
     queue.passed_on = waiter;
     queue.due_ms = now_ms;
     return;
@@ -52,7 +52,8 @@ std::optional<WaitQueue::Call> WaitQueue::next(std::uint64_t now_ms) {
   for (auto& [key, queue] : queues_) {
     if (queue.calling || queue.waiters.empty() || queue.due_ms > now_ms) continue;
     queue.calling = true;
-    queue.woken = false;
+    // In the middle of a round it is still to be given to the first.
+    if (!queue.passed_on) queue.woken = false;
     auto first = queue.passed_on ? queue.waiters.upper_bound(*queue.passed_on) : queue.waiters.begin();
     // Those after it have gone meanwhile.
     if (first == queue.waiters.end()) first = queue.waiters.begin();

@@ -14,7 +14,7 @@ Waiter WaitingRoom::waiter(const Session& session) const {
 }
 
 void WaitingRoom::announce(const Entry& entry, bool begins) {
-  if (entry.queue && !begins) entry.queue->leave();
+  if (entry.queue && !begins) entry.queue->leave(entry.particular);
   if (entry.key.why == WaitFor::Descriptor) admission_.descriptor_awaited(begins);
   if (!entry.load) return;
   if (begins)
@@ -25,35 +25,37 @@ void WaitingRoom::announce(const Entry& entry, bool begins) {
 
 bool WaitingRoom::goes_on_waiting(const Session& session, WaitKey key, bool particular) {
   const auto found = waiting_.find(session.number());
-  if (found == waiting_.end() || found->second.key != key) return false;
+  if (found == waiting_.end() || found->second.key != key || found->second.particular != particular)
+    return false;
   if (std::exchange(found->second.summoned, false)) list_->failed(key, waiter(session), particular);
   return true;
 }
 
 void WaitingRoom::enter(Session& session, WaitKey key, std::shared_ptr<BackendLoad> load) {
-  if (goes_on_waiting(session, key, false)) return;
+  if (goes_on_waiting(session, key)) return;
   leave(session);
   if (key.why == WaitFor::FirstVerdict) {
     for_verdict_.emplace(session.number(), &session);
     return;
   }
   const Entry& entry =
-      waiting_.emplace(session.number(), Entry{&session, key, std::move(load), nullptr}).first->second;
+      waiting_.emplace(session.number(), Entry{&session, key, std::move(load), nullptr, false}).first->second;
   announce(entry, true);
   list_->add(key, waiter(session));
 }
 
-WaitingRoom::Joined WaitingRoom::join_queue(Session& session, const Pool& pool, bool particular) {
+PoolLoad::Joined WaitingRoom::join_queue(Session& session, const Pool& pool, bool particular) {
   const WaitKey key{WaitFor::BackendSlot, pool.load()->id};
-  if (goes_on_waiting(session, key, particular)) return Joined::Yes;
+  if (goes_on_waiting(session, key, particular)) return PoolLoad::Joined::Yes;
   leave(session);
-  const auto before = pool.load()->join(pool.settings().queue, *list_);
-  if (!before) return Joined::No;
+  const PoolLoad::Joined joined = pool.load()->join(pool.settings().queue, particular, *list_);
+  if (joined == PoolLoad::Joined::No) return joined;
   const Entry& entry =
-      waiting_.emplace(session.number(), Entry{&session, key, nullptr, pool.load()}).first->second;
+      waiting_.emplace(session.number(), Entry{&session, key, nullptr, pool.load(), particular})
+          .first->second;
   announce(entry, true);
   list_->add(key, waiter(session));
-  return *before == 0 ? Joined::AsFirst : Joined::Yes;
+  return joined;
 }
 
 void WaitingRoom::leave(Session& session) {

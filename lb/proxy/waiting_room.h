@@ -31,13 +31,9 @@ class WaitingRoom {
   /// It waits for this now; once it was summoned for it: its try has failed. `load` is the backend's of the
   /// key, null when it names none: newcomers see that somebody waits.
   void enter(Session& session, WaitKey key, std::shared_ptr<BackendLoad> load);
-  enum class Joined : std::uint8_t {
-    No,      ///< as many wait as may
-    Yes,     ///< once it was summoned: its try has failed
-    AsFirst  ///< what has become free just before has called nobody: it is to look again
-  };
-  /// The same for room in the pool. `particular`: not every backend will do, for it has tried some.
-  Joined join_queue(Session& session, const Pool& pool, bool particular);
+  /// The same for room in the pool. `particular`: not every backend will do, for it has tried some. Yes: once
+  /// it was summoned, its try has failed.
+  PoolLoad::Joined join_queue(Session& session, const Pool& pool, bool particular);
   /// It waits no more: it goes on, or ends. No-op when it does not wait.
   void leave(Session& session);
   /// Nobody waits for a port or a place towards this backend, or it is this session's turn.
@@ -60,10 +56,11 @@ class WaitingRoom {
     WaitKey key;
     std::shared_ptr<BackendLoad> load;
     std::shared_ptr<PoolLoad> queue;
+    bool particular = false;
     bool summoned = false;
   };
   /// It waits for that already; when it was summoned for it, its try has failed.
-  bool goes_on_waiting(const Session& session, WaitKey key, bool particular);
+  bool goes_on_waiting(const Session& session, WaitKey key, bool particular = false);
   /// What it waits for will not come where it waits.
   static bool is_orphan(const Entry& entry);
   void announce(const Entry& entry, bool begins);

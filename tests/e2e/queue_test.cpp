@@ -180,6 +180,53 @@ TEST_CASE("more room by a reload, an enabled or an added backend serves the queu
   }
 }
 
+TEST_CASE("limits that come and go by reloads while sessions come lose nobody and hang nothing") {
+  Operated weir({{.greeting = "a"}, {.greeting = "b"}}, limited({"", ""}, "queue_timeout = \"60s\"", 3));
+  std::vector<Stream> held;
+  for (int i = 0; i < 8; ++i) {
+    held.push_back(weir.connect());
+    held.back().recv_exact(1);
+  }
+  std::atomic<bool> stop{false};
+  std::atomic<int> served{0}, lost{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 6; ++i)
+    clients.emplace_back([&] {
+      while (!stop) {
+        try {
+          one_session(weir.address(), {});
+          ++served;
+        } catch (const StreamError&) {
+          ++lost;
+        }
+      }
+    });
+  for (int round = 0; round < 10; ++round) {
+    for (auto& backend : weir.config.backends) backend.more = round % 2 == 0 ? "max_sessions = 2" : "";
+    REQUIRE(weir.reload().status == 0);
+    std::this_thread::sleep_for(50ms);
+  }
+  stop = true;
+  for (std::thread& client : clients) client.join();
+  CHECK(lost == 0);
+  CHECK(served > 0);
+  CHECK(queued(weir) == 0);
+}
+
+TEST_CASE("one who waits, since it has tried the others, keeps nobody from these") {
+  Operated weir({{.greeting = "a"}, {.greeting = "b"}}, limited({"max_sessions = 1", ""}, "queue = 1"));
+  Stream held = weir.connect();
+  REQUIRE(held.recv_exact(1) == "a");
+  weir.backend(1).stop_listening();
+  Stream particular = weir.connect();
+  REQUIRE(eventually([&] { return queued(weir) == 1; }));
+  weir.backend(1).listen_again();
+  REQUIRE(eventually([&] { return weir.backend_status("b")["eligible"] == true; }));
+  for (int i = 0; i < 20; ++i) CHECK(weir.connect().recv_exact(1) == "b");
+  held.close();
+  CHECK(particular.recv_exact(1) == "a");
+}
+
 TEST_CASE("nobody waits for room at backends that have all been taken out") {
   Operated weir({{.greeting = "a"}}, limited({"max_sessions = 1"}));
   Stream held = weir.connect();
@@ -246,6 +293,34 @@ TEST_CASE(
   second.close();
   REQUIRE(eventually([&] { return queued_now() == 0; }));
   CHECK(weir.rig().backend().accepted() == 4);
+}
+
+TEST_CASE(
+    "a limit holds over two upgrades, and one that comes after an upgrade counts older processes' sessions") {
+  Upgradable weir({{.greeting = "a"}});
+  const bool late = GENERATE(false, true);
+  const auto add = [&] {
+    return weir.cli({"add", "web", "few", weir.rig().backend().address(), "--max-sessions", late ? "0" : "2"})
+        .status;
+  };
+  REQUIRE(add() == 0);
+  REQUIRE(weir.cli({"drain", "web/a"}).status == 0);
+  Stream first = weir.rig().connect(), second = weir.rig().connect();
+  REQUIRE((first.recv_exact(1) == "a" && second.recv_exact(1) == "a"));
+  weir.upgrade();
+  weir.upgrade();
+  if (late) {
+    REQUIRE(weir.cli({"remove", "web/few", "--force"}).status == 0);
+    REQUIRE(weir.cli({"add", "web", "few", weir.rig().backend().address(), "--max-sessions", "2"}).status ==
+            0);
+    // The older processes are asked every 250 ms.
+    std::this_thread::sleep_for(patient(1s));
+  }
+  Stream third = weir.rig().connect();
+  CHECK_THROWS_AS(third.recv_exact(1, 300ms), StreamError);
+  CHECK(weir.rig().backend().accepted() == 2);
+  first.close();
+  REQUIRE(eventually([&] { return weir.rig().backend().accepted() == 3; }));
 }
 
 TEST_CASE("a limit that makes no sense is refused, and one without an effect is warned of") {

@@ -1,7 +1,10 @@
 // What becomes of a listener while its pools have nobody: listener.when_down.
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/operated.h"
@@ -151,6 +154,68 @@ TEST_CASE("reloads change what becomes of a listener that is closed") {
     REQUIRE(takes(weir.address()));
     CHECK(weir.letters(8) == "aaaaaaaa");
   }
+}
+
+TEST_CASE(
+    "workers that share a service manager's socket close it and open it again, and it is whole after that") {
+  FakeBackend backend;
+  const FreePort port;
+  TempDir dir;
+  SimpleConfig config = closing(2);
+  config.bind = port.v4();
+  config.backends = {{"a", backend.address()}};
+  const std::string socket = dir.file("weir.sock");
+  config.admin = fmt::format("socket = \"{}\"", socket);
+  write_file(dir.file("weir.toml"), config.toml());
+  const weir::Address address = to_address(port.v4());
+  // Without SO_REUSEPORT: the workers cannot have one each.
+  const weir::Fd listening(::socket(AF_INET, SOCK_STREAM, 0));
+  REQUIRE(::bind(listening.get(), address.data(), address.size()) == 0);
+  REQUIRE(::listen(listening.get(), 16) == 0);
+  const weir::Fd passed_on(::dup2(listening.get(), 208));
+  const auto start = [&] {
+    auto weir = std::make_unique<Process>(std::vector<std::string>{
+        "/bin/bash", "-c",
+        fmt::format("exec env LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web {} run -c {} 3<&208",
+                    weir_binary(), dir.file("weir.toml"))});
+    REQUIRE(weir->wait_for_err(" ready"));
+    return weir;
+  };
+  const auto command = [&](const char* verb) {
+    std::vector<std::string> words{weir_binary(), verb, "web/a", "--socket", socket};
+    if (std::string(verb) == "drain") words.emplace_back("--force");
+    return run_program(std::move(words)).status;
+  };
+  // Whoever says nothing at first has not finished.
+  const auto serves_the_silent = [&] {
+    std::vector<Stream> clients;
+    for (int i = 0; i < 8; ++i) clients.push_back(Stream::connect(port.v4()));
+    std::this_thread::sleep_for(100ms);
+    for (Stream& client : clients) CHECK(client.echoes("after a while"));
+  };
+  auto weir = start();
+  REQUIRE(takes(port.v4()));
+  for (int round = 0; round < 3; ++round) {
+    REQUIRE(command("drain") == 0);
+    REQUIRE(refuses(port.v4()));
+    REQUIRE(command("enable") == 0);
+    REQUIRE(takes(port.v4()));
+    serves_the_silent();
+  }
+  // One that has died while the socket was closed leaves it so; the next one opens it.
+  REQUIRE(command("drain") == 0);
+  REQUIRE(refuses(port.v4()));
+  weir->signal(SIGKILL);
+  weir->wait();
+  weir = start();
+  REQUIRE(takes(port.v4()));
+  serves_the_silent();
+  REQUIRE(command("drain") == 0);
+  REQUIRE(refuses(port.v4()));
+  weir->signal(SIGTERM);
+  CHECK(weir->wait(patient(5s)) == 0);
+  // The manager's socket listens again.
+  CHECK(connect_failure(port.v4()).empty());
 }
 
 TEST_CASE("a listener on a unix socket cannot be closed for a while") {

@@ -248,7 +248,7 @@ TEST_CASE("newcomers stand behind those who wait, but for the one that is called
   search.group.limit("a", 5);
   search.group.build();
   Nobody nobody;
-  REQUIRE(search.group.queue->join(10, nobody) == 0u);
+  REQUIRE(search.group.queue->join(10, false, nobody) == PoolLoad::Joined::AsFirst);
   CHECK(search.next(0) == "wait for a backend with room");
   search.attempts.resume(false);
   CHECK(search.next(1) == "wait for a backend with room");
@@ -271,6 +271,54 @@ TEST_CASE("nobody waits for room with backends that are all out") {
   search.group.fill("a", 1);
   search.group.set("a", Health::Down);
   Nobody nobody;
-  search.group.queue->join(10, nobody);
+  search.group.queue->join(10, false, nobody);
   CHECK(search.next(0) == "no_backend");
+}
+
+TEST_CASE("who has tried some, and waits, keeps no newcomer from the others") {
+  Search search({1, 1});
+  search.group.limit("a", 1);
+  search.group.fill("a", 1);
+  search.group.build();
+  CHECK(search.next(0) == "b 10.0.1.1");
+  CHECK(search.after(ConnectFault::Backend) == "!b wait for a backend with room");
+  CHECK(search.attempts.is_particular());
+  Nobody nobody;
+  REQUIRE(search.group.queue->join(1, true, nobody) == PoolLoad::Joined::AsFirst);
+  REQUIRE(search.group.queue->join(1, false, nobody) == PoolLoad::Joined::No);
+  Attempts newcomer;
+  CHECK(std::holds_alternative<Attempts::Try>(newcomer.next(search.group.pool.get(), {}, 0)));
+  search.group.queue->leave(true);
+  CHECK(search.group.queue->queued() == 0);
+}
+
+TEST_CASE(
+    "a limit that the pool's version does not know of yet is waited for like any other, and never for ever") {
+  Search search({1, 1});
+  for (const char* name : {"a", "b"}) {
+    search.group[name].load->set_max_sessions(1);
+    search.group.fill(name, 1);
+  }
+  REQUIRE_FALSE(search.group.pool->limited());
+  // Its roster asks the loads all the same, or is told by the Lease: either way it comes to an end.
+  std::string said = search.next(0);
+  for (int i = 0; i < 3 && said != "wait for a backend with room"; ++i) {
+    search.attempts.was_full();
+    said = search.next(0);
+  }
+  CHECK(said == "wait for a backend with room");
+}
+
+TEST_CASE(
+    "one for whom no source port was left waits for room as one who is particular, and tries that one "
+    "again") {
+  Search search({1, 1});
+  search.group.limit("b", 1);
+  search.group.fill("b", 1);
+  search.group.build();
+  CHECK(search.next(0) == "a 10.0.0.1");
+  CHECK(search.after(ConnectFault::NoSourcePort) == "wait for a backend with room");
+  CHECK(search.attempts.is_particular());
+  search.attempts.resume(true);
+  CHECK(search.next(10) == "a 10.0.0.1");
 }
