@@ -31,7 +31,8 @@ class SmoothedTime {
     const double average = std::bit_cast<float>(static_cast<std::uint32_t>(state >> 32));
     // Modulo 2^32 ms, 49 days; another worker's clock may be up to a minute ahead.
     const std::uint32_t passed = static_cast<std::uint32_t>(now_ms) - static_cast<std::uint32_t>(state);
-    return passed > UINT32_MAX - 60'000 ? average : average * std::exp2(-static_cast<double>(passed) / kHalfLifeMs);
+    return passed > UINT32_MAX - 60'000 ? average
+                                        : average * std::exp2(-static_cast<double>(passed) / kHalfLifeMs);
   }
 
  private:
