@@ -174,6 +174,7 @@ Listener::Accepted Listener::accept_if_admitted() {
   if (error == EINVAL) {
     // Somebody else has shut it. If it is to be so, this worker will be told; else it is opened again.
     shut_ = true;
+    if (!shared_) worker_.on_trouble({"accept", error});
     worker_.retry_listeners_later();
     return Accepted::Blocked;
   }

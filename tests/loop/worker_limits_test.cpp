@@ -406,7 +406,9 @@ TEST_CASE("an accept that a sandbox forbids is said, and does not make the worke
   REQUIRE(cpu_time() - used < milliseconds(100));
 }
 
-TEST_CASE("a listening socket that somebody else has shut down is said, and does not make the worker spin") {
+TEST_CASE(
+    "a listening socket that somebody else has shut down is said, makes no worker spin, and is opened "
+    "again") {
   WorkerRig rig;
   auto listening = listen_tcp(to_address("127.0.0.1:0"), true);
   REQUIRE(listening);
@@ -418,6 +420,7 @@ TEST_CASE("a listening socket that somebody else has shut down is said, and does
   const auto used = cpu_time();
   std::this_thread::sleep_for(milliseconds(250));
   REQUIRE(cpu_time() - used < milliseconds(100));
+  REQUIRE(eventually([&] { return is_listening(other.get()); }));
   rig.close_listeners();
   // Each try takes a place and gives it back.
   REQUIRE(eventually([&] { return rig.admission.active() == 0; }));
