@@ -24,7 +24,7 @@ class MariaDb {
         "mariadbd", "--no-defaults", "--datadir=" + dir_.file("data"), "--tmpdir=" + dir_.file(""),
         "--socket=" + dir_.file("s"), "--pid-file=" + dir_.file("pid"), "--user=root",
         "--bind-address=127.0.0.1", "--port=" + std::to_string(port_.number()), "--max-connect-errors=2",
-        "--max-connections=10", "--extra-max-connections=1", "--log-warnings=9",
+        "--connect-timeout=600", "--max-connections=10", "--extra-max-connections=1", "--log-warnings=9",
         "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--innodb-flush-log-at-trx-commit=0"});
     REQUIRE(accepts(port_.v4()));
     REQUIRE(ask("create user weir@'%'").status == 0);
