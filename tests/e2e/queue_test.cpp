@@ -49,7 +49,8 @@ TEST_CASE("who finds every backend full waits, and gets what becomes free in the
   Stream held = weir.connect();
   REQUIRE(held.recv_exact(1) == "a");
   std::vector<Stream> line = wait_in_line(weir, 5);
-  for (const auto& session : weir.answer({"sessions"})["sessions"])
+  const auto sessions = weir.answer({"sessions"});
+  for (const auto& session : sessions["sessions"])
     CHECK(session["state"] == (session["backend"].is_null() ? "queued" : "relaying"));
   CHECK(weir.cli({"status"}).out.find("5 OF 100 QUEUED") != std::string::npos);
   CHECK(active(weir) == 1);
