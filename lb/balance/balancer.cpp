@@ -1,20 +1,13 @@
 #include "lb/balance/balancer.h"
 
+#include <type_traits>
+
 namespace weir {
 
 // Each is defined in the policy's own file.
-std::unique_ptr<Balancer> build_round_robin(std::span<const Member> members, const BalancerTerms& terms,
-                                            const Balancer* previous);
-std::unique_ptr<Balancer> build_least_connections(std::span<const Member> members, const BalancerTerms& terms,
-                                                  const Balancer* previous);
-std::unique_ptr<Balancer> build_source_hash(std::span<const Member> members, const BalancerTerms& terms,
-                                            const Balancer* previous);
-std::unique_ptr<Balancer> build_random_two(std::span<const Member> members, const BalancerTerms& terms,
-                                           const Balancer* previous);
-std::unique_ptr<Balancer> build_least_time(std::span<const Member> members, const BalancerTerms& terms,
-                                           const Balancer* previous);
-std::unique_ptr<Balancer> build_first(std::span<const Member> members, const BalancerTerms& terms,
-                                      const Balancer* previous);
+using Build = std::remove_pointer_t<BalancerFactory>;
+Build build_round_robin, build_least_connections, build_source_hash, build_random_two, build_least_time,
+    build_first;
 
 namespace {
 

@@ -20,9 +20,9 @@ class First final : public Balancer {
   std::optional<BackendIndex> explain(const PickInput& input,
                                       std::vector<std::string>& because) const override {
     const auto rank = roster_.next(0, input);
-    for (Roster::Rank passed = 0; passed < std::min<std::size_t>(rank.value_or(kTold), roster_.size());
-         ++passed)
-      if (passed < kTold) because.push_back("first: " + why_passed_over(roster_[passed], input));
+    const auto before = rank.value_or(static_cast<Roster::Rank>(roster_.size()));
+    for (Roster::Rank passed = 0; passed < std::min(before, kTold); ++passed)
+      because.push_back("first: " + why_passed_over(roster_[passed], input));
     if (!rank) {
       because.emplace_back("first: nobody is left that has room");
       return std::nullopt;

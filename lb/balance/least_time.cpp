@@ -28,14 +28,14 @@ class LeastTime final : public Balancer {
   }
 
   std::optional<BackendIndex> pick(const PickInput& input) const override {
-    const Compared compared = candidates(draw_.take(), input);
+    const Compared compared = candidates(input, &Draw::take);
     const auto best = least(compared, input.now_ms);
     return best ? std::optional(roster_[*best].index) : std::nullopt;
   }
 
   std::optional<BackendIndex> explain(const PickInput& input,
                                       std::vector<std::string>& because) const override {
-    Compared compared = candidates(draw_.peek(), input);
+    Compared compared = candidates(input, &Draw::peek);
     const auto best = least(compared, input.now_ms);
     if (!best) {
       because.emplace_back("least_time: nobody is left to choose from");
@@ -65,13 +65,15 @@ class LeastTime final : public Balancer {
     void add(Roster::Rank rank) { ranks[count++] = rank; }
   };
 
-  Compared candidates(Draw::Hand hand, const PickInput& input) const {
+  /// `deal`: how a hand is had, where one is needed.
+  Compared candidates(const PickInput& input, Draw::Hand (Draw::*deal)() const) const {
     Compared out;
     if (roster_.size() <= kMostCompared) {
       for (Roster::Rank rank = 0; rank < roster_.size(); ++rank)
         if (roster_.may_serve(rank, input)) out.add(rank);
       return out;
     }
+    Draw::Hand hand = (draw_.*deal)();
     Roster::Rank last = 0;
     for (std::size_t draw = 0; draw < kDrawn; ++draw) {
       last = hand.first();

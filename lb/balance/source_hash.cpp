@@ -199,9 +199,10 @@ class SourceHash final : public Balancer {
   /// The earliest claim among those who may have the client; when none of them admits it, among them all.
   /// Null when nobody is left.
   const Owner* next_best(std::uint64_t hash, const PickInput& input) const {
+    // Where those within their bounds are all tried or full somebody goes beyond it.
     if (bound_ != 0)
-      if (const Owner* const best = best_within(hash, input)) return best;
-    if (roster_.ranking() == nullptr) return best_of_all(hash, input);
+      if (const Owner* const best = best_of_all(hash, input, true)) return best;
+    if (roster_.ranking() == nullptr) return best_of_all(hash, input, false);
     // Of many most may be full: then it is cheaper to ask for those that are not.
     Best best{slot_of(hash)};
     Roster::Rank from = 0;
@@ -211,21 +212,15 @@ class SourceHash final : public Balancer {
       best.consider(owners_[*rank], admits(owners_[*rank], hash));
       from = *rank + 1;
     }
-    return best_of_all(hash, input);
+    return best_of_all(hash, input, false);
   }
-  /// Null when those within their bounds are tried or full: then somebody goes beyond it.
-  const Owner* best_within(std::uint64_t hash, const PickInput& input) const {
-    const std::uint64_t sessions = all_sessions();
+  /// `within`: of those alone whom one session more does not take beyond their bounds.
+  const Owner* best_of_all(std::uint64_t hash, const PickInput& input, bool within) const {
+    const std::uint64_t sessions = within ? all_sessions() : 0;
     Best best{slot_of(hash)};
     for (std::uint32_t rank = 0; rank < owners_.size(); ++rank)
-      if (roster_.may_serve(rank, input) && is_within(rank, sessions))
+      if (roster_.may_serve(rank, input) && (!within || is_within(rank, sessions)))
         best.consider(owners_[rank], admits(owners_[rank], hash));
-    return best.owner;
-  }
-  const Owner* best_of_all(std::uint64_t hash, const PickInput& input) const {
-    Best best{slot_of(hash)};
-    for (std::uint32_t rank = 0; rank < owners_.size(); ++rank)
-      if (roster_.may_serve(rank, input)) best.consider(owners_[rank], admits(owners_[rank], hash));
     return best.owner;
   }
 

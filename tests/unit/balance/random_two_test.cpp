@@ -24,7 +24,7 @@ TEST_CASE("random two: each is drawn as often as its weight says") {
     REQUIRE(*two != one);
     REQUIRE(*two < 3);
   }
-  // Some twenty times the standard deviation of 50 would be 1,000; a wrong weight is off by 1,000 at least.
+  // Eight times the standard deviation, which is 50; a wrong weight is off by 1,000 at least.
   CHECK(std::abs(first[0] - 5'000) < 400);
   CHECK(std::abs(first[1] - 3'000) < 400);
   CHECK(std::abs(first[2] - 2'000) < 400);
