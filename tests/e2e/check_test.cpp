@@ -69,7 +69,7 @@ TEST_CASE("check --diff says what a reload then does, and does nothing itself") 
   Operated weir(lettered(3));
   REQUIRE(weir.status({"weight", "web/b", "7"}) == 0);
   REQUIRE(weir.status({"add", "web", "late", "127.0.0.1:9"}) == 0);
-  const json before = weir.answer({"status"});
+  const json before = weir.get("status");
   SimpleConfig next = weir.config;
   next.backends[0].more = "weight = 5";
   next.backends[1].more = "weight = 3";
@@ -84,7 +84,7 @@ TEST_CASE("check --diff says what a reload then does, and does nothing itself") 
                                Contains("! web/late is gone"));
   const json told = json::parse(diff(weir, next.toml(), {"-o", "json"}).out);
   CHECK(told.at("accepted") == true);
-  const json after = weir.answer({"status"});
+  const json after = weir.get("status");
   CHECK(after.at("generation") == before.at("generation"));
   CHECK(weir.backend_status("b").at("weight") == 7);
 

@@ -38,7 +38,7 @@ TEST_CASE("what has happened to a backend is told in its order, with who and wha
   CHECK_THAT(of_a[of_a.size() - 2],
              Contains("enabled → drained by an operator (") && Contains(": new disk)"));
   CHECK_THAT(of_a.back(), Contains("drained → enabled by an operator"));
-  const auto all = weir.answer({"events"}).at("events");
+  const auto all = weir.get("events").at("events");
   const auto reload = std::ranges::find(all, "reload", [](const auto& event) { return event.at("kind"); });
   REQUIRE(reload != all.end());
   CHECK(reload->at("by") != "");
@@ -73,7 +73,7 @@ TEST_CASE("events outlive an upgrade, which is one of them") {
   Upgradable weir(lettered(2));
   REQUIRE(weir.cli({"drain", "web/a"}).status == 0);
   weir.upgrade();
-  const auto all = texts(weir.ask({"events"}));
+  const auto all = texts(weir.get("events"));
   CHECK(std::ranges::any_of(all, [](const auto& text) { return text.find("enabled → drained") == 0; }));
   CHECK(std::ranges::any_of(all, [](const auto& text) { return text.find("upgraded: took over") == 0; }));
 }

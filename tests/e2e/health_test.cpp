@@ -100,7 +100,7 @@ TEST_CASE("only consecutive results count, and exactly the transitions are logge
 TEST_CASE("a Table comes of a transition, and none of a result that confirms or is not enough") {
   ScriptedProbe probe;
   Operated weir(lettered(1), quick("", probe.health(2, 3)));
-  const auto generation = [&] { return weir.answer({"status"}).at("generation").get<int>(); };
+  const auto generation = [&] { return weir.get("status").at("generation").get<int>(); };
   REQUIRE(weir.says("web/a unknown → up"));
   probe.hold();
   REQUIRE(probe.answer("S"));
@@ -223,7 +223,7 @@ TEST_CASE("with close a session that its backend has served whole goes on, whate
   weir.backend(0).stop_listening();
   REQUIRE(weir.says("web/a up → down"));
   // The workers answer this after they have been told.
-  CHECK(weir.answer({"sessions"}).at("sessions").size() == 1);
+  CHECK(weir.get("sessions").at("sessions").size() == 1);
   const auto all = slow.recv_to_end(patient(20s));
   CHECK(all.data.size() == kWhole);
   CHECK(all.ending == Ending::Eof);
@@ -234,8 +234,8 @@ TEST_CASE("when all are down and the pool says refuse, clients are reset") {
   for (std::size_t i : {0u, 1u}) weir.backend(i).stop_listening();
   REQUIRE(weir.says("web/a up → down"));
   REQUIRE(weir.says("web/b up → down"));
-  REQUIRE(eventually(
-      [&] { return weir.answer({"status"}).dump().find("\"eligible\":true") == std::string::npos; }));
+  REQUIRE(
+      eventually([&] { return weir.get("status").dump().find("\"eligible\":true") == std::string::npos; }));
   // They would serve again, but nobody has found out yet: a probe is what lets them.
   const std::size_t lines = weir.weir().access_log().size();
   CHECK(one_answer(weir).ending == Ending::Reset);
@@ -399,7 +399,7 @@ TEST_CASE("however many clients hold however few descriptors, probes see a backe
   std::vector<Stream> clients;
   for (std::size_t n = 0; n < 300; ++n) clients.push_back(Stream::begin_connect(weir.address()));
   // Full: new clients stay in the kernel's queue.
-  REQUIRE(eventually([&] { return weir.answer({"status"})["sessions"]["active"] >= 5; }));
+  REQUIRE(eventually([&] { return weir.get("status")["sessions"]["active"] >= 5; }));
   weir.backend(0).stop_listening();
   CHECK(weir.says("web/a up → down: probe failed 2 times"));
   weir.backend(0).listen_again();

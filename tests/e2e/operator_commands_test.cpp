@@ -199,7 +199,7 @@ TEST_CASE("kill at a rate ends no more in a second, and only those that were the
   const auto start = Clock::now();
   Process kill(
       {weir_binary(), "kill", "--pool", "web", "--rate", "4", "--socket", weir.socket(), "-o", "json"});
-  REQUIRE(eventually([&] { return weir.answer({"sessions"}).at("sessions").size() < 8; }));
+  REQUIRE(eventually([&] { return weir.get("sessions").at("sessions").size() < 8; }));
   Stream later = weir.connect();
   REQUIRE(later.recv_exact(1) == "a");
   REQUIRE(kill.wait() == 0);
@@ -215,10 +215,19 @@ TEST_CASE("a drain that waits shows on a terminal what is left") {
   Stream session = weir.connect();
   REQUIRE(session.recv_exact(1) == "a");
   const std::string command =
-      fmt::format("{} drain web/a --timeout 2s --socket {}", weir_binary(), weir.socket());
+      fmt::format("{} drain web/a --timeout 3s --socket {}", weir_binary(), weir.socket());
   const Finished shown = run_program({"script", "-qec", command, "/dev/null"}, {}, patient(20s));
   CHECK(shown.status == 4);
-  CHECK_THAT(shown.out, Contains("1 session left, 1."));
+  // How often it looks depends on the machine; that the time left becomes less does not.
+  std::vector<double> left;
+  const std::regex line("1 session left, ([0-9.]+) s to go");
+  for (std::sregex_iterator at(shown.out.begin(), shown.out.end(), line), end; at != end; ++at) {
+    left.push_back(std::stod((*at)[1]));
+  }
+  CAPTURE(shown.out);
+  REQUIRE(left.size() >= 2);
+  CHECK(left.front() <= 3.0);
+  CHECK(left.back() < left.front());
   CHECK_THAT(weir.cli({"drain", "web/a", "--timeout", "10ms"}).err, !Contains("to go"));
 }
 
@@ -242,7 +251,7 @@ TEST_CASE("kill ends what its filters and ids name and nothing else") {
   CHECK(weir.cli({"kill", "--backend", "web/a"}).out == "2 sessions killed\n");
   CHECK(weir.answer({"kill", "--pool", "web"}).at("killed") == 3);
   CHECK(ended(3));
-  CHECK(weir.answer({"sessions"}).at("sessions").empty());
+  CHECK(weir.get("sessions").at("sessions").empty());
   for (const AccessLine& line : weir.weir().wait_for_access(8)) CHECK(line["end"] == "killed");
 }
 
@@ -272,7 +281,7 @@ TEST_CASE("the status has every field that is promised") {
   Operated weir(lettered(2), config);
   HeldSession held = hold_session(weir);
   held.stream.echoes("12345");
-  const json status = weir.answer({"status"});
+  const json status = weir.get("status");
   CHECK(missing(status,
                 {"version", "generation", "uptime_seconds", "workers", "sessions", "listeners", "pools"})
             .empty());
@@ -323,7 +332,7 @@ TEST_CASE("the list of sessions has every field that is promised") {
   Operated weir(lettered(1));
   HeldSession held = hold_session(weir, 3);
   REQUIRE(held.stream.echoes("12345678"));
-  const json session = weir.answer({"sessions"}).at("sessions").at(0);
+  const json session = weir.get("sessions").at("sessions").at(0);
   CHECK(std::regex_match(session.at("id").get<std::string>(), std::regex("[0-9]+-[0-9a-f]+")));
   CHECK(session.at("listener") == "web");
   CHECK(session.at("client") == held.stream.local_address());
@@ -386,7 +395,7 @@ TEST_CASE("sessions are sorted by what matters, cut, and counted by client") {
   REQUIRE(by_age.at("sessions").size() == 6);
   CHECK(by_age.at("sessions").at(0).at("bytes_to_backend") == 1000);
   sessions.erase(sessions.begin());
-  REQUIRE(eventually([&] { return weir.answer({"sessions"}).at("sessions").size() == 5; }));
+  REQUIRE(eventually([&] { return weir.get("sessions").at("sessions").size() == 5; }));
   const auto clients = weir.answer({"sessions", "--by", "client"}).at("clients");
   REQUIRE(clients.size() == 2);
   CHECK(clients.at(0).at("sessions") == 3);
@@ -461,7 +470,7 @@ TEST_CASE("stop with a grace cuts what is left then, and a second one changes th
 
 TEST_CASE("status and version say which process answers") {
   Operated weir(lettered(1));
-  CHECK(weir.answer({"status"}).at("pid") == weir.process().pid());
+  CHECK(weir.get("status").at("pid") == weir.process().pid());
 }
 
 TEST_CASE("Ctrl-C while a drain is waited for says that it stays, and what ends it") {

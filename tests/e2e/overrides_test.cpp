@@ -230,7 +230,7 @@ TEST_CASE("an override that cannot be kept is said to its operator and holds all
   CHECK(drained.status == 0);
   CHECK_THAT(drained.err, Contains("will not survive a restart"));
   CHECK(weir.letters(2) == "bb");
-  CHECK(weir.answer({"status"}).at("overrides_saved") == false);
+  CHECK(weir.get("status").at("overrides_saved") == false);
   std::filesystem::remove_all(temporary);
   CHECK(weir.cli({"drain", "web/a"}).err.empty());
   weir.restart();

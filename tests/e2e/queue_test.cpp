@@ -24,7 +24,7 @@ SimpleConfig limited(std::vector<std::string> each, std::string pool = "", int w
 }
 
 std::uint64_t queued(const Operated& weir) {
-  return weir.answer({"status"})["pools"][0].value("queued", 0U);
+  return weir.get("status")["pools"][0].value("queued", 0U);
 }
 std::uint64_t active(const Operated& weir, const char* name = "a") {
   return weir.backend_status(name)["active"].get<std::uint64_t>();
@@ -49,7 +49,7 @@ TEST_CASE("who finds every backend full waits, and gets what becomes free in the
   Stream held = weir.connect();
   REQUIRE(held.recv_exact(1) == "a");
   std::vector<Stream> line = wait_in_line(weir, 5);
-  const auto sessions = weir.answer({"sessions"});
+  const auto sessions = weir.get("sessions");
   for (const auto& session : sessions["sessions"])
     CHECK(session["state"] == (session["backend"].is_null() ? "queued" : "relaying"));
   CHECK(weir.cli({"status"}).out.find("5 OF 100 QUEUED") != std::string::npos);
@@ -87,7 +87,7 @@ TEST_CASE("a full queue turns away, and so does its timeout; both are counted") 
   for (const auto& entry : log) CHECK(entry["end"] == "overloaded");
   CHECK(log[0]["queue_ms"] == "-");
   CHECK(std::stoi(std::string(log[1]["queue_ms"])) >= patient(2s).count() - 10);
-  const auto pool = weir.answer({"status"})["pools"][0];
+  const auto pool = weir.get("status")["pools"][0];
   CHECK(pool["overloaded"] == 3);
   CHECK(pool["queued"] == 0);
   CHECK(weir.backend_status("a")["connect_failures"] == 0);
@@ -285,7 +285,7 @@ TEST_CASE(
   Upgradable weir({{.greeting = "a"}}, limited({}));
   REQUIRE(weir.cli({"add", "web", "few", weir.rig().backend().address(), "--max-sessions", "2"}).status == 0);
   REQUIRE(weir.cli({"drain", "web/a"}).status == 0);
-  const auto queued_now = [&] { return weir.ask({"status"})["pools"][0].value("queued", 0U); };
+  const auto queued_now = [&] { return weir.get("status")["pools"][0].value("queued", 0U); };
   Stream first = weir.rig().connect(), second = weir.rig().connect();
   REQUIRE((first.recv_exact(1) == "a" && second.recv_exact(1) == "a"));
   weir.upgrade();
@@ -320,7 +320,7 @@ TEST_CASE(
             0);
   }
   Stream third = weir.rig().connect();
-  REQUIRE(eventually([&] { return weir.ask({"status"})["pools"][0].value("queued", 0U) == 1; }));
+  REQUIRE(eventually([&] { return weir.get("status")["pools"][0].value("queued", 0U) == 1; }));
   CHECK(weir.rig().backend().accepted() == 2);
   first.close();
   REQUIRE(eventually([&] { return weir.rig().backend().accepted() == 3; }));

@@ -118,12 +118,12 @@ TEST_CASE("a bad file changes nothing and its caller sees every fault") {
   std::string toml = weir.config.toml();
   toml.replace(toml.find("probe = \"none\""), 14, "probe = \"nune\"\nfall = 0");
   toml += "wieght = 3\n";
-  const json before = weir.answer({"status"});
+  const json before = weir.get("status");
   const Finished refused = reload_with(weir, toml);
   CHECK(refused.status == 1);
   CHECK_THAT(refused.err, Contains("nune") && Contains("fall") && Contains("weight") &&
                               Contains("nothing was changed") && Contains("weir.toml:"));
-  CHECK(weir.answer({"status"}).at("generation") == before.at("generation"));
+  CHECK(weir.get("status").at("generation") == before.at("generation"));
   CHECK_THAT(weir.log(), Contains("reload refused"));
   CHECK(reload_with(weir, "= nonsense").status == 1);
   std::filesystem::remove(weir.weir().config_file());
@@ -197,7 +197,7 @@ TEST_CASE("listeners come, go and change their pool with a reload") {
   REQUIRE(reload_with(weir, weir.config.toml()).status == 0);
   CHECK(eventually([&] { return !connect_failure(port.v4()).empty(); }));
   CHECK(live.echoes("still at z"));
-  CHECK(weir.answer({"status"}).at("listeners").size() == 1);
+  CHECK(weir.get("status").at("listeners").size() == 1);
   CHECK(weir.letters(2).size() == 2);
 }
 
@@ -259,7 +259,7 @@ TEST_CASE("sessions as fast as they go through reload after reload are all exact
   traffic.stop();
   CHECK(traffic.first_failure() == "");
   CHECK(traffic.good() > 50);
-  CHECK(weir.answer({"status"}).at("generation").get<int>() >= 10);
+  CHECK(weir.get("status").at("generation").get<int>() >= 10);
 }
 
 TEST_CASE("60 s of sessions as fast as they go with a reload every 3 s are all exact", "[long]") {

@@ -318,7 +318,7 @@ TEST_CASE("whatever operators and dying backends do at once, each session that i
   CHECK(journal.complaints() == std::vector<std::string>());
   CHECK(soak.sessions() > 100);
   CHECK(eventually([&] {
-    const auto status = soak.weir().ask({"status"});
+    const auto status = soak.weir().get("status");
     return status.at("sessions").at("active") == 0;
   }));
 }

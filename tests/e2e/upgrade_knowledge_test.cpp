@@ -49,12 +49,12 @@ void replace_in_file(const std::string& path, const std::string& from, const std
 }
 
 Json first_backend(const Upgradable& weir) {
-  return weir.ask({"status"}).at("pools").at(0).at("backends").at(0);
+  return weir.get("status").at("pools").at(0).at("backends").at(0);
 }
 
 void wait_until_up(const Upgradable& weir) {
   REQUIRE(eventually([&] {
-    const Json status = weir.ask({"status"});
+    const Json status = weir.get("status");
     for (const Json& backend : status.at("pools").at(0).at("backends"))
       if (backend.at("health") != "up") return false;
     return true;
@@ -137,11 +137,11 @@ TEST_CASE("health, its time and all counters are the same after an upgrade") {
   Upgradable weir(lettered(1), probed_by(probed.health("interval = \"30s\"")));
   wait_until_up(weir);
   for (int i = 0; i < 5; ++i) one_session(weir.address());
-  REQUIRE(eventually([&] { return weir.ask({"status"}).at("sessions").at("active") == 0; }));
-  const Json before = weir.ask({"status"});
+  REQUIRE(eventually([&] { return weir.get("status").at("sessions").at("active") == 0; }));
+  const Json before = weir.get("status");
   weir.upgrade();
   CHECK(weir.rig().process().wait() == 0);
-  const Json after = weir.ask({"status"});
+  const Json after = weir.get("status");
   CHECK(before.at("sessions").at("total") == 5);
   CHECK(after.at("sessions").at("total") == 5);
   CHECK(after.at("listeners").at(0).at("total") == 5);
@@ -157,7 +157,7 @@ TEST_CASE("how a pool stands, and since when, is the same after an upgrade") {
   config.health = "probe = \"tcp\"\ninterval = \"100ms\"\nfall = 1\nrise = 1";
   Upgradable weir(lettered(2), config);
   const bool degraded = GENERATE(false, true);
-  const auto pool = [&] { return weir.ask({"status"}).at("pools").at(0); };
+  const auto pool = [&] { return weir.get("status").at("pools").at(0); };
   if (degraded) weir.rig().backend(0).stop_listening();
   REQUIRE(eventually([&] { return pool().at("verdict") == (degraded ? "degraded" : "ok"); }));
   const auto before = pool();
@@ -175,7 +175,7 @@ TEST_CASE("counters do not count twice while the old process finishes its sessio
   weir.upgrade();
   Stream more = weir.rig().connect();
   REQUIRE(more.echoes("more"));
-  CHECK(weir.ask({"status"}).at("sessions").at("total") == 6);
+  CHECK(weir.get("status").at("sessions").at("total") == 6);
   CHECK(first_backend(weir).at("total") == 6);
   REQUIRE(held.echoes("bytes that the old process moves"));
   const auto bytes = first_backend(weir).at("bytes_to_client").get<std::uint64_t>();
@@ -198,7 +198,7 @@ TEST_CASE("no counter falls when the old processes of two upgrades end, in eithe
   REQUIRE(second.echoes("1234567"));
   const auto expected = [&](const char* when) {
     INFO(when);
-    const auto status = weir.ask({"status"});
+    const auto status = weir.get("status");
     CHECK(status.at("sessions").at("total") == 3);
     CHECK(status.at("listeners").at(0).at("total") == 3);
     const auto backend = first_backend(weir);
@@ -206,7 +206,7 @@ TEST_CASE("no counter falls when the old processes of two upgrades end, in eithe
     CHECK(backend.at("bytes_to_backend") == 29);
     CHECK(backend.at("bytes_to_client") == 29);
   };
-  const auto old_processes = [&] { return weir.ask({"status"}).at("predecessors").size(); };
+  const auto old_processes = [&] { return weir.get("status").at("predecessors").size(); };
   expected("all three serve");
   (oldest_first ? first : second).close();
   REQUIRE(eventually([&] { return old_processes() == 1; }));
@@ -235,7 +235,7 @@ TEST_CASE("a backend that was added by command stays over an upgrade") {
   REQUIRE(weir.cli({"add", "web", "extra", extra.address()}).status == 0);
   REQUIRE(weir.cli({"remove", "web/b"}).status == 0);
   weir.upgrade();
-  const Json backends = weir.ask({"status"}).at("pools").at(0).at("backends");
+  const Json backends = weir.get("status").at("pools").at(0).at("backends");
   REQUIRE(backends.size() == 2);
   CHECK(backends.at(1).at("name") == "extra");
   CHECK(backends.at(1).at("added") == true);

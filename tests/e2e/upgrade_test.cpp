@@ -70,7 +70,7 @@ TEST_CASE("a session that an upgrade leaves behind lives on, in view and in reac
   Stream new_one = weir.rig().connect();
   REQUIRE(new_one.echoes("new"));
 
-  const Json status = weir.ask({"status"});
+  const Json status = weir.get("status");
   CHECK(active(status) == 2);
   CHECK(status.at("sessions").at("total") == 2);
   CHECK(status.at("listeners").at(0).at("active") == 2);
@@ -86,7 +86,7 @@ TEST_CASE("a session that an upgrade leaves behind lives on, in view and in reac
   CHECK(of_backends == 2);
   CHECK(bytes == 14);
 
-  const Json sessions = weir.ask({"sessions"}).at("sessions");
+  const Json sessions = weir.get("sessions").at("sessions");
   REQUIRE(sessions.size() == 2);
   std::string id;
   for (const Json& session : sessions)
@@ -124,7 +124,7 @@ TEST_CASE("a session that an upgrade leaves behind lives on, in view and in reac
   }
   old_one.close();
   CHECK(weir.rig().process().wait() == 0);
-  const Json after = weir.ask({"status"});
+  const Json after = weir.get("status");
   CHECK(after.at("predecessors").empty());
   // Its private socket has gone with it.
   CHECK(!std::filesystem::exists(fmt::format("{}.{}", weir.socket(), weir.rig().process().pid())));
@@ -139,7 +139,7 @@ TEST_CASE("weir upgrade says what has happened") {
   CHECK(done.status == 0);
   CHECK_THAT(done.out,
              Contains(fmt::format("the old process {} finishes 1 session", weir.rig().process().pid())));
-  const Json status = weir.ask({"status"});
+  const Json status = weir.get("status");
   CHECK(status.at("predecessors").size() == 1);
   weir.upgrade();  // ends the process whose id only the text names
 }
@@ -279,7 +279,7 @@ TEST_CASE("what an operator said survives the upgrade, with a state file and wit
   REQUIRE(weir.cli({"weight", "web/b", "7"}).status == 0);
   weir.upgrade();
   CHECK(weir.rig().letters(4) == "bbbb");
-  const Json backends = weir.ask({"status"}).at("pools").at(0).at("backends");
+  const Json backends = weir.get("status").at("pools").at(0).at("backends");
   CHECK(backends.at(0).at("admin") == "drained");
   CHECK(backends.at(1).at("weight") == 7);
   CHECK(weir.cli({"enable", "web/a"}).status == 0);
@@ -296,13 +296,13 @@ TEST_CASE("upgrades follow one another, and the sessions of every process stay i
   }
   streams.push_back(weir.rig().connect());
   for (Stream& stream : streams) CHECK(stream.echoes("still there"));
-  const Json status = weir.ask({"status"});
+  const Json status = weir.get("status");
   CHECK(active(status) == 4);
   CHECK(status.at("predecessors").size() == 3);
-  CHECK(weir.ask({"sessions"}).at("sessions").size() == 4);
+  CHECK(weir.get("sessions").at("sessions").size() == 4);
   CHECK(weir.ask({"kill", "--pool", "web"}).at("killed") == 4);
   for (Stream& stream : streams) CHECK(stream.recv_to_end().ending == Ending::Reset);
-  CHECK(eventually([&] { return weir.ask({"status"}).at("predecessors").empty(); }));
+  CHECK(eventually([&] { return weir.get("status").at("predecessors").empty(); }));
 }
 
 TEST_CASE("an upgrade with --max-age ends what the old process still serves then, with a reset") {
@@ -344,7 +344,7 @@ TEST_CASE("a predecessor that is killed is forgotten, and its socket removed") {
   CHECK((info.st_mode & 0777) == 0660);
   weir.rig().process().signal(SIGKILL);
   REQUIRE(weir.rig().process().wait());
-  const Json status = weir.ask({"status"});
+  const Json status = weir.get("status");
   CHECK(status.at("predecessors").empty());
   CHECK(active(status) == 0);
   CHECK(!std::filesystem::exists(private_socket));
@@ -410,7 +410,7 @@ TEST_CASE("an upgrade changes the number of workers, either way, and loses nobod
   weir.upgrade();
   CHECK(weir.rig().process().wait() == 0);
   REQUIRE(clients.wait_for_more(scaled(200)));
-  CHECK(weir.ask({"status"}).at("workers") == after);
+  CHECK(weir.get("status").at("workers") == after);
   weir.upgrade();
   REQUIRE(clients.wait_for_more(scaled(100)));
   clients.stop();

@@ -46,12 +46,12 @@ TEST_CASE(
     REQUIRE(refuses(weir.address()));
     // Every worker's socket.
     for (int i = 0; i < 20; ++i) CHECK(connect_failure(weir.address()).find("refused") != std::string::npos);
-    CHECK_THAT(weir.answer({"status"})["problems"].dump(),
+    CHECK_THAT(weir.get("status")["problems"].dump(),
                Contains("listener web is closed: no pool of it has an eligible backend"));
     weir.backend().listen_again();
     REQUIRE(takes(weir.address()));
     CHECK(weir.letters(20) == std::string(20, 'a'));
-    CHECK(weir.answer({"status"})["problems"].empty());
+    CHECK(weir.get("status")["problems"].empty());
   }
   CHECK(weir.says("is closed, no pool of it has an eligible backend"));
   CHECK(weir.says("is open again"));

@@ -87,7 +87,7 @@ class UnderLoad {
     if (eventually([&] { return serves_as_written(); })) return;
     const std::string log = first_process().err();
     FAIL("what the file says is not so: "
-         << weir_->ask({"status"}).dump() << "\n"
+         << weir_->get("status").dump() << "\n"
          << log.substr(log.size() - std::min<std::size_t>(log.size(), 3'000)));
   }
   void drain_or_enable() {
@@ -125,7 +125,7 @@ class UnderLoad {
   }
   /// The status is that of the file, and a backend of the file has had a session since.
   bool serves_as_written() {
-    const auto status = weir_->ask({"status"});
+    const auto status = weir_->get("status");
     if (status.at("listeners").at(0).at("pool") != shape_.pool) return false;
     for (const auto& pool : status.at("pools")) {
       if (pool.at("name") != shape_.pool) continue;

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <condition_variable>
@@ -301,6 +303,18 @@ BlackHole::BlackHole()
     }
   }
   throw std::runtime_error("the listening socket never filled up");
+}
+
+Stream BlackHole::accept(milliseconds deadline) {
+  ::listen(listening_.get(), 128);
+  while (true) {
+    pollfd waiting{listening_.get(), POLLIN, 0};
+    if (::poll(&waiting, 1, static_cast<int>(deadline.count())) <= 0)
+      throw StreamError("nobody connects to what was a black hole");
+    Stream one(Fd(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
+    const auto is_it = [&](const Stream& filler) { return filler.local_address() == one.peer_address(); };
+    if (std::none_of(fillers_.begin(), fillers_.end(), is_it)) return one;
+  }
 }
 
 RefusingPort::RefusingPort() {

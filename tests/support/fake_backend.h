@@ -110,6 +110,10 @@ class BlackHole {
   BlackHole();
 
   const std::string& address() const { return address_; }
+  /// From now on it refuses: a connect hears of it when it next repeats its SYN.
+  void refuse() { listening_.reset(); }
+  /// From now on it answers: the next connect that repeats its SYN, or comes.
+  Stream accept(milliseconds deadline = kPatience);
 
  private:
   Fd listening_;

@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 #include <stdexcept>
 
+#include "tests/support/admin_client.h"
+
 namespace weir::test {
 
 Operated::Operated(std::vector<FakeBackendOptions> backends, SimpleConfig given,
@@ -39,6 +41,10 @@ nlohmann::json Operated::answer(std::vector<std::string> arguments) const {
   return nlohmann::json::parse(finished.out);
 }
 
+nlohmann::json Operated::get(const std::string& what) const {
+  return get_json(socket(), what);
+}
+
 int Operated::status(std::vector<std::string> arguments) const {
   const Finished finished = cli(arguments);
   if (finished.status != 0)
@@ -50,7 +56,7 @@ nlohmann::json Operated::backend_status(const std::string& name) const {
   const auto slash = name.find('/');
   const std::string pool = slash == std::string::npos ? "web" : name.substr(0, slash);
   const std::string backend = slash == std::string::npos ? name : name.substr(slash + 1);
-  const nlohmann::json status = answer({"status"});
+  const nlohmann::json status = get("status");
   for (const auto& one : status.at("pools")) {
     if (one.at("name") != pool) continue;
     for (const auto& candidate : one.at("backends"))

@@ -30,6 +30,8 @@ class Operated {
   Finished cli(std::vector<std::string> arguments, const ProcessOptions& options = {}) const;
   /// The same with -o json: what it answered. Throws when it does not exit with 0.
   nlohmann::json answer(std::vector<std::string> arguments) const;
+  /// What GET /v1/`what` is answered, without a CLI between.
+  nlohmann::json get(const std::string& what) const;
   /// The exit status; what it said shows up where the test fails.
   int status(std::vector<std::string> arguments) const;
   /// A backend in the status, "web/a" or "a"; null when it is not there.

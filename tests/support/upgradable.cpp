@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "tests/support/admin_client.h"
+
 namespace weir::test {
 
 Descendant::Descendant(pid_t pid) : pid_(pid) {
@@ -49,6 +51,10 @@ nlohmann::json Upgradable::ask(std::vector<std::string> arguments) const {
   if (done.status != 0)
     throw std::runtime_error(fmt::format("weir failed with status {}: {}", done.status, done.err));
   return nlohmann::json::parse(done.out);
+}
+
+nlohmann::json Upgradable::get(const std::string& what) const {
+  return get_json(socket(), what);
 }
 
 pid_t Upgradable::upgrade(std::vector<std::string> more) {

@@ -41,6 +41,8 @@ class Upgradable {
   Finished cli(std::vector<std::string> arguments) const;
   /// The same with `-o json`, read. Throws when it fails.
   nlohmann::json ask(std::vector<std::string> arguments) const;
+  /// What GET /v1/`what` is answered, without a CLI between.
+  nlohmann::json get(const std::string& what) const;
   /// Upgrades and returns the new process's id. Throws when it fails.
   pid_t upgrade(std::vector<std::string> more = {});
 
