@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "health/agent.h"
 #include "health/probe_slots.h"
 #include "health/shared_probe.h"
 #include "health/unprobed_backend.h"
@@ -47,8 +48,10 @@ std::string sharing_key(const ProbeSubject& subject, const ProbeKind& kind) {
 /// Everything that lives on the checker's thread.
 class Checker::Core {
  public:
-  Core(Loop& loop, std::size_t most_sockets, std::function<void(HealthReport)> report)
+  Core(Loop& loop, std::size_t most_sockets, std::function<void(HealthReport)> report,
+       ReportAgent report_agent)
       : loop_(loop),
+        report_agent_(std::move(report_agent)),
         reporter_(loop_,
                   [this, report = std::move(report)](HealthReport said) {
                     said.life = entries_.at(said.id).target.life;
@@ -70,16 +73,20 @@ class Checker::Core {
     std::string key;  ///< of the probe it shares; empty when there is none
     SharedProbe* probe = nullptr;
     std::unique_ptr<UnprobedBackend> unprobed;
+    AgentState agent_said;
+    std::unique_ptr<Agent> agent;
   };
 
   void update(Entry& entry, ProbeTarget target);
   void attach(Entry& entry, Health known, std::uint32_t against = 0);
+  void attach_agent(Entry& entry);
   SharedProbe::Known detach(Entry& entry);
   SharedProbe& shared_probe(ProbeSubject subject, const ProbeKind& kind, const std::string& key);
   ProbeFactory& factory(const ProbeKind& kind);
   void finish_stop();
 
   ProbeLoop loop_;
+  const ReportAgent report_agent_;
   Reporter reporter_;
   std::map<std::string_view, std::unique_ptr<ProbeFactory>> factories_;
   ProbeSlots sockets_;
@@ -114,9 +121,30 @@ SharedProbe& Checker::Core::shared_probe(ProbeSubject subject, const ProbeKind& 
   return *probes_.emplace(key, std::move(probe))->second;
 }
 
+void Checker::Core::attach_agent(Entry& entry) {
+  const ProbeTarget& target = entry.target;
+  if (target.probe.agent_port == 0) return;
+  ProbeSubject subject{target.addresses, {}, target.pool, target.name};
+  std::erase_if(subject.addresses, [](const Address& address) { return address.is_unix(); });
+  if (subject.addresses.empty()) return;
+  for (Address& address : subject.addresses) address.set_port(target.probe.agent_port);
+  subject.config.kind = "agent";
+  subject.config.interval = target.probe.interval;
+  subject.config.timeout = target.probe.timeout;
+  subject.config.source = target.probe.source;
+  const Millis interval = target.probe.interval;
+  Schedule schedule(interval, interval, places_.next(interval), seed_++);
+  entry.agent = std::make_unique<Agent>(loop_, sockets_, std::move(subject), std::move(schedule),
+                                        entry.agent_said, [this, &entry](const AgentState& state) {
+                                          entry.agent_said = state;
+                                          if (report_agent_) report_agent_({entry.target.id, state});
+                                        });
+}
+
 void Checker::Core::attach(Entry& entry, Health known, std::uint32_t against) {
   const ProbeTarget& target = entry.target;
   if (!target.probing || target.addresses.empty()) return;
+  attach_agent(entry);
   const ProbeKind* const kind = find_probe_kind(target.probe.kind);
   WEIR_CHECK(kind != nullptr);
   if (kind->make_factory == nullptr) {
@@ -135,6 +163,7 @@ SharedProbe::Known Checker::Core::detach(Entry& entry) {
   SharedProbe::Known known;
   if (entry.unprobed) known.health = entry.unprobed->in_rotation() ? Health::Up : Health::Down;
   entry.unprobed.reset();
+  entry.agent.reset();
   reporter_.forget(entry.target.id);
   if (entry.probe == nullptr) return known;
   known = entry.probe->leave(entry.target.id);
@@ -159,6 +188,7 @@ void Checker::Core::update(Entry& entry, ProbeTarget target) {
   const bool forget = was_left_alone || !target.probing || !same_place || old.life != target.life;
   entry.target = std::move(target);
   const ProbeTarget& now = entry.target;
+  if (now.probe.agent_port == 0) entry.agent_said = {};
   if (!now.probing)
     reporter_.transition(now.id, Health::Unknown, "not probed while disabled");
   else if (forget && !now.addresses.empty() && find_probe_kind(now.probe.kind)->make_factory != nullptr)
@@ -185,6 +215,7 @@ void Checker::Core::set_targets(std::vector<ProbeTarget> targets) {
     }
     Entry& entry = entries_[id];
     entry.target = std::move(target);
+    entry.agent_said = entry.target.agent;
     if (!entry.target.probing) reporter_.transition(id, Health::Unknown, "not probed while disabled");
     attach(entry, entry.target.health, entry.target.against);
   }
@@ -225,15 +256,18 @@ void Checker::Core::finish_stop() {
 }
 
 Result<std::unique_ptr<Checker>> Checker::create(std::size_t most_sockets,
-                                                 std::function<void(HealthReport)> report) {
+                                                 std::function<void(HealthReport)> report,
+                                                 ReportAgent report_agent) {
   auto loop = Loop::create();
   if (!loop) return tl::unexpected(loop.error());
-  return std::unique_ptr<Checker>(new Checker(std::move(*loop), most_sockets, std::move(report)));
+  return std::unique_ptr<Checker>(
+      new Checker(std::move(*loop), most_sockets, std::move(report), std::move(report_agent)));
 }
 
 Checker::Checker(std::unique_ptr<Loop> loop, std::size_t most_sockets,
-                 std::function<void(HealthReport)> report)
-    : loop_(std::move(loop)), core_(std::make_unique<Core>(*loop_, most_sockets, std::move(report))) {}
+                 std::function<void(HealthReport)> report, ReportAgent report_agent)
+    : loop_(std::move(loop)),
+      core_(std::make_unique<Core>(*loop_, most_sockets, std::move(report), std::move(report_agent))) {}
 
 Checker::~Checker() {
   stop();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "health/reporter.h"
+#include "lb/balance/agent_state.h"
 #include "lb/balance/backend.h"
 #include "lb/base/address.h"
 #include "lb/config/config.h"
@@ -31,6 +32,7 @@ struct ProbeTarget {
   /// it: its verdict begins there. Of one that is watched already the checker knows better.
   Health health = Health::Unknown;
   std::uint32_t against = 0;
+  AgentState agent = {};  ///< the same of its agent's words
 };
 
 /// Watches the health of every backend, on a thread and a loop of its own. It begins with what its target
@@ -41,9 +43,11 @@ struct ProbeTarget {
 /// reload which only edits an interval takes nobody out.
 class Checker {
  public:
-  /// `report` is called on the checker's thread.
+  using ReportAgent = std::function<void(AgentReport)>;
+  /// `report` and `report_agent` are called on the checker's thread.
   static Result<std::unique_ptr<Checker>> create(std::size_t most_sockets,
-                                                 std::function<void(HealthReport)> report);
+                                                 std::function<void(HealthReport)> report,
+                                                 ReportAgent report_agent = nullptr);
   ~Checker();  ///< stops
 
   /// The thread that owns the Checker.
@@ -62,7 +66,8 @@ class Checker {
 
  private:
   class Core;
-  Checker(std::unique_ptr<Loop> loop, std::size_t most_sockets, std::function<void(HealthReport)> report);
+  Checker(std::unique_ptr<Loop> loop, std::size_t most_sockets, std::function<void(HealthReport)> report,
+          ReportAgent report_agent);
 
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<Core> core_;  // lives on the checker's thread once it runs

@@ -237,7 +237,8 @@ struct Backend {
   bool backup = false;
   Admin admin = Admin::Enabled;
   Health health = Health::Unknown;
-  bool on_trial = false;  ///< back from a passive ejection, and not yet known to work
+  bool on_trial = false;   ///< back from a passive ejection, and not yet known to work
+  bool agent_out = false;  ///< its own agent wants no new sessions for it
   /// probe = "none": `down` is an ejection, said of it by its sessions' connects alone.
   bool unprobed = false;
   /// Enabled and probed, and nothing has been heard of it yet: soon it may be eligible. Set by the Registry.
@@ -249,7 +250,9 @@ struct Backend {
   /// Nobody of the pool is in rotation, and this one is ejected or on trial: it is used, by every session.
   /// Set by Pool::build alone.
   bool last_resort = false;
-  std::uint32_t share_percent = 100;              ///< slow start: the part of its weight it gets, 1..100
+  /// The part of its weight that it gets, 1..100: slow start's, and its agent's.
+  std::uint32_t share_percent = 100;
+  bool ramping = false;                           ///< in slow start: its share will grow
   std::string reason;                             ///< of its health, as a sentence for the operator
   std::chrono::system_clock::time_point since{};  ///< when `health` became what it is
   /// Another one each time its health is forgotten: what was known of an earlier one is void.
@@ -258,9 +261,9 @@ struct Backend {
 
   BackendId id() const { return load->id; }
 
-  /// May get new sessions. The only place where the operator's word and the checker's meet.
+  /// May get new sessions. The only place where the operator's word, the checker's and the agent's meet.
   bool eligible() const {
-    return admin == Admin::Enabled && !addresses.empty() &&
+    return admin == Admin::Enabled && !agent_out && !addresses.empty() &&
            (health == Health::Up || used_although_down || last_resort);
   }
   /// Eligible for one session at a time, which holds BackendLoad::trial_taken; the others pass it over.

@@ -241,11 +241,12 @@ std::optional<BackendIndex> LeastConnections::explain(const PickInput& input,
   for (std::size_t i = 0; i < std::min(kExplained, lines.size()); ++i) {
     const auto& [candidate, seat, sessions] = lines[i];
     const std::string passed_over = why_passed_over(*seat, input);
-    because.push_back(fmt::format(
-        "least_connections: {} has {} session{} for weight {}{}{}", seat->load->name, sessions,
-        sessions == 1 ? "" : "s", seat->weight,
-        seat->share_percent < 100 ? fmt::format(" at {} % (slow start)", seat->share_percent) : "",
-        passed_over.empty() ? "" : "; " + passed_over));
+    because.push_back(fmt::format("least_connections: {} has {} session{} for weight {}{}{}",
+                                  seat->load->name, sessions, sessions == 1 ? "" : "s", seat->weight,
+                                  seat->share_percent < 100
+                                      ? fmt::format(" at {} % (slow start or its agent)", seat->share_percent)
+                                      : "",
+                                  passed_over.empty() ? "" : "; " + passed_over));
   }
   if (lines.size() > kExplained) {
     because.push_back(fmt::format("least_connections: {} more are no less busy", lines.size() - kExplained));

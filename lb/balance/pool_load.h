@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "lb/balance/hedge_budget.h"
+
 namespace weir {
 
 /// Who wants to know that there is room in a pool again.
@@ -59,6 +61,11 @@ class PoolLoad {
 
   /// Sessions turned away, since the queue was full or their wait too long.
   std::atomic<std::uint64_t> overloaded{0};
+
+  /// Of pools with hedge_after.
+  HedgeBudget hedge_budget;
+  std::atomic<std::uint64_t> hedged{0};      ///< connects that got a second one beside them
+  std::atomic<std::uint64_t> hedges_won{0};  ///< of these, where the second one was accepted first
 
  private:
   alignas(64) std::atomic<std::uint32_t> queued_{0};

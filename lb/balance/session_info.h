@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -59,6 +60,11 @@ struct SessionFilter {
   std::optional<std::string> backend;         ///< a glob
   std::optional<BackendId> backend_id;
   std::optional<Network> client;
+  // What only the session's worker can tell: whoever applies the filter asks it.
+  std::optional<std::chrono::nanoseconds> accepted_before;  ///< by the monotonic clock
+  bool denied = false;   ///< those that the rules in force would not let in
+  bool movable = false;  ///< those between a client and a backend, both of which go on; of pools by
+                         ///< source_hash only where the client would now get another backend
 
   /// `load` is null for a session without a backend.
   bool matches(const SessionId& id, std::string_view pool_name, const BackendLoad* load,

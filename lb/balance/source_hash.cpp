@@ -297,7 +297,7 @@ std::optional<BackendIndex> SourceHash::explain(const PickInput& input,
   if (passed_over.empty() && admits(owner, hash)) return owner.index;
   because.push_back(!passed_over.empty()
                         ? passed_over
-                        : fmt::format("{} is in slow start and admits {} % of its clients yet, not this one",
+                        : fmt::format("{} admits {} % of its clients (slow start or its agent), not this one",
                                       owner.load->name, owner.share * 100 / full_share_));
   const Owner* other = next_best(hash, input);
   if (other == nullptr) {

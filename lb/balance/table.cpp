@@ -29,8 +29,9 @@ bool any_in_rotation(const std::vector<Backend>& backends) {
 }
 
 bool is_held_back(const Backend& backend) {
-  return backend.unprobed && backend.admin == Admin::Enabled && !backend.addresses.empty() &&
-         !backend.last_resort && (backend.health == Health::Down || backend.on_trial);
+  return backend.unprobed && backend.admin == Admin::Enabled && !backend.agent_out &&
+         !backend.addresses.empty() && !backend.last_resort &&
+         (backend.health == Health::Down || backend.on_trial);
 }
 
 void use_as_last_resort(std::vector<Backend>& backends) {
@@ -40,7 +41,7 @@ void use_as_last_resort(std::vector<Backend>& backends) {
 
 void use_although_down(std::vector<Backend>& backends) {
   for (Backend& backend : backends) {
-    if (backend.admin != Admin::Enabled || backend.addresses.empty()) continue;
+    if (backend.admin != Admin::Enabled || backend.agent_out || backend.addresses.empty()) continue;
     backend.used_although_down = true;
     backend.reason += fmt::format("{}{} (on_all_down = try_all)", kUsedAlthough, to_string(backend.health));
   }

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "lb/admit/rate.h"
 #include "lb/balance/backend.h"
 #include "lb/balance/balancer.h"
 #include "lb/balance/pool_load.h"
@@ -32,7 +33,9 @@ struct PoolSettings {
   /// Sessions that may wait until a backend has room, and for how long.
   std::uint32_t queue = 100;
   Millis queue_timeout{5000};
+  Millis hedge_after{0};  ///< of a connect, until a second one is tried beside it; 0 = never
   BalancerTerms terms = {};
+  Rate rebalance = {};               ///< sessions ended so, after a backend has come; no limit = never
   Millis max_lifetime{0};            ///< 0 = no limit
   std::uint64_t rate_to_client = 0;  ///< of a session, bytes a second; 0 = no limit
   std::uint64_t rate_to_backend = 0;

@@ -32,6 +32,7 @@ enum class End : std::uint8_t {
   Shutdown,
   Overloaded,
   Lifetime,
+  Rebalanced,
   // Not let in: the listener's Door has said no.
   Denied,
   BadHeader,
@@ -41,7 +42,7 @@ enum class End : std::uint8_t {
   ClientRate
 };
 
-inline constexpr std::size_t kEnds = 18;
+inline constexpr std::size_t kEnds = 19;
 
 /// It was refused before it was anybody's session.
 constexpr bool is_turned_away(End end) {
@@ -65,9 +66,10 @@ constexpr std::string_view to_string(SendProxy version) {
 
 constexpr std::string_view to_string(End end) {
   constexpr std::string_view kNames[] = {
-      "done",           "client_reset", "backend_reset", "idle",     "half_close_idle", "no_backend",
-      "connect_failed", "client_gone",  "killed",        "shutdown", "overloaded",      "lifetime",
-      "denied",         "bad_header",   "bad_hello",     "no_route", "client_limit",    "client_rate"};
+      "done",       "client_reset",   "backend_reset", "idle",       "half_close_idle",
+      "no_backend", "connect_failed", "client_gone",   "killed",     "shutdown",
+      "overloaded", "lifetime",       "rebalanced",    "denied",     "bad_header",
+      "bad_hello",  "no_route",       "client_limit",  "client_rate"};
   return kNames[static_cast<std::size_t>(end)];
 }
 

@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 
+#include "lb/admit/rate.h"
 #include "lb/base/state.h"
 #include "lb/cli/commands.h"
 #include "lb/cli/completion_scripts.h"
@@ -58,6 +60,8 @@ struct CommandLine::State {
   std::uint32_t weight = 1;
   std::uint64_t max_sessions = 0;
   std::uint32_t rate = 0;
+  std::string pace = "5/s";
+  double factor = 1.1;
   std::vector<std::string> targets;
   bool flag = false, force = false, ready = false;
   std::function<int()> chosen;
@@ -102,6 +106,7 @@ void add_filter(CLI::App* command, FilterOptions& filter) {
   command->add_option("--client", filter.client, "from this address or network (203.0.113.0/24)")
       ->check(check_given)
       ->type_name("NETWORK");
+  command->add_flag("--denied", filter.denied, "whom the listener's rules would not let in now");
 }
 
 }  // namespace
@@ -280,6 +285,25 @@ void CommandLine::State::add_sessions() {
       ->check(CLI::Range(1, 1'000'000))
       ->type_name("N");
   add_filter(kill, filter);
+  auto* rebalance = add(
+      "rebalance", "end sessions of backends with more than their share, oldest first, until it is even",
+      "  weir rebalance web\n  weir rebalance web --rate 50/s --to 1.05", [this] {
+        const Rate parsed = *parse_rate(pace, 0);
+        return run_rebalance(common, target, parsed.interval, static_cast<std::uint32_t>(factor * 100 + 0.5));
+      });
+  rebalance->add_option("pool", target, "the pool")->required()->type_name("POOL");
+  rebalance->add_option("--rate", pace, "so many sessions at most (default: 5/s)")
+      ->check([](const std::string& text) {
+        const auto parsed = parse_rate(text, 0);
+        return parsed ? check_given(text) : parsed.error().message;
+      })
+      ->type_name("N/s");
+  rebalance->add_option("--to", factor, "how many times its share a backend keeps (default: 1.1)")
+      ->check([](const std::string& text) {
+        const double value = std::strtod(text.c_str(), nullptr);
+        return value >= 1 && value <= 10 ? "" : "is not a number from 1 to 10";
+      })
+      ->type_name("FACTOR");
 }
 
 int CommandLine::State::explain_client() {

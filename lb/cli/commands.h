@@ -43,6 +43,7 @@ struct FilterOptions {
   std::string pool;
   std::string backend;
   std::string client;
+  bool denied = false;  ///< those that the listener's rules would not let in now
 };
 
 struct ListOptions {
@@ -68,6 +69,10 @@ int run_remove(const CommonOptions& common, const std::string& target, bool forc
 int run_sessions(const CommonOptions& common, const FilterOptions& filter, const ListOptions& list);
 /// `per_second`: at most so many, of those that there are now; 0 = all at once.
 int run_kill(const CommonOptions& common, const FilterOptions& filter, std::uint32_t per_second);
+/// Ends sessions of backends with more than `to_percent` of their share, until there are none or those that
+/// are left would get the same backend again.
+int run_rebalance(const CommonOptions& common, const std::string& pool, std::chrono::nanoseconds between,
+                  std::uint32_t to_percent);
 /// `target`: "" = all; POOL or POOL/BACKEND.
 int run_events(const CommonOptions& common, const std::string& target, std::optional<Millis> since,
                std::uint32_t limit);

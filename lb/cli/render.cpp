@@ -117,6 +117,16 @@ std::string render_killed(std::string_view json) {
   return fmt::format("{} killed\n", sessions_text(number(parse_object(json), "killed")));
 }
 
+std::string render_rebalanced(std::string_view json) {
+  const auto root = parse_object(json);
+  const auto over = number(root, "over");
+  return fmt::format("{} ended; {}\n", sessions_text(number(root, "ended")),
+                     over == 0 ? "no backend has more than its share"
+                               : fmt::format("{} beyond a share stay: they are new, or would come back to "
+                                             "the same backends",
+                                             over));
+}
+
 std::string render_explanation(std::string_view json) {
   const auto root = parse_object(json);
   const auto backend = text(root, "backend"), pool = text(root, "pool");

@@ -37,6 +37,7 @@ std::string render_backend(std::string_view status, std::string_view events, std
                            const Terminal& terminal, std::chrono::system_clock::time_point now);
 std::string render_changed(std::string_view json, std::string_view verb);
 std::string render_killed(std::string_view json);
+std::string render_rebalanced(std::string_view json);
 std::string render_explanation(std::string_view json);
 std::string render_reload(std::string_view json);
 

@@ -17,6 +17,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr Millis kLookEvery{100};
+/// Nothing could be ended for so long: what is left is new, or would come back to where it is.
+constexpr std::chrono::seconds kStuckAfter{1};
+/// Sessions in one request to rebalance: what the daemon takes.
+constexpr std::uint64_t kMostAtOnce = 10'000;
 /// Of a request to kill: the daemon takes 64 KiB.
 constexpr std::size_t kMostIdsAtOnce = 1'000;
 
@@ -25,6 +29,7 @@ AdminClient::Query query_of(const FilterOptions& filter) {
   if (!filter.pool.empty()) query.emplace_back("pool", filter.pool);
   if (!filter.backend.empty()) query.emplace_back("backend", filter.backend);
   if (!filter.client.empty()) query.emplace_back("client", filter.client);
+  if (filter.denied) query.emplace_back("denied", "true");
   return query;
 }
 
@@ -113,12 +118,50 @@ int run_sessions(const CommonOptions& common, const FilterOptions& filter, const
   });
 }
 
+int run_rebalance(const CommonOptions& common, const std::string& pool, std::chrono::nanoseconds between,
+                  std::uint32_t to_percent) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto pause = std::clamp<std::chrono::nanoseconds>(between, Millis(10), kLookEvery);
+  // After a pause of this process not all that was due meanwhile.
+  const auto of_a_second =
+      std::min<std::uint64_t>(static_cast<std::uint64_t>(std::chrono::seconds(1) / between) + 1, kMostAtOnce);
+  Progress progress;
+  std::uint64_t ended = 0, asked = 0;
+  Json last = Json::object();
+  for (auto last_ended = begin;;) {
+    const auto now = std::chrono::steady_clock::now();
+    const auto due = static_cast<std::uint64_t>((now - begin) / between) + 1;
+    if (due > asked) {
+      Json body{{"most", std::min(due - asked, of_a_second)}, {"to_percent", to_percent}};
+      for (const char* name : {"of", "begun"})
+        if (last.contains(name)) body[name] = last[name];
+      const Exchange round(common, "POST", {"pools", pool, "rebalance"}, {}, dumped(body));
+      if (round.failed()) return round.exit_status();
+      asked = due;
+      last = Json::parse(round.body(), nullptr, false);
+      if (!last.is_object()) return kExitFailed;
+      const auto ended_now = last.value("ended", std::uint64_t{0});
+      ended += ended_now;
+      if (ended_now > 0) last_ended = now;
+      const auto over = last.value("over", std::uint64_t{0});
+      if (over == 0 || now - last_ended > kStuckAfter) break;
+      progress.show(fmt::format("{} sessions ended, {} beyond their backends' shares", ended, over));
+    }
+    std::this_thread::sleep_for(pause);
+  }
+  progress.show("");
+  const auto text = Json{{"ended", ended}, {"over", last.value("over", std::uint64_t{0})}}.dump() + "\n";
+  print(common.json ? text : render_rebalanced(text));
+  return kExitDone;
+}
+
 int run_kill(const CommonOptions& common, const FilterOptions& filter, std::uint32_t per_second) {
   Json body = Json::object();
   if (!filter.ids.empty()) body["ids"] = filter.ids;
   for (const auto& [name, value] : query_of(filter)) body[name] = value;
   if (body.empty())
-    return usage("say which sessions: IDs (weir sessions lists them), --pool, --backend or --client");
+    return usage(
+        "say which sessions: IDs (weir sessions lists them), --pool, --backend, --client or --denied");
   if (per_second > 0) return kill_at_rate(common, filter, per_second);
   return show(common, Exchange(common, "POST", {"sessions", "kill"}, {}, dumped(body)), render_killed);
 }

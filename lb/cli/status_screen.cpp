@@ -18,6 +18,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+Json agent_of(const Json& backend) {
+  const auto agent = backend.find("agent");
+  return agent != backend.end() && agent->is_object() ? *agent : Json::object();
+}
+
+bool agent_keeps_out(const Json& backend) {
+  const auto agent = agent_of(backend);
+  return !agent.empty() && !flag(agent, "serves");
+}
+
 /// Both words in one: the operator's when there is one, the checker's when it matters.
 Cell state_cell(const Json& backend) {
   const auto admin = text(backend, "admin"), health = text(backend, "health");
@@ -25,6 +35,7 @@ Cell state_cell(const Json& backend) {
   if (flag(backend, "removed")) return {"removed", Colour::Faint};
   if (admin == "disabled") return {admin + suffix, Colour::Warn};
   if (admin == "drained") return {admin + (health == "up" ? "" : ", " + health) + suffix, Colour::Warn};
+  if (health == "up" && agent_keeps_out(backend)) return {"up, agent" + suffix, Colour::Warn};
   const auto colour = flag(backend, "eligible") ? Colour::Good
                       : health == "down"        ? Colour::Bad
                                                 : Colour::Warn;
@@ -108,6 +119,9 @@ std::string why_text(const Json& backend, const Terminal& terminal, Now now) {
                     configured));
   if (flag(backend, "added")) add("added");
   add(admin_text(backend, now));
+  const auto agent = agent_of(backend);
+  if (const auto said = text(agent, "says"); !said.empty()) add("agent: " + said);
+  if (const auto trouble = text(agent, "trouble"); !trouble.empty()) add("agent: " + trouble);
   add(check_text(backend, terminal));
   return out;
 }

@@ -43,6 +43,7 @@ struct ProbeConfig {
   Millis eject_for{1000};            ///< none: twice as long each time
   Millis eject_for_at_most{30'000};  ///< none: never shorter than `eject_for`: raised to it when it is
   std::uint16_t port = 0;            ///< probes this port instead of the backend's; 0 = the backend's own
+  std::uint16_t agent_port = 0;      ///< the backend's agent is asked there; 0 = it has none
   bool send_proxy = true;  ///< where the pool's sessions begin with a PROXY header, its probes do, too
   SendProxy header = SendProxy::Off;  ///< that they begin with: of the pool, when its own port is probed
   std::optional<Address> address;     ///< of one backend: what is probed in its place, `port` or not
@@ -97,7 +98,9 @@ struct PoolConfig {
   SendProxy send_proxy = SendProxy::Off;
   std::uint32_t queue = 100;         ///< sessions that may wait until a backend has room; 0 = none
   Millis queue_timeout{5000};        ///< for how long
+  Millis hedge_after{0};             ///< a connect silent for so long gets a second one beside it; 0 = never
   double hash_bound = 0;             ///< source_hash: nobody beyond this many times its share; 0 = no bound
+  std::string rebalance;             ///< how fast, after a backend has come (parse_rate()); "" = never
   Millis max_lifetime{0};            ///< of a session, from its backend's accept, ±10 %; 0 = no limit
   std::uint64_t rate_to_client = 0;  ///< of a session, bytes a second; 0 = no limit
   std::uint64_t rate_to_backend = 0;

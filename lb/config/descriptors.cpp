@@ -39,18 +39,22 @@ constexpr std::uint64_t kUpgrade = 8 + kSpawn;
 /// Under a smaller limit an upgrade has what happens to be free: sessions need it more.
 constexpr std::uint64_t kUpgradeIsKeptFor = 256;
 
+/// Of one backend: its probe, and what asks its agent.
+std::uint64_t askers_of(const ProbeConfig& probe) {
+  return (probe.kind != "none" ? 1 : 0) + (probe.agent_port != 0 ? 1 : 0);
+}
+
 /// One that is added at run time is probed as its pool is.
 bool may_be_probed(const PoolConfig& pool) {
-  return pool.probe.kind != "none" || std::ranges::any_of(pool.backends, [](const BackendConfig& backend) {
-           return backend.probe && backend.probe->kind != "none";
+  return askers_of(pool.probe) > 0 || std::ranges::any_of(pool.backends, [](const BackendConfig& backend) {
+           return backend.probe && askers_of(*backend.probe) > 0;
          });
 }
 
 std::uint64_t probed_backends(const Config& config) {
   std::uint64_t count = 0;
   for (const PoolConfig& pool : config.pools)
-    for (const BackendConfig& backend : pool.backends)
-      if (pool.probe_of(backend).kind != "none") ++count;
+    for (const BackendConfig& backend : pool.backends) count += askers_of(pool.probe_of(backend));
   return count;
 }
 

@@ -158,10 +158,17 @@ constexpr Key kPool[] = {
      "Sessions that may wait while every backend that could serve them has its max_sessions; beyond, or with "
      "0, clients are reset."},
     {"queue_timeout", kLongerThanZero, "5s", "How long a session may wait so."},
+    {"hedge_after", kDuration, "0s",
+     "When a backend has not answered a connect for so long, a second one is tried beside it, and the first "
+     "to "
+     "accept has the session; at most one connect in ten. Below connect_timeout; 0s is never."},
     {"hash_bound", of(Bound), "0",
      "With source_hash: no backend gets more than this many times its share of the sessions, whatever "
      "addresses "
      "its clients have; 0 is no bound."},
+    {"rebalance", of(Rate), "",
+     "When a backend has joined or recovered, so many sessions of those that have more than their share are "
+     "ended, the oldest first, until all have theirs: \"5/s\"; \"\" is never."},
     {"max_lifetime", kDuration, "0s",
      "A session is ended this long after its backend's accept, give or take a tenth, so that they do not end "
      "together; 0s is never."},
@@ -192,6 +199,11 @@ constexpr Key kHealth[] = {
     {"rise", integer(1, kMostInARow), "2", "Consecutive passes to go up."},
     {"fall", integer(1, kMostInARow), "3", "Consecutive failures to go down."},
     {"port", integer(1, 65'535), kNone, "The port to probe; left out, the backend's own."},
+    {"agent_port", integer(1, 65'535), kNone,
+     "Where the backend's own agent is asked every interval, in the words of HAProxy's agent-check, for its "
+     "weight in percent, whether it is ready, to be drained, in maintenance, up or down, and how many "
+     "sessions "
+     "it takes (maxconn:N); left out, it has none."},
     {"send_proxy", kBoolean, "true",
      "Where the pool's sessions begin with a PROXY header, whether probes of the backend's own port do, too: "
      "with one of their own."},

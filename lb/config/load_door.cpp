@@ -55,15 +55,6 @@ bool read_network_file(const TableReader& reader, std::string_view key, std::str
   return file.faults.empty();
 }
 
-void read_rate(const TableReader& reader, std::string_view key, std::string& out) {
-  std::string text;
-  if (!reader.string(key, text)) return;
-  if (const auto rate = parse_rate(text, 0); !rate)
-    reader.wrong(key, text, rate.error().message);
-  else
-    out = std::move(text);
-}
-
 Result<std::string> parse_protocol(const std::string& text) {
   if (text.empty() || text.size() > kMaxProtocolBytes)
     return fail("a protocol has 1 to 255 bytes, like \"h2\"");
@@ -126,8 +117,8 @@ void read_door(const TableReader& reader, DoorTerms& door, ListenerPlaces& place
     reader.findings().warn(reader.place("deny"), fmt::format("{}: {}", reader.path("deny"), warning));
   reader.duration("header_timeout", Zero::Refused, door.header_timeout);
   reader.integer("sessions_per_client", 0, kMaxSessions, door.sessions_per_client);
-  read_rate(reader, "new_sessions_per_client", door.new_sessions_per_client);
-  read_rate(reader, "new_sessions", door.new_sessions);
+  reader.rate("new_sessions_per_client", door.new_sessions_per_client);
+  reader.rate("new_sessions", door.new_sessions);
   reader.integer("burst", 0, kMaxRateNumber, door.burst);
   read_networks(reader, "unlimited", door.unlimited);
   reader.two_integers("client_prefix", {32, 128}, door.client_prefix);

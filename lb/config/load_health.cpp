@@ -117,11 +117,15 @@ std::string of_kinds(std::span<const std::string_view> kinds) {
 }
 
 /// Keys of one kind of probe in the table of another; keys without effect.
-void check_keys_of_kind(const TableReader& reader, const std::string& kind) {
+void check_keys_of_kind(const TableReader& reader, const ProbeConfig& probe) {
+  const std::string& kind = probe.kind;
   if (!knows_probe_kind(kind)) return;
+  const auto is_agents = [&](std::string_view key) {
+    return key == "agent_port" || (probe.agent_port != 0 && (key == "interval" || key == "timeout"));
+  };
   const std::string_view whose = &reader.keys() == &health_keys() ? "pool" : "backend";
   for (const std::string_view key : reader.keys().keys) {
-    if (!reader.has(key) || key == "probe") continue;
+    if (!reader.has(key) || key == "probe" || is_agents(key)) continue;
     const auto owners = probe_kinds_of(key);
     const bool fits = owners.empty() || std::ranges::find(owners, kind) != owners.end();
     if (owners.empty() && kind == "none")
@@ -176,6 +180,7 @@ void read_times(const TableReader& reader, ProbeConfig& probe) {
 void read_probe(const TableReader& reader, Needs needs, ProbeConfig& probe) {
   read_times(reader, probe);
   reader.integer("port", 1, 65535, probe.port);
+  reader.integer("agent_port", 1, 65535, probe.agent_port);
   reader.boolean("send_proxy", probe.send_proxy);
   read_ejection(reader, probe);
   read_http(reader, probe);
@@ -194,6 +199,7 @@ ProbeConfig of_kind(std::string_view kind, const ProbeConfig& other) {
   out.rise = other.rise;
   out.fall = other.fall;
   out.port = other.port;
+  out.agent_port = other.agent_port;
   out.source = other.source;
   out.header = other.header;
   return out;
@@ -225,7 +231,7 @@ bool read_health(Findings& findings, const toml::table& table, ProbeConfig& prob
     kind_known = true;
   }
   read_probe(reader, Needs::Here, probe);
-  if (kind_known) check_keys_of_kind(reader, probe.kind);
+  if (kind_known) check_keys_of_kind(reader, probe);
   return kind_known;
 }
 
@@ -243,7 +249,7 @@ void read_backend_health(Findings& findings, const toml::table& table, bool kind
   }
   read_probe(reader, needs, probe);
   read_probe_address(reader, probe);
-  if (kind_known) check_keys_of_kind(reader, probe.kind);
+  if (kind_known) check_keys_of_kind(reader, probe);
 }
 
 }  // namespace weir

@@ -54,12 +54,15 @@ void read_probe_of_backend(const TableReader& reader, const PoolConfig& pool, bo
   ProbeConfig probe = pool.probe;
   read_backend_health(reader.findings(), *health, kind_known, probe);
   settle_header(pool.send_proxy, probe);
-  const toml::node* const port = health->get("port");
-  if (port != nullptr && backend.endpoint.address && backend.endpoint.address->is_unix())
-    reader.findings().warn(place_of(*port),
-                           fmt::format("pool.backend.health.port = {}: has no effect on {}, which is on a "
-                                       "unix socket",
-                                       probe.port, shown(backend.name)));
+  for (const auto& [key, number] :
+       {std::pair("port", probe.port), std::pair("agent_port", probe.agent_port)}) {
+    const toml::node* const port = health->get(key);
+    if (port != nullptr && backend.endpoint.address && backend.endpoint.address->is_unix())
+      reader.findings().warn(place_of(*port),
+                             fmt::format("pool.backend.health.{} = {}: has no effect on {}, which is on a "
+                                         "unix socket",
+                                         key, number, shown(backend.name)));
+  }
   backend.probe = std::move(probe);
 }
 
@@ -124,6 +127,11 @@ void warn_of_rash_policies(const TableReader& reader, const PoolConfig& pool) {
         reader.place("hash_bound"),
         fmt::format("pool.hash_bound has no effect with balance = \"{}\": it bounds source_hash",
                     pool.balance));
+  if (!pool.rebalance.empty() && pool.balance == "first")
+    reader.findings().warn(
+        reader.place("rebalance"),
+        "pool.rebalance has no effect with balance = \"first\", which fills one backend after "
+        "another");
   warn_of_first_without_limits(reader, pool);
   for (const std::string_view key : {"queue", "queue_timeout"})
     if (reader.has(key) && !limited)
@@ -149,6 +157,21 @@ void read_policies(const TableReader& reader, PoolConfig& pool) {
   constexpr std::string_view kSendProxy[] = {"off", "v1", "v2"};
   if (reader.choice("send_proxy", "version", kSendProxy, word))
     pool.send_proxy = static_cast<SendProxy>(word);
+}
+
+/// After connect_timeout and connect_attempts.
+void read_hedging(const TableReader& reader, PoolConfig& pool) {
+  reader.duration("hedge_after", Zero::Allowed, pool.hedge_after);
+  if (pool.hedge_after == Millis(0)) return;
+  if (pool.hedge_after >= pool.connect_timeout)
+    reader.findings().fault(
+        reader.place("hedge_after"),
+        fmt::format(
+            "pool.hedge_after = \"{}\": must be shorter than pool.connect_timeout ({}), or 0s for never",
+            format_duration(pool.hedge_after), format_duration(pool.connect_timeout)));
+  if (pool.connect_attempts == 1)
+    reader.findings().warn(reader.place("hedge_after"),
+                           "pool.hedge_after has no effect with connect_attempts = 1: a hedge is an attempt");
 }
 
 void read_source(const TableReader& reader, PoolConfig& pool) {
@@ -212,7 +235,9 @@ void read_pool(Findings& findings, const toml::table& table, Draft& draft) {
   reader.duration("half_close_timeout", Zero::Refused, pool.half_close_timeout);
   reader.integer("queue", 0, kMaxSessions, pool.queue);
   reader.duration("queue_timeout", Zero::Refused, pool.queue_timeout);
+  read_hedging(reader, pool);
   reader.bound("hash_bound", pool.hash_bound);
+  reader.rate("rebalance", pool.rebalance);
   reader.duration("max_lifetime", Zero::Allowed, pool.max_lifetime);
   if (reader.byte_rate("rate_to_client", pool.rate_to_client))
     places.rate_to_client = reader.place("rate_to_client");

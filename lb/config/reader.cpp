@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "lb/admit/rate.h"
 #include "lb/base/byte_rate.h"
 #include "lb/config/substitute.h"
 
@@ -143,6 +144,17 @@ bool TableReader::byte_rate(std::string_view key, std::uint64_t& target) const {
     return false;
   }
   target = *rate;
+  return true;
+}
+
+bool TableReader::rate(std::string_view key, std::string& target) const {
+  std::string text;
+  if (!string(key, text)) return false;
+  if (const auto rate = parse_rate(text, 0); !rate) {
+    wrong(key, text, rate.error().message);
+    return false;
+  }
+  target = std::move(text);
   return true;
 }
 

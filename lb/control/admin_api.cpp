@@ -232,6 +232,7 @@ void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
     }
     if (is("GET", "drains", 4)) return await_drain(path[2] + "/" + path[3], parameters, answer);
     if (is("POST", "pools", 4) && path[3] == "backends") return add(request, path[2], parameters, answer);
+    if (is("POST", "pools", 4) && path[3] == "rebalance") return rebalance(path[2], parameters, answer);
     if (is("POST", "backends", 5) || is("DELETE", "backends", 4))
       return backend_command(request, parameters, answer);
   }

@@ -14,6 +14,7 @@
 #include "lb/control/adoption.h"
 #include "lb/control/http_server.h"
 #include "lb/control/predecessors.h"
+#include "lb/control/rebalancing.h"
 #include "lb/control/registry.h"
 #include "lb/control/reload.h"
 #include "lb/control/state_keeper.h"
@@ -49,6 +50,7 @@ struct AdminParts {
   Workers& workers;
   Adoption& adoption;
   StateKeeper& state;
+  Rebalancing& rebalancing;
   Reload& reload;
   Events& events;
   std::function<ProcessFacts()> facts;
@@ -74,22 +76,7 @@ struct AdminParts {
 /// every worker works by it. Also carries out `drain --then close` when its time has come. Control thread
 /// only.
 ///
-///   GET    /v1/version
-///   GET    /v1/status[/POOL[/BACKEND]]                 names may be globs
-///   GET    /v1/events                                  pool, backend, since_ms, limit
-///   GET    /v1/ready                                   listener (a list)
-///   POST   /v1/backends/POOL/BACKEND/drain             force, then=close, timeout_ms, spread_ms, comment,
-///   for_ms POST   /v1/backends/POOL/BACKEND/disable           force, comment, for_ms POST
-///   /v1/backends/POOL/BACKEND/enable POST   /v1/backends/POOL/BACKEND/weight            weight (1..256 or
-///   "default"), comment, for_ms GET    /v1/drains/POOL/BACKEND                     wait_ms: how long for the
-///   last session DELETE /v1/backends/POOL/BACKEND                   force POST   /v1/pools/POOL/backends
-///   name, address, weight, backup GET    /v1/sessions                                pool, backend, client,
-///   limit, sort, by=client POST   /v1/sessions/kill                           ids, pool, backend, client GET
-///   /v1/explain                                 pool or listener (then sni, alpn), client POST   /v1/reload
-///   POST   /v1/diff file; the body is a configuration, not JSON POST   /v1/logs/reopen POST   /v1/upgrade
-///   binary, max_age_ms, force POST   /v1/stop                                    grace_ms POST   /v1/counts
-///   of an older process: the body is its Counts
-///
+/// The requests and their parameters are listed in the README, "The admin API".
 /// Parameters are taken from the query and from a JSON object in the body. An error is
 /// {"error": {"code": "usage"|"unknown"|"refused"|"failed"|"busy"|…, "message": "…"}}.
 class AdminApi {

@@ -166,7 +166,7 @@ void AdminApi::State::close_some(const BackendLoad& backend, std::uint64_t count
   // A spread comes in many rounds: what an operator has to know was said when it was asked for.
   daemon_log().debug("{}/{}: closing {} of {} sessions, its drain has timed out", backend.pool, backend.name,
                      count, backend.active.load());
-  parts.workers.kill_sessions(all, count, [](std::uint64_t) {});
+  parts.workers.kill_sessions(all, count, End::Killed, [](std::uint64_t) {});
 }
 
 void AdminApi::State::run_closer() {

@@ -81,6 +81,16 @@ void append(std::string& text, const BackendStatus& backend) {
   out.add("bytes_to_client", backend.bytes_to_client);
   if (backend.closes_in)
     out.add("closes_at", format_time(std::chrono::system_clock::now() + *backend.closes_in));
+  if (backend.agent) {
+    JsonObject agent(out.value("agent"));
+    agent.add("says", backend.agent->in_words());
+    agent.add("serves", backend.agent->serves());
+    agent.add("weight_percent", backend.agent->weight_percent);
+    agent.add("max_sessions", backend.agent->max_sessions);
+    agent.add("trouble", backend.agent->trouble);
+    if (backend.agent_since != std::chrono::system_clock::time_point())
+      agent.add("since", format_time(backend.agent_since));
+  }
   if (!backend.own_probe.empty()) {
     JsonObject own(out.value("own_probe"));
     for (const auto& [key, value] : backend.own_probe) own.add(key, value);
@@ -111,6 +121,10 @@ void append(std::string& text, const PoolStatus& pool) {
       out.add("queued", pool.queued);
       out.add("queue", pool.queue);
       out.add("overloaded", pool.overloaded);
+    }
+    if (pool.hedges || pool.hedged > 0) {
+      out.add("hedged", pool.hedged);
+      out.add("hedges_won", pool.hedges_won);
     }
   }
   append_json_array(out.value("backends"), pool.backends, [&](const auto& one) { append(text, one); });
@@ -289,6 +303,13 @@ std::string readiness_json(const std::vector<std::string>& reasons) {
 
 std::string killed_json(std::uint64_t killed) {
   return text_of({{"killed", killed}});
+}
+
+std::string to_json(const Rebalancing::Round& round) {
+  return text_of({{"ended", round.ended},
+                  {"over", round.over},
+                  {"of", round.terms.of},
+                  {"begun", round.terms.begun.value_or(std::chrono::nanoseconds(0)).count()}});
 }
 
 std::string error_json(std::string_view code, std::string_view message,

@@ -26,6 +26,7 @@ std::string difference_json(const ReloadReport& report);
 std::string to_json(const UpgradeReport& report);
 std::string to_json(const ProcessFacts& facts);
 std::string to_json(const StopReport& report);
+std::string to_json(const Rebalancing::Round& round);
 /// Ready when there is no reason against it.
 std::string readiness_json(const std::vector<std::string>& reasons);
 std::string killed_json(std::uint64_t killed);

@@ -50,6 +50,7 @@ CommandResult<SessionFilter> AdminApi::State::filter(Parameters& parameters) con
     if (!network) return usage(network.error().message);
     out.client = *network;
   }
+  out.denied = parameters.take_flag("denied");
   if (out.pool)
     if (const auto known = parts.registry.status(*out.pool, out.backend.value_or("")); !known)
       return tl::unexpected(known.error());
@@ -88,10 +89,28 @@ void AdminApi::State::kill(Parameters& parameters, const Answer& answer) {
   const auto wanted = filter(parameters);
   if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
   if (!wanted) return answer_error(answer, wanted.error());
-  if (!wanted->ids && !wanted->pool && !wanted->client)
-    return answer_usage(answer, "say which sessions: ids, pool, backend or client");
-  parts.workers.kill_sessions(*wanted, UINT64_MAX, [answer](std::uint64_t killed) {
+  if (!wanted->ids && !wanted->pool && !wanted->client && !wanted->denied)
+    return answer_usage(answer, "say which sessions: ids, pool, backend, client or denied");
+  parts.workers.kill_sessions(*wanted, UINT64_MAX, End::Killed, [answer](std::uint64_t killed) {
     answer({200, killed_json(killed)});
+  });
+}
+
+void AdminApi::State::rebalance(const std::string& name, Parameters& parameters, const Answer& answer) {
+  const auto most = parameters.take_number("most", 1, kMostSessions).value_or(1);
+  Rebalancing::Terms terms;
+  terms.of = parameters.take_number("of", 0, kMaxSessions).value_or(0);
+  terms.to_percent = static_cast<std::uint32_t>(
+      parameters.take_number("to_percent", 100, 1'000).value_or(Rebalancing::kToPercent));
+  if (const auto begun = parameters.take_number("begun", 0, INT64_MAX))
+    terms.begun = std::chrono::nanoseconds(*begun);
+  if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
+  const auto pool = parts.registry.table()->find(name);
+  if (pool == nullptr) return answer_error(answer, parts.registry.unknown_pool(name));
+  if (auto objection = Rebalancing::objection(*pool))
+    return answer_error(answer, {CommandError::Kind::Refused, std::move(*objection)});
+  parts.rebalancing.round(*pool, terms, most, [answer](const Rebalancing::Round& round) {
+    answer({200, to_json(round)});
   });
 }
 

@@ -85,6 +85,7 @@ struct AdminApi::State {
   // admin_sessions.cpp
   void sessions(Parameters& parameters, const Answer& answer);
   void kill(Parameters& parameters, const Answer& answer);
+  void rebalance(const std::string& pool, Parameters& parameters, const Answer& answer);
   CommandResult<SessionFilter> filter(Parameters& parameters) const;
 
   AdminParts parts;

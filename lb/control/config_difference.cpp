@@ -164,6 +164,7 @@ Difference compare(const ProbeConfig& now, const ProbeConfig& next) {
       .key("health.eject_for_at_most", now.eject_for_at_most, next.eject_for_at_most)
       .key("health.address", now.address, next.address)
       .key("health.port", now.port, next.port)
+      .key("health.agent_port", now.agent_port, next.agent_port)
       .key("health.send_proxy", now.send_proxy, next.send_proxy)
       .key("health.send", now.send, next.send)
       .key("health.expect", now.expect, next.expect)
@@ -198,7 +199,9 @@ std::string difference_of(const PoolConfig& now, const PoolConfig& next) {
              .key("send_proxy", now.send_proxy, next.send_proxy)
              .key("queue", now.queue, next.queue)
              .key("queue_timeout", now.queue_timeout, next.queue_timeout)
+             .key("hedge_after", now.hedge_after, next.hedge_after)
              .key("hash_bound", now.hash_bound, next.hash_bound)
+             .key("rebalance", now.rebalance, next.rebalance)
              .key("max_lifetime", now.max_lifetime, next.max_lifetime)
              .key("rate_to_client", format_byte_rate(now.rate_to_client),
                   format_byte_rate(next.rate_to_client))

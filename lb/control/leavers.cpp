@@ -18,6 +18,7 @@ void describe_standing(Backend& backend, const Standing& standing,
   backend.addresses = standing.addresses;
   backend.health = standing.health;
   backend.on_trial = standing.on_trial;
+  backend.ramping = standing.slow_start.has_value();
   backend.share_percent = standing.slow_start ? standing.slow_start->share_percent(now) : 100;
   backend.reason = standing.reason;
   backend.since = standing.since;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace weir {
@@ -72,6 +73,29 @@ Result<Standing> standing_of(const Json& json, std::chrono::steady_clock::time_p
   return out;
 }
 
+Json json_of(const AgentState& agent, std::chrono::system_clock::time_point since) {
+  return {{"word", static_cast<int>(agent.word)},
+          {"down", agent.down},
+          {"why", agent.why},
+          {"weight_percent", agent.weight_percent},
+          {"max_sessions", agent.max_sessions},
+          {"trouble", agent.trouble},
+          {"since", count_of(since)}};
+}
+
+AgentState agent_of(const Json& json) {
+  AgentState out;
+  const int word = json.at("word").get<int>();
+  if (word == 1) out.word = AgentState::Word::Drain;
+  if (word == 2) out.word = AgentState::Word::Maint;
+  out.down = json.at("down").get<bool>();
+  out.why = json.at("why").get<std::string>();
+  out.weight_percent = std::min(json.at("weight_percent").get<std::uint32_t>(), 100U);
+  out.max_sessions = json.at("max_sessions").get<std::uint32_t>();
+  out.trouble = json.at("trouble").get<std::string>();
+  return out;
+}
+
 Json json_of(const Legacy::Backend& backend, std::chrono::steady_clock::time_point now) {
   Json out{{"name", backend.file.name},
            {"address", backend.file.endpoint.text},
@@ -84,6 +108,7 @@ Json json_of(const Legacy::Backend& backend, std::chrono::steady_clock::time_poi
             {backend.totals.sessions, backend.totals.connect_failures, backend.totals.bytes_to_backend,
              backend.totals.bytes_to_client}},
            {"active", backend.active}};
+  if (backend.agent != AgentState()) out["agent"] = json_of(backend.agent, backend.agent_since);
   if (backend.added) out["added"] = true;
   if (backend.out) out["out"] = true;
   return out;
@@ -98,6 +123,10 @@ Result<Legacy::Backend> backend_of(const Json& json, std::chrono::steady_clock::
   out.file.weight = json.at("weight").get<std::uint32_t>();
   out.file.max_sessions = json.value("max_sessions", 0U);
   out.file.backup = json.at("backup").get<bool>();
+  if (const auto agent = json.find("agent"); agent != json.end()) {
+    out.agent = agent_of(*agent);
+    out.agent_since = time_of(agent->at("since"));
+  }
   out.added = json.value("added", false);
   out.out = json.value("out", false);
   out.admin_since = time_of(json.at("admin_since"));

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lb/balance/agent_state.h"
 #include "lb/base/error.h"
 #include "lb/config/config.h"
 #include "lb/control/counts.h"
@@ -23,6 +24,8 @@ struct Legacy {
     bool out = false;
     std::chrono::system_clock::time_point admin_since;
     Standing standing;
+    AgentState agent;
+    std::chrono::system_clock::time_point agent_since;
     Totals totals;
     std::uint32_t active = 0;  ///< sessions that it has with it now
   };

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "lb/balance/agent_state.h"
 #include "lb/balance/table.h"
 #include "lb/config/config.h"
 #include "lb/control/latency_window.h"
@@ -25,6 +26,8 @@ struct Entry {
   /// Since when the file's `admin` is in force: read, or an override taken away.
   std::chrono::system_clock::time_point admin_since;
   Standing standing;
+  AgentState agent;                                   ///< with agent_port
+  std::chrono::system_clock::time_point agent_since;  ///< when its words became what they are
   std::shared_ptr<BackendLoad> load;
   RateWindow rate;                   ///< of its sessions
   RateWindow to_backend, to_client;  ///< of its bytes
@@ -43,6 +46,7 @@ struct PoolEntry {
   std::chrono::system_clock::time_point verdict_since;
 
   const ProbeConfig& probe_of(const Entry& entry) const { return config.probe_of(entry.file); }
+  bool has_agent(const Entry& entry) const { return probe_of(entry).agent_port != 0; }
   bool probes(const Entry& entry) const { return probe_of(entry).kind != "none"; }
 };
 

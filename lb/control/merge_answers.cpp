@@ -86,6 +86,7 @@ void add_pool(Json& pools, Json* own, const Json& theirs) {
     add_counts(*own, theirs, {"queued", "overloaded"});
     if (!own->contains("queue")) (*own)["queue"] = theirs.value("queue", Json(0));
   }
+  if (own != nullptr && theirs.contains("hedged")) add_counts(*own, theirs, {"hedged", "hedges_won"});
   if (more.empty()) return;
   if (own == nullptr) {
     pools.push_back({{"name", theirs.value("name", "")},

@@ -45,17 +45,21 @@ PoolVerdict verdict_of(const Pool& pool) {
 }
 
 std::string count_of_up(const Pool& pool) {
-  std::size_t up = 0, all = 0, drained = 0, disabled = 0;
+  std::size_t up = 0, all = 0, drained = 0, disabled = 0, by_agent = 0;
   for (const Backend& backend : pool.backends()) {
     if (backend.stand_in) continue;
     ++all;
     up += is_well(backend) ? 1 : 0;
     drained += backend.admin == Admin::Drained ? 1 : 0;
     disabled += backend.admin == Admin::Disabled ? 1 : 0;
+    by_agent += backend.admin == Admin::Enabled && backend.agent_out ? 1 : 0;
   }
   std::string out = fmt::format("{} of {} up", up, all);
   if (drained > 0) out += fmt::format(", {} drained", drained);
   if (disabled > 0) out += fmt::format(", {} disabled", disabled);
+  if (by_agent > 0)
+    out += fmt::format(", {} out by {} agent{}", by_agent, by_agent == 1 ? "its" : "their",
+                       by_agent == 1 ? "" : "s");
   return out;
 }
 

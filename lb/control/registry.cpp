@@ -22,8 +22,8 @@ bool same(const Backend& a, const Backend& b) {
   return a.load == b.load && a.endpoint == b.endpoint && a.addresses == b.addresses && a.weight == b.weight &&
          a.configured_weight == b.configured_weight && a.max_sessions == b.max_sessions &&
          a.backup == b.backup && a.admin == b.admin && a.health == b.health && a.life == b.life &&
-         a.on_trial == b.on_trial && a.unprobed == b.unprobed && a.share_percent == b.share_percent &&
-         a.undecided == b.undecided && a.stand_in == b.stand_in;
+         a.on_trial == b.on_trial && a.agent_out == b.agent_out && a.unprobed == b.unprobed &&
+         a.share_percent == b.share_percent && a.undecided == b.undecided && a.stand_in == b.stand_in;
 }
 
 PoolSettings settings_of(const PoolConfig& config) {
@@ -39,10 +39,17 @@ PoolSettings settings_of(const PoolConfig& config) {
           .source = config.source,
           .queue = config.queue,
           .queue_timeout = config.queue_timeout,
+          .hedge_after = config.hedge_after,
           .terms = {.hash_bound = config.hash_bound},
+          .rebalance = parse_rate(config.rebalance, 0).value_or(Rate()),
           .max_lifetime = config.max_lifetime,
           .rate_to_client = config.rate_to_client,
           .rate_to_backend = config.rate_to_backend};
+}
+
+/// Of two limits, each 0 for none.
+std::uint32_t most_sessions(std::uint32_t a, std::uint32_t b) {
+  return a == 0 || b == 0 ? std::max(a, b) : std::min(a, b);
 }
 
 /// Probes quote what backends say: one transition stays one line.
@@ -95,7 +102,8 @@ const Overrides& Registry::overrides() const {
 
 std::vector<Watch> Registry::watched() const {
   std::vector<Watch> out;
-  const auto watch = [&](const Backend& backend, std::uint32_t against, const ProbeConfig& probe) {
+  const auto watch = [&](const Backend& backend, std::uint32_t against, const ProbeConfig& probe,
+                         const AgentState& agent) {
     out.push_back({.id = backend.id(),
                    .pool = backend.load->pool,
                    .name = backend.name,
@@ -105,13 +113,16 @@ std::vector<Watch> Registry::watched() const {
                    .life = backend.life,
                    .health = backend.health,
                    .against = against,
+                   .agent = agent,
                    .load = backend.load});
   };
   for (const auto& pool : state_->members.pools)
     for (const auto& entry : pool.entries)
-      if (!entry.out) watch(state_->backend(pool, entry), entry.standing.against, pool.probe_of(entry));
+      if (!entry.out)
+        watch(state_->backend(pool, entry), entry.standing.against, pool.probe_of(entry), entry.agent);
   for (const auto& [id, leaver] : state_->leavers.all())
-    if (leaver.stands_in) watch(leaver.now(state_->clock.steady()), leaver.standing.against, leaver.probe);
+    if (leaver.stands_in)
+      watch(leaver.now(state_->clock.steady()), leaver.standing.against, leaver.probe, {});
   return out;
 }
 
@@ -134,6 +145,36 @@ std::vector<BackendId> Registry::set_health(const std::vector<HealthReport>& rep
     if (changed.contains(&pool) || !pool.stand_ins.empty()) rebuilt = state_->rebuild(pool) || rebuilt;
   if (rebuilt) state_->publish_table();
   return down;
+}
+
+void Registry::set_agents(const std::vector<AgentReport>& reports) {
+  bool any = false;
+  for (const AgentReport& report : reports) any = state_->take_agent(report) || any;
+  if (any) state_->refresh();
+}
+
+bool Registry::State::take_agent(const AgentReport& report) {
+  const auto subject = find(report.id);
+  if (!subject || subject->entry == nullptr || !subject->pool->has_agent(*subject->entry)) return false;
+  Entry& entry = *subject->entry;
+  const AgentState old = std::exchange(entry.agent, report.state);
+  const AgentState& now = entry.agent;
+  const auto tell_of_it = [&](bool well, std::string text) {
+    tell(well ? spdlog::level::info : spdlog::level::warn, Event::Kind::Health, subject->pool_name(),
+         subject->name(), std::move(text));
+  };
+  if (now.trouble.empty() != old.trouble.empty())
+    tell_of_it(now.trouble.empty(), now.trouble.empty() ? "its agent answers" : "its agent: " + now.trouble);
+  const std::string said = now.in_words();
+  if (said == old.in_words()) return false;
+  entry.agent_since = clock.system();
+  // How much it takes changes all the time; whether it takes any does not.
+  if (now.serves() != old.serves() || now.word != old.word || now.down != old.down || now.why != old.why)
+    tell_of_it(now.serves(), "its agent says: " + (said.empty() ? "ready" : one_line(said)));
+  else
+    daemon_log().debug("{}/{}: its agent says: {}", subject->pool_name(), subject->name(),
+                       said.empty() ? "ready" : one_line(said));
+  return true;
 }
 
 std::optional<Millis> Registry::next_step() const {
@@ -192,6 +233,12 @@ Backend Registry::State::backend(const PoolEntry& pool, const Entry& entry) cons
   out.load = entry.load;
   describe_standing(out, entry.standing, clock.steady());
   out.unprobed = !pool.probes(entry);
+  if (pool.has_agent(entry)) {
+    const AgentState& agent = entry.agent;
+    out.agent_out = !agent.serves();
+    out.share_percent = std::max(1U, out.share_percent * agent.weight_percent / 100);
+    out.max_sessions = most_sessions(entry.file.max_sessions, agent.max_sessions);
+  }
   out.undecided = out.admin == Admin::Enabled && out.health == Health::Unknown && !out.unprobed &&
                   entry.standing.no_address.empty();
   return out;
@@ -217,8 +264,9 @@ bool Registry::State::rebuild(PoolEntry& pool) {
     auto& slow_start = entry.standing.slow_start;
     if (slow_start && slow_start->over(now)) slow_start.reset();
     entry.load->set_active_elsewhere(elsewhere(*entry.load));
-    entry.load->set_max_sessions(entry.file.max_sessions);
-    if (!entry.out) backends.push_back(backend(pool, entry));
+    Backend now_as = backend(pool, entry);
+    entry.load->set_max_sessions(now_as.max_sessions);
+    if (!entry.out) backends.push_back(std::move(now_as));
   }
   if (!pool.stand_ins.empty() && !wants_stand_ins(pool)) {
     pool.stand_ins.clear();

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lb/balance/agent_state.h"
 #include "lb/balance/health_report.h"
 #include "lb/balance/listener_load.h"
 #include "lb/balance/table.h"
@@ -44,6 +45,7 @@ struct Watch {
   std::uint64_t life = 0;  ///< Backend::life
   Health health = Health::Unknown;
   std::uint32_t against = 0;  ///< probe results in a row that speak against `health`
+  AgentState agent;           ///< what its agent has said, if it has one
   std::shared_ptr<BackendLoad> load;
 };
 
@@ -123,6 +125,10 @@ class Registry {
   /// Answers which backends have been said to be down.
   std::vector<BackendId> set_health(const std::vector<HealthReport>& reports);
 
+  /// What backends' agents have said, what has come in together: one Table for all of it, if it makes a
+  /// difference. Unknown ids are ignored.
+  void set_agents(const std::vector<AgentReport>& reports);
+
   /// From the resolver, what has come in together: one Table for all of it. An address that is one of Weir's
   /// own listeners, now or by a later apply(), is not used. A backend without any is unknown. Addresses that
   /// change leave the health what it is. Unknown ids are ignored.
@@ -174,8 +180,9 @@ class Registry {
 
   /// `pool` and `backend` select; empty = all.
   CommandResult<Status> status(std::string_view pool = {}, std::string_view backend = {}) const;
-  /// Says that there is none of this name, and which one may be meant.
+  // That there is none of this name, and which one may be meant.
   CommandError unknown_listener(std::string_view name) const;
+  CommandError unknown_pool(std::string_view name) const;
   /// Why listeners cannot be served, a line each: those named, or else all that count. Empty: they can.
   CommandResult<std::vector<std::string>> unready(const std::vector<std::string>& listeners) const;
   CommandResult<Explanation> explain(std::string_view pool, std::string_view client_ip) const;

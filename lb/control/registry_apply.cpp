@@ -143,6 +143,7 @@ Entry Registry::State::apply_backend(PoolEntry& pool, PoolEntry* old, Entry* bef
   const bool was_probed = old->probes(entry);
   if (entry.file.admin != file.admin || word_dropped) entry.admin_since = clock.system();
   entry.file = file;
+  if (!pool.has_agent(entry)) entry.agent = {};
   const bool was_out = over == Over::Reload && std::exchange(entry.out, false);
   const bool maintenance_changed =
       (admin_before == Admin::Disabled) != (admin(pool, entry) == Admin::Disabled);

@@ -39,6 +39,10 @@ CommandError Registry::State::unknown_pool(std::string_view name) const {
   return {Kind::Unknown, fmt::format("no pool {}{}", quoted(name), did_you_mean(name, known))};
 }
 
+CommandError Registry::unknown_pool(std::string_view name) const {
+  return state_->unknown_pool(name);
+}
+
 CommandError Registry::unknown_listener(std::string_view name) const {
   std::vector<std::string> known;
   for (const auto& listener : state_->config->listeners) known.push_back(listener.name);

@@ -49,6 +49,8 @@ Legacy Registry::legacy() const {
            .out = entry.out,
            .admin_since = entry.admin_since,
            .standing = entry.standing,
+           .agent = entry.agent,
+           .agent_since = entry.agent_since,
            .totals = totals_of(*entry.load),
            .active = entry.load->active.load(std::memory_order_relaxed) + s.elsewhere(*entry.load)});
   }
@@ -157,6 +159,8 @@ void Registry::inherit(const Legacy& legacy, std::shared_ptr<const Config> old) 
       entry.out = backend.out;
       entry.admin_since = backend.admin_since;
       entry.standing = backend.standing;
+      entry.agent = backend.agent;
+      entry.agent_since = backend.agent_since;
       // By which probe it was found cannot be told.
       if (old == nullptr) entry.standing.health = Health::Unknown;
       entry.standing.life = ++s.last_life;

@@ -93,6 +93,8 @@ struct Registry::State {
   void publish_table();
   /// What is said of it is new, or may be: its pool is to be looked at.
   bool take_report(const HealthReport& report, const Subject& subject);
+  /// The same of what its agent has said.
+  bool take_agent(const AgentReport& report);
   /// The health a backend has before anybody has looked.
   void forget_health(PoolEntry& pool, Entry& entry);
   void change_health(const Subject& subject, Health health, std::string reason, bool on_trial);

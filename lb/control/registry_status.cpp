@@ -62,6 +62,7 @@ TimeSummary counted_in(TimeCounts& sum, const TimeCounts& times) {
 std::string exclusion(const BackendStatus& backend) {
   if (backend.admin_word && backend.admin != Admin::Enabled) return to_string(*backend.admin_word);
   if (backend.admin != Admin::Enabled) return fmt::format("{} by the file", to_string(backend.admin));
+  if (backend.agent && !backend.agent->serves()) return "its agent says: " + backend.agent->in_words();
   return fmt::format("{}: {}", to_string(backend.health), backend.reason);
 }
 
@@ -143,6 +144,10 @@ BackendStatus Registry::State::entry_status(const PoolEntry& pool, const Entry& 
   if (const auto took = entry.load->last_probe.load();
       took >= std::chrono::microseconds(0) && pool.probes(entry))
     out.last_probe = took;
+  if (pool.has_agent(entry)) {
+    out.agent = entry.agent;
+    out.agent_since = entry.agent_since;
+  }
   out.own_probe = own_probe_keys(pool.config, entry.file);
   if (published == nullptr) return out;
   out.eligible = published->eligible();
@@ -167,20 +172,25 @@ Registry::State::StandInPools Registry::State::stand_in_pools() const {
 
 PoolStatus Registry::State::pool_status(const PoolEntry& pool, std::string_view backend_glob,
                                         const StandInPools& stand_in_pools) const {
-  PoolStatus out{.name = pool.config.name,
-                 .balance = pool.config.balance,
-                 .removed = false,
-                 .verdict = pool.verdict,
-                 .verdict_since = pool.verdict_since,
-                 .up = pool.built ? count_of_up(*pool.built) : "",
-                 .limited = std::ranges::any_of(
-                     pool.entries, [](const Entry& entry) { return entry.file.max_sessions != 0; }),
-                 .queued = pool.load->queued(),
-                 .queue = pool.config.queue,
-                 .overloaded = pool.load->overloaded.load(std::memory_order_relaxed),
-                 .connects = {},
-                 .first_bytes = {},
-                 .backends = {}};
+  PoolStatus out{
+      .name = pool.config.name,
+      .balance = pool.config.balance,
+      .removed = false,
+      .verdict = pool.verdict,
+      .verdict_since = pool.verdict_since,
+      .up = pool.built ? count_of_up(*pool.built) : "",
+      .limited = std::ranges::any_of(
+          pool.entries,
+          [](const Entry& entry) { return (entry.file.max_sessions | entry.agent.max_sessions) != 0; }),
+      .queued = pool.load->queued(),
+      .queue = pool.config.queue,
+      .overloaded = pool.load->overloaded.load(std::memory_order_relaxed),
+      .hedges = pool.config.hedge_after > Millis(0),
+      .hedged = pool.load->hedged.load(std::memory_order_relaxed),
+      .hedges_won = pool.load->hedges_won.load(std::memory_order_relaxed),
+      .connects = {},
+      .first_bytes = {},
+      .backends = {}};
   TimeCounts connects, first_bytes;
   const auto wanted = [&](const std::string& name) {
     return backend_glob.empty() || glob_matches(backend_glob, name);

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "lb/balance/agent_state.h"
 #include "lb/balance/backend.h"
 #include "lb/base/duration.h"
 #include "lb/base/state.h"
@@ -52,6 +53,8 @@ struct BackendStatus {
   double to_client_per_second = 0;
   TimeSummary connects, first_bytes;
   std::optional<Millis> longest_idle;  ///< of its sessions; nothing: it has none, or nobody has looked
+  std::optional<AgentState> agent;     ///< what its agent has said; nothing: it has none
+  std::chrono::system_clock::time_point agent_since;
   std::vector<std::pair<std::string, std::string>> own_probe;  ///< own_probe_keys()
   std::optional<std::chrono::microseconds> last_probe;         ///< how long it took; nothing: none yet
   std::uint64_t connect_failures = 0;
@@ -70,6 +73,9 @@ struct PoolStatus {
   std::uint64_t queued = 0;      ///< sessions that wait until a backend has room
   std::uint64_t queue = 0;       ///< how many may
   std::uint64_t overloaded = 0;  ///< sessions turned away, since too many waited, or for too long
+  bool hedges = false;           ///< hedge_after is set: what follows means something
+  std::uint64_t hedged = 0;      ///< connects that got a second one beside them
+  std::uint64_t hedges_won = 0;  ///< of these, where the second one was accepted first
   TimeSummary connects, first_bytes;
   std::vector<BackendStatus> backends;
 };

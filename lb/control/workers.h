@@ -28,9 +28,9 @@ class Workers {
   using Idled = std::function<void(std::unordered_map<BackendId, Millis> longest)>;
   virtual void longest_idle(Idled done) = 0;
 
-  /// Ends at most `limit` sessions (over all workers) with End::Killed and says how many.
+  /// Ends at most `limit` sessions (over all workers) and says how many.
   using Killed = std::function<void(std::uint64_t killed)>;
-  virtual void kill_sessions(const SessionFilter& filter, std::uint64_t limit, Killed done) = 0;
+  virtual void kill_sessions(const SessionFilter& filter, std::uint64_t limit, End how, Killed done) = 0;
 };
 
 }  // namespace weir

@@ -191,6 +191,10 @@ void Daemon::on_table(const std::shared_ptr<const Table>& table) {
     targets_stale_ = false;
     names_.update();
     health_->update(upgrade_->superseded());
+    if (upgrade_->superseded())
+      rebalancing_->stop();
+    else
+      rebalancing_->follow(registry_.table());
     open_if_ready();
   });
 }

@@ -13,6 +13,7 @@
 #include "lb/control/admin_request.h"
 #include "lb/control/adoption.h"
 #include "lb/control/name_resolution.h"
+#include "lb/control/rebalancing.h"
 #include "lb/control/registry.h"
 #include "lb/control/reload.h"
 #include "lb/control/shared_limits.h"
@@ -124,6 +125,7 @@ class Daemon final : private ReloadSteps {
   Background background_;
   Reload reload_;
   Shortages shortages_;
+  std::unique_ptr<Rebalancing> rebalancing_;
   std::unique_ptr<AdminApi> admin_api_;
   std::unique_ptr<Upgrade> upgrade_;
   std::unique_ptr<Takeover> takeover_;  // of a process that an upgrade has started

@@ -18,7 +18,9 @@ SessionId id_of(const Worker& worker, const Session& session) {
 
 bool matches(const SessionFilter& filter, const Worker& worker, const Session& session) {
   return filter.matches(id_of(worker, session), session.pool_name(), session.backend(),
-                        session.client_address());
+                        session.client_address()) &&
+         (!filter.accepted_before || session.times().accepted < *filter.accepted_before) &&
+         (!filter.denied || session.is_denied()) && (!filter.movable || session.is_movable());
 }
 
 /// At one moment for the sessions of all workers, so that their order is that of their accepts.
@@ -233,18 +235,18 @@ void Fleet::longest_idle(Idled done) {
       });
 }
 
-void Fleet::kill_sessions(const SessionFilter& filter, std::uint64_t limit, Killed done) {
+void Fleet::kill_sessions(const SessionFilter& filter, std::uint64_t limit, End how, Killed done) {
   auto killed = std::make_shared<std::atomic<std::uint64_t>>(0);
   on_all_in_steps(
-      [killed, filter, limit](Worker& worker, std::function<void()> finished) {
+      [killed, filter, limit, how](Worker& worker, std::function<void()> finished) {
         worker.sweep(
-            [&worker, killed, filter, limit](Session& session) {
+            [&worker, killed, filter, limit, how](Session& session) {
               if (!matches(filter, worker, session)) return false;
               if (killed->fetch_add(1) >= limit) {
                 killed->fetch_sub(1);
                 return false;
               }
-              session.abort(End::Killed);
+              session.abort(how);
               return true;
             },
             std::move(finished));
@@ -258,6 +260,7 @@ void Fleet::leave_backend(BackendId backend, Killed done) {
       [killed, backend](Worker& worker, std::function<void()> finished) {
         worker.sweep(
             [killed, backend](Session& session) {
+              session.leave_hedge(backend);
               if (session.backend() == nullptr || session.backend()->id != backend) return false;
               const Session::Leaving how = session.leave_backend();
               if (how == Session::Leaving::Ended) killed->fetch_add(1);

@@ -30,7 +30,7 @@ class Fleet final : public Workers {
                      Listed done) override;
   void count_by_client(const SessionFilter& filter, Counted done) override;
   void longest_idle(Idled done) override;
-  void kill_sessions(const SessionFilter& filter, std::uint64_t limit, Killed done) override;
+  void kill_sessions(const SessionFilter& filter, std::uint64_t limit, End how, Killed done) override;
   /// The backend has gone down, and its sessions are not to stay (Session::leave_backend). How many were
   /// ended.
   void leave_backend(BackendId backend, Killed done);

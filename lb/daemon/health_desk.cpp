@@ -10,9 +10,14 @@ namespace weir {
 Result<std::unique_ptr<HealthDesk>> HealthDesk::create(Loop& loop, Registry& registry,
                                                        NameResolution& names) {
   std::unique_ptr<HealthDesk> desk(new HealthDesk(loop, registry, names));
-  auto checker = Checker::create(0, [own = desk.get()](HealthReport report) {
-    own->loop_.post([own, report = std::move(report)]() mutable { own->on_report(std::move(report)); });
-  });
+  auto checker = Checker::create(
+      0,
+      [own = desk.get()](HealthReport report) {
+        own->loop_.post([own, report = std::move(report)]() mutable { own->on_report(std::move(report)); });
+      },
+      [own = desk.get()](AgentReport report) {
+        own->loop_.post([own, report = std::move(report)] { own->on_agent(report); });
+      });
   if (!checker) return tl::unexpected(checker.error());
   desk->checker_ = std::move(*checker);
   return desk;
@@ -39,7 +44,8 @@ void HealthDesk::update(bool superseded) {
                        .life = watch.life,
                        .load = std::move(watch.load),
                        .health = watch.health,
-                       .against = watch.against});
+                       .against = watch.against,
+                       .agent = std::move(watch.agent)});
   }
   const bool starts_children =
       std::ranges::any_of(targets, [](const ProbeTarget& target) { return target.probe.kind == "exec"; });
@@ -55,6 +61,11 @@ void HealthDesk::on_report(HealthReport report) {
   reports_.push_back(std::move(report));
   // Once for all that have come in: when a whole fleet goes down, each of its Tables would be a long one.
   if (reports_.size() == 1) loop_.post([this] { take_reports(); });
+}
+
+void HealthDesk::on_agent(AgentReport report) {
+  agents_.push_back(std::move(report));
+  if (agents_.size() == 1) loop_.post([this] { registry_.set_agents(std::exchange(agents_, {})); });
 }
 
 void HealthDesk::take_reports() {

@@ -31,6 +31,7 @@ class HealthDesk {
   HealthDesk(Loop& loop, Registry& registry, NameResolution& names)
       : loop_(loop), registry_(registry), names_(names) {}
   void on_report(HealthReport report);
+  void on_agent(AgentReport report);
   void take_reports();
   /// If the pool wants that in which it was.
   void close_sessions_of(BackendId id, const Table& before);
@@ -40,6 +41,7 @@ class HealthDesk {
   NameResolution& names_;
   Fleet* fleet_ = nullptr;
   std::vector<HealthReport> reports_;  ///< of this turn
+  std::vector<AgentReport> agents_;    ///< the same
   bool children_expected_ = false;     ///< every worker knows of the exec probes
   std::unique_ptr<Checker> checker_;   // last: its thread reports here
 };

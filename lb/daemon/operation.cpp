@@ -12,12 +12,14 @@
 namespace weir {
 
 void Daemon::make_admin_api() {
+  rebalancing_ = std::make_unique<Rebalancing>(*loop_, *fleet_);
   admin_api_ = std::make_unique<AdminApi>(
       AdminParts{.loop = *loop_,
                  .registry = registry_,
                  .workers = *fleet_,
                  .adoption = adoption_,
                  .state = state_,
+                 .rebalancing = *rebalancing_,
                  .reload = reload_,
                  .events = events_,
                  .facts =

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -21,6 +22,10 @@ namespace weir {
 /// against a backend; it waits for the trouble to pass, for as long as a connect may take. A backend for
 /// which no source port is left is passed over, and waited for only when nobody else is left. Where all who
 /// could serve are full it queues, for queue_timeout in all, behind those who do already.
+///
+/// A backend that is silent for hedge_after gets a hedge, once for each session: an attempt like others, that
+/// goes on beside the first. Whichever accepts has the session, and nothing is held against the other; when
+/// the first one has failed at all its addresses before, the hedge is the attempt.
 class Attempts {
  public:
   struct Try {
@@ -35,7 +40,11 @@ class Attempts {
   struct GiveUp {
     End how;  ///< NoBackend, ConnectFailed or Overloaded
   };
-  using Next = std::variant<Try, Wait, GiveUp>;
+  /// The hedge's connect, which is under way, is the attempt now.
+  struct GoOn {
+    std::uint64_t until_ms;
+  };
+  using Next = std::variant<Try, Wait, GiveUp, GoOn>;
 
   /// What to do now. `pool` may be another version than the last time; null when there is none.
   Next next(const Pool* pool, const ClientAddress& client, std::uint64_t now_ms);
@@ -46,10 +55,24 @@ class Attempts {
   void ended_at_once();
   /// The backend of the last Try has no room: another was faster. It has not been tried.
   void was_full();
+
+  /// Of a Try that is under way: the same of another backend beside it, which is not on trial. Nothing: there
+  /// has been one, the attempts are used up, others wait for a place, or there is nobody.
+  std::optional<Try> hedge(const Pool& pool, const ClientAddress& client, std::uint64_t now_ms);
+  /// Its last Try has come to nothing. What it tries next; nothing: it is out.
+  std::optional<Try> next_of_hedge(const Pool* pool, ConnectFault fault, std::uint64_t now_ms);
+  /// It is out, or was never begun. Answers whether its backend is at fault.
+  bool drop_hedge();
+  bool had_hedge() const { return had_hedge_; }
+  /// The first one has accepted.
+  void hedge_lost() { hedge_ = {}; }
+  /// It has accepted, and has the session.
+  void hedge_won() { trying_ = std::exchange(hedge_, {}); }
+
   /// The wait is over, since what was waited for may be there: next() tries again. `first_in_queue`: it was
   /// for room, and this session is the one to take it.
   void resume(bool first_in_queue) {
-    waiting_ = false;
+    trying_.waiting = false;
     first_in_queue_ = first_in_queue;
   }
 
@@ -62,25 +85,36 @@ class Attempts {
   bool is_particular() const { return particular_; }
 
  private:
-  /// The backend tried last, while it may still serve; null when it has had its time or all its addresses.
-  const Backend* current(const Pool& pool, std::uint64_t now_ms) const;
-  void leave_current();
+  /// A backend while it is tried, one address after another.
+  struct Trying {
+    BackendId id = 0;  ///< 0: nobody is
+    std::uint32_t address = 0;
+    std::uint64_t give_up_ms = 0;
+    WaitFor why = WaitFor::Descriptor;
+    bool waiting = false;   ///< because of `why`
+    bool blamed = false;    ///< an address of it has failed
+    bool portless = false;  ///< no source port was left for one of them
+
+    void failed(ConnectFault fault);
+    Try at(const Backend& backend, std::uint64_t now_ms) const;
+  };
+  /// Null when it has had its time or all its addresses, or may not serve any more.
+  static const Backend* find(const Trying& trying, const Pool& pool, std::uint64_t now_ms);
+  /// Answers whether it is at fault.
+  bool leave(Trying& trying);
+  Choice choose(const Pool& pool, const ClientAddress& client, std::uint64_t now_ms);
   Next wait_or_give_up(const Pool& pool, bool verdict_to_come, std::uint64_t now_ms);
   Next wait_for_room(const Pool& pool, std::uint64_t now_ms);
 
   std::vector<BackendId> tried_;
   std::vector<BackendId> portless_;  ///< passed over for want of a source port
   std::vector<BackendId> full_;      ///< had no room when they were taken; until the next wait
-  BackendId current_ = 0;
-  std::uint32_t address_ = 0;         ///< of the current backend
-  std::uint64_t give_up_ms_ = 0;      ///< of the current backend
+  Trying trying_;
+  Trying hedge_;
   std::uint64_t wait_until_ms_ = 0;   ///< of waits that concern no current backend; 0 = none yet
   std::uint64_t queue_until_ms_ = 0;  ///< of waits for room; 0 = none yet
   std::uint16_t count_ = 0;
-  WaitFor why_ = WaitFor::Descriptor;
-  bool waiting_ = false;           ///< for the current backend, because of `why_`
-  bool blamed_ = false;            ///< an address of the current backend has failed
-  bool portless_address_ = false;  ///< no source port was left for one of them
+  bool had_hedge_ = false;
   bool to_blame_ = false;
   bool first_in_queue_ = false;
   bool particular_ = false;

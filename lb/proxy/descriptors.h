@@ -13,6 +13,7 @@ class Descriptors {
   /// A session's: its client's and its backend's.
   static constexpr std::uint64_t kOfSession = 2;
   static constexpr std::uint64_t kOfPipe = 2;
+  static constexpr std::uint64_t kOfHedge = 1;
 
   /// As many as anybody wants, until set().
   Descriptors() = default;
@@ -31,6 +32,8 @@ class Descriptors {
   bool take_for_session() { return take(kOfSession, 0); }
   /// Pipes are a comfort: an eighth of all is left to sessions.
   bool take_for_pipe() { return take(kOfPipe, capacity_.load(std::memory_order_relaxed) / 8); }
+  /// A session's third one, while it hedges: a comfort, too.
+  bool take_for_hedge() { return take(kOfHedge, capacity_.load(std::memory_order_relaxed) / 8); }
   void give(std::uint64_t count) { taken_.fetch_sub(count); }
 
   std::uint64_t taken() const { return taken_.load(std::memory_order_relaxed); }

@@ -76,6 +76,8 @@ void Session::on_client_events(std::uint32_t seen) {
 
 void Session::on_backend_events(std::uint32_t seen) {
   if (!relay_.has_backend() || over()) return;
+  // Once there has been a hedge the event may be of the connect that was given up for it.
+  if (connecting() && setup_->attempts.had_hedge()) seen = seen_now(relay_.backend_fd());
   relay_.hear_backend(seen);
   if (connecting()) return on_connect_event(seen);
   relay_in_turn();
@@ -267,10 +269,9 @@ void Session::end(End how, bool reset) {
   Deadline::unlink();
   give_up_trial();
   if (reset) relay_.prepare_reset();
+  if (setup_ && setup_->hedge) lose_hedge();
   setup_.reset();
-  auto backend = lease_.release();
-  if (backend && backend->waiting.load(std::memory_order_relaxed) > 0)
-    worker().waiting_room().freed(*backend);
+  auto backend = give_back(lease_);
   if (facts_) facts_->place.give_back();
   if (AccessLog& log = worker().shared().access_log; log.enabled() && !unseen_) {
     const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <tl/expected.hpp>
 #include <vector>
 
 #include "lb/balance/table.h"
@@ -17,6 +18,7 @@
 #include "lb/proxy/attempts.h"
 #include "lb/proxy/deadlines.h"
 #include "lb/proxy/facts.h"
+#include "lb/proxy/hedge.h"
 #include "lb/proxy/listener.h"
 #include "lb/proxy/loop_guard.h"
 #include "lb/proxy/relay.h"
@@ -77,6 +79,8 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   /// next; one that it has served whole, or that waits for another, goes on; any other ends.
   enum class Leaving : std::uint8_t { Stays, TriesAnother, Ended };
   Leaving leave_backend();
+  /// The same of one that it tries beside its first.
+  void leave_hedge(BackendId backend);
 
   static Session& of(Deadline& deadline) { return static_cast<Session&>(deadline); }
   static Session& of(ListPlace& place) { return static_cast<Session&>(place); }
@@ -91,6 +95,11 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   }
   /// It waits until a backend has room.
   bool in_queue() const { return phase_ == Phase::Waiting && setup_->queued_at != kNotQueued; }
+  /// The rules in force at its listener would not let its client in (Worker::door_in_force). Nobody is denied
+  /// who has yet to say who it is.
+  bool is_denied() const;
+  /// It is served, and goes on; and its client, coming again, may get another backend.
+  bool is_movable() const;
   /// One side is gone, and the other one is being brought to its end.
   bool closing() const { return phase_ == Phase::Relaying && relay_.closing(); }
   /// One side has finished, and the other one goes on.
@@ -123,9 +132,11 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
  private:
   friend struct ClientSide;
   friend struct BackendSide;
+  friend class Hedge;
   enum class Phase : std::uint8_t { Connecting, Arriving, Waiting, Relaying, Over };
 
   static constexpr std::chrono::nanoseconds kNotQueued{-1};
+  static constexpr std::uint64_t kNever = UINT64_MAX;
 
   /// What only a session needs that looks for a backend, or whose backend has yet to show that it means it.
   struct Setup {
@@ -142,6 +153,9 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
     SendProxy send_proxy = SendProxy::Off;  ///< of the pool of the backend that is connected to
     Attempts attempts;
     std::uint64_t probation_over_ms = 0;
+    std::uint64_t try_until_ms = 0;      ///< of the connect that is under way
+    std::uint64_t hedge_at_ms = kNever;  ///< then it gets another one beside it
+    std::unique_ptr<Hedge> hedge;
     std::chrono::nanoseconds queued_at = kNotQueued;
     std::chrono::nanoseconds tried_at{0};  ///< the connect that is under way
     std::uint16_t port = 0;                ///< of the backend that is connected to; 0 for a unix path
@@ -167,8 +181,15 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   bool take_backend(const Backend& backend);
   /// Leaves a backend on trial, of which nothing has been learnt, to the next session.
   void give_up_trial();
+  /// Begins to connect, and watches it.
+  tl::expected<Connection, ConnectFault> open_connection(const Attempts::Try& one,
+                                                         const std::vector<Address>& sources,
+                                                         Watcher& watcher);
   /// Nothing: it is under way, or done.
-  std::optional<ConnectFault> try_connect(const Attempts::Try& one, const std::vector<Address>& sources);
+  std::optional<ConnectFault> try_connect(const Attempts::Try& one, const Pool& pool);
+  void take_connection(Connection& connection);
+  /// Until what is under way is given up, or gets another one beside it.
+  void arm_connect();
   /// True: it is to look again at once.
   bool wait_for(const Attempts::Wait& wait, const Pool* pool);
   bool queue_for(const Pool& pool);
@@ -177,6 +198,10 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   void close_backend();
   void on_connect_event(std::uint32_t seen);
   void on_connect_deadline();
+  /// Nobody listens at that port. Whoever wants to bind it must not find a TIME_WAIT.
+  bool has_met_itself(int fd, std::uint16_t port, std::optional<LoopGuard::Slot> shown) const;
+  /// Its connect ended with that error, and it had accepted before, and answered or finished.
+  static bool has_answered(int fd, int error);
   void on_connected();
   void pace() const;
   /// The relay begins with what is in hand: the header, what the client has said. False: it has reset.
@@ -187,7 +212,31 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   bool try_another();
   /// It has served, or has had its time to.
   void end_probation();
-  void count_failure();
+  void count_failure() { count_failure(lease_); }
+  void count_failure(const Lease& of);
+
+  // session_hedge.cpp
+  void begin_hedge();
+  /// With all that a hedge needs beside; empty: something of it is not to be had.
+  Lease take_place_for_hedge(const Pool& pool, const Backend& backend);
+  void try_hedge(std::optional<Attempts::Try> next);
+  /// It has come to nothing.
+  void drop_hedge();
+  void on_hedge_event(std::uint32_t seen);
+  void on_hedge_failed(ConnectFault fault);
+  /// It has accepted: the first connect is given up for it. The event that says so comes once more, to the
+  /// session itself: until then an event of the first one may still be in this batch.
+  void prefer_hedge();
+  /// It is the session's connect from now on. The first one has been closed.
+  void take_hedge();
+  /// The first one has accepted, or the session is over.
+  void lose_hedge();
+  void close_hedge();
+  void close_connection(Connection& connection);
+  /// Answers whose it was.
+  std::shared_ptr<BackendLoad> give_back(Lease& lease);
+  /// The events of a socket, whatever a batch says that may be of another.
+  static std::uint32_t seen_now(int fd);
 
   // session.cpp
   Worker& worker() const { return listener_.worker(); }

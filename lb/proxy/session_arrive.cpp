@@ -94,6 +94,15 @@ void Session::turn_away(End how, std::string why) {
   end(how, true);
 }
 
+bool Session::is_denied() const {
+  if (over() || phase_ == Phase::Arriving) return false;
+  const auto door = worker().door_in_force(listener_);
+  if (door == nullptr) return false;
+  const bool announced = facts_ && facts_->peer;
+  if (door->expects_header() && !door->may_announce(announced ? *facts_->peer : client_address_)) return true;
+  return !door->rules().decide(client_address_).allowed;
+}
+
 void Session::give_back_token() {
   if (has_token_) listener_.give_back_token();
   has_token_ = false;

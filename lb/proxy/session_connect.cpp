@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "lb/net/socket.h"
 #include "lb/proxy/session.h"
@@ -48,6 +49,10 @@ void Session::look_for_backend() {
       continue;
     }
     if (const auto* const give_up = std::get_if<Attempts::GiveUp>(&next)) return end(give_up->how, true);
+    if (std::holds_alternative<Attempts::GoOn>(next)) {
+      take_hedge();
+      return arm_connect();
+    }
     const auto& one = std::get<Attempts::Try>(next);
     const bool has_it = lease_.get() == one.backend->load.get() && lease_.counts();
     if (!has_it && !take_backend(*one.backend)) {
@@ -57,7 +62,7 @@ void Session::look_for_backend() {
     // It has its place: the next one may try.
     if (setup_->queued_at != kNotQueued) leave_waiting_room();
     setup_->send_proxy = pool->settings().send_proxy;
-    const std::optional<ConnectFault> fault = try_connect(one, pool->settings().source);
+    const std::optional<ConnectFault> fault = try_connect(one, *pool);
     if (!fault) return;
     attempts.failed(*fault);
   }
@@ -80,34 +85,63 @@ void Session::give_up_trial() {
   trial_ = false;
 }
 
-std::optional<ConnectFault> Session::try_connect(const Attempts::Try& one,
-                                                 const std::vector<Address>& sources) {
+tl::expected<Connection, ConnectFault> Session::open_connection(const Attempts::Try& one,
+                                                                const std::vector<Address>& sources,
+                                                                Watcher& watcher) {
+  const bool is_unix = one.address->is_unix();
   if (!worker().waiting_room().may_try(*this, *one.backend->load))
-    return one.address->is_unix() ? ConnectFault::BacklogFull : ConnectFault::NoSourcePort;
+    return tl::unexpected(is_unix ? ConnectFault::BacklogFull : ConnectFault::NoSourcePort);
   auto connecting = start_connect(*one.address, sources, sources.empty() ? 0 : worker().next_turn());
   if (!connecting) {
     const Error& error = connecting.error();
     const ConnectFault fault = classify_connect_error(error.code, *one.address);
     if (is_own(fault)) worker().on_trouble({error.message == "bind" ? "bind" : "connect", error.code});
-    return fault;
+    return tl::unexpected(fault);
   }
-  if (const auto slot = worker().on_connecting(one.backend->id(), connecting->fd.get())) {
-    shown_ = true;
-    shown_slot_ = *slot;
-  }
-  relay_.attach_backend(std::move(connecting->fd), one.address->is_unix() ? Source::Unix : Source::Tcp);
-  if (!worker().loop().watch(relay_.backend_fd(), static_cast<BackendSide&>(*this), events::kStream)) {
-    close_backend();
+  if (!worker().loop().watch(connecting->fd.get(), watcher, events::kStream)) {
     worker().on_trouble({"connect", ENOMEM});
-    return ConnectFault::Shortage;
+    return tl::unexpected(ConnectFault::Shortage);
   }
+  const auto shown = worker().on_connecting(one.backend->id(), connecting->fd.get());
+  return Connection{std::move(connecting->fd),
+                    is_unix ? Source::Unix : Source::Tcp,
+                    shown,
+                    one.address->port(),
+                    worker().loop().now(),
+                    connecting->connected};
+}
+
+std::optional<ConnectFault> Session::try_connect(const Attempts::Try& one, const Pool& pool) {
+  auto connection = open_connection(one, pool.settings().source, static_cast<BackendSide&>(*this));
+  if (!connection) return connection.error();
   if (phase_ == Phase::Waiting) leave_waiting_room();
   phase_ = Phase::Connecting;
-  setup_->port = one.address->port();
-  setup_->tried_at = worker().loop().now();
-  worker().deadlines().set(*this, one.until_ms);
-  if (connecting->connected) on_connected();
+  const bool connected = connection->connected;
+  take_connection(*connection);
+  setup_->try_until_ms = one.until_ms;
+  setup_->hedge_at_ms = kNever;
+  if (const Millis after = pool.settings().hedge_after; after > Millis(0) && pool.load() != nullptr) {
+    pool.load()->hedge_budget.count_connect(worker().now_ms());
+    setup_->hedge_at_ms = worker().now_ms() + static_cast<std::uint64_t>(after.count());
+  }
+  arm_connect();
+  if (connected) on_connected();
   return std::nullopt;
+}
+
+void Session::take_connection(Connection& connection) {
+  relay_.attach_backend(std::move(connection.fd), connection.kind);
+  const auto shown = std::exchange(connection.shown, std::nullopt);
+  shown_ = shown.has_value();
+  shown_slot_ = shown.value_or(0);
+  setup_->port = connection.port;
+  setup_->tried_at = connection.began;
+}
+
+void Session::arm_connect() {
+  const Setup& setup = *setup_;
+  worker().deadlines().set(
+      *this, std::min({setup.try_until_ms, setup.hedge_at_ms, setup.hedge ? setup.hedge->until_ms : kNever}));
 }
 
 bool Session::wait_for(const Attempts::Wait& wait, const Pool* pool) {
@@ -158,8 +192,24 @@ void Session::close_backend() {
 }
 
 void Session::on_connect_deadline() {
-  if (phase_ == Phase::Connecting) return on_address_failed();
-  look_for_backend();
+  if (phase_ != Phase::Connecting) return look_for_backend();
+  const std::uint64_t now_ms = worker().now_ms();
+  if (now_ms >= setup_->try_until_ms) return on_address_failed();
+  if (setup_->hedge != nullptr && now_ms >= setup_->hedge->until_ms)
+    return on_hedge_failed(ConnectFault::Backend);
+  if (now_ms >= setup_->hedge_at_ms) return begin_hedge();
+  arm_connect();
+}
+
+bool Session::has_met_itself(int fd, std::uint16_t port, std::optional<LoopGuard::Slot> shown) const {
+  // Where it has been shown it is known from which port it comes.
+  const bool other_port = shown && *shown != LoopGuard::slot_of(port);
+  return !other_port && worker().may_meet_itself(port) && is_self_connected(fd, port);
+}
+
+bool Session::has_answered(int fd, int error) {
+  // EPIPE: the reset came after a FIN.
+  return error == EPIPE || (error == ECONNRESET && has_unread_bytes(fd));
 }
 
 void Session::on_connect_event(std::uint32_t seen) {
@@ -169,9 +219,8 @@ void Session::on_connect_event(std::uint32_t seen) {
   }
   const int fd = relay_.backend_fd();
   const int error = take_socket_error(fd);
-  // It had accepted, and answered or finished, before it reset: what it sent is an answer. EPIPE: the reset
-  // came after a FIN.
-  if (error == EPIPE || (error == ECONNRESET && has_unread_bytes(fd))) {
+  // What it sent is an answer all the same.
+  if (has_answered(fd, error)) {
     relay_.lose_backend(error);
     return on_connected();
   }
@@ -185,14 +234,11 @@ void Session::on_address_failed() {
 }
 
 void Session::on_connected() {
-  // Nobody listens there: the socket has met itself. Whoever wants to bind that port must not find a
-  // TIME_WAIT.
-  const bool other_port = shown_ && shown_slot_ != LoopGuard::slot_of(setup_->port);
-  if (!other_port && worker().may_meet_itself(setup_->port) &&
-      is_self_connected(relay_.backend_fd(), setup_->port)) {
+  if (has_met_itself(relay_.backend_fd(), setup_->port, shown_ ? std::optional(shown_slot_) : std::nullopt)) {
     set_reset_on_close(relay_.backend_fd());
     return on_address_failed();
   }
+  if (setup_->hedge != nullptr) lose_hedge();
   connected_ = true;
   trial_ = false;
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(worker().loop().now() - accepted_);
@@ -212,6 +258,19 @@ void Session::on_connected() {
   setup_->probation_over_ms = worker().now_ms() + kProbationMs;
   arm();
   relay();
+}
+
+bool Session::is_movable() const {
+  if (phase_ != Phase::Relaying || closing() || half_closed() || !lease_.counts()) return false;
+  const auto& pool = this->pool();
+  if (pool == nullptr || pool->settings().balance != "source_hash") return true;
+  // Passed over for being full, it would have room once this one had left.
+  if (!lease_.get()->has_room()) return false;
+  const Choice next = pool->choose({client_address_, {}, worker().now_ms()});
+  if (next.kind != Choice::Kind::Chosen) return false;
+  // Nobody goes there now.
+  if (next.backend->for_one_session()) next.backend->load->trial_taken.store(false);
+  return next.backend->load.get() != lease_.get();
 }
 
 void Session::pace() const {
@@ -254,14 +313,14 @@ void Session::end_probation() {
   if (!load.report_pending.exchange(true)) worker().shared().on_connects_changed(lease_.load());
 }
 
-void Session::count_failure() {
-  trial_ = false;
-  BackendLoad& load = *lease_.get();
+void Session::count_failure(const Lease& of) {
+  if (&of == &lease_) trial_ = false;
+  BackendLoad& load = *of.get();
   std::string& tried = facts().tried;
   tried += (tried.empty() ? "" : ",") + load.name;
   WorkerTotals::add(load.per_worker[worker().index()].connect_failures, 1);
   load.failures_in_a_row.fetch_add(1);
-  if (!load.report_pending.exchange(true)) worker().shared().on_connects_changed(lease_.load());
+  if (!load.report_pending.exchange(true)) worker().shared().on_connects_changed(of.load());
 }
 
 }  // namespace weir

@@ -265,6 +265,16 @@ void Worker::let_one_give_way() {
   static_cast<ArrivalPlace*>(first)->session.give_way();
 }
 
+std::shared_ptr<const Door> Worker::door_in_force(const Listener& listener) const {
+  if (listener.is_open()) return listener.doorway().door;
+  const auto heirs = find_listeners(listener.id());
+  if (!heirs.empty()) return heirs.front()->doorway().door;
+  const auto namesake = std::ranges::find_if(listeners_, [&](const auto& one) {
+    return one->is_open() && one->load().name == listener.load().name;
+  });
+  return (namesake != listeners_.end() ? **namesake : listener).doorway().door;
+}
+
 std::string Worker::unique_id(const Session& session) const {
   return fmt::format("{}-{}-{:x}", shared_.instance, index_ + 1, session.number());
 }
@@ -288,6 +298,7 @@ void Worker::on_trouble(Trouble trouble) {
 }
 
 void Worker::dispose_of_ended() {
+  ended_hedges_.clear();
   if (ended_.empty()) return;
   std::erase_if(run_again_, [](const Session* session) { return session->over(); });
   for (const auto& session : ended_) session->give_sockets(closing_);

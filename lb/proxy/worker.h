@@ -19,6 +19,7 @@
 #include "lb/proxy/arrivals.h"
 #include "lb/proxy/close_order.h"
 #include "lb/proxy/deadlines.h"
+#include "lb/proxy/hedge.h"
 #include "lb/proxy/listener.h"
 #include "lb/proxy/loop_guard.h"
 #include "lb/proxy/pipe_pool.h"
@@ -143,6 +144,11 @@ class Worker final : private LoopTurn {
   bool bulk_waits() const { return !run_again_.empty() || pump_context_.turn_is_spent(); }
   /// The session is over: at the end of the turn its sockets are closed, its place is free, and it is gone.
   void on_session_over(Session& session);
+  /// After this batch.
+  void dispose_of(std::unique_ptr<Hedge> hedge) {
+    ended_hedges_.push_back(std::move(hedge));
+    work_left_ = true;
+  }
   void on_trouble(Trouble trouble);
   /// Somebody could not come in for want of descriptors: idle pipes are given back, everywhere.
   void on_descriptors_short();
@@ -173,6 +179,9 @@ class Worker final : private LoopTurn {
   void arrival_ended(ArrivalPlace& place);
   /// Ends the one that has waited longest here, if there are still too many.
   void let_one_give_way();
+  /// What the listener asks of new clients, or who has its socket or its name now; once there is nobody, what
+  /// it asked last. Null: nothing.
+  std::shared_ptr<const Door> door_in_force(const Listener& listener) const;
   /// Of a session, over restarts and upgrades, too; as the log has it.
   std::string unique_id(const Session& session) const;
 
@@ -240,6 +249,7 @@ class Worker final : private LoopTurn {
   std::vector<Session*> run_again_;  // in the order of their turns
   std::vector<Session*> running_;    // empty but for its capacity, outside resume_queued()
   std::vector<std::unique_ptr<Session>> ended_;
+  std::vector<std::unique_ptr<Hedge>> ended_hedges_;
   std::vector<Fd> closing_;  // empty but for its capacity, between disposals
   int children_expected_ = 0;
   bool winding_up_ = false;

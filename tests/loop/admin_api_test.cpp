@@ -54,7 +54,7 @@ class FakeWorkers final : public Workers {
       if (leases[i]) out[leases[i].get()->id] = infos[i].idle;
     if (!stuck) done(out);
   }
-  void kill_sessions(const SessionFilter& filter, std::uint64_t limit, Killed done) override {
+  void kill_sessions(const SessionFilter& filter, std::uint64_t limit, End, Killed done) override {
     std::uint64_t killed = 0;
     for (std::size_t i = 0; i < infos.size() && killed < limit; ++i) {
       if (!leases[i] || !filter.matches(infos[i].id, infos[i].pool, leases[i].get(), infos[i].client))
@@ -209,6 +209,7 @@ class Api {
                return LoadResult{.config = nullptr, .faults = {{3, 7, "weight is 0"}}, .warnings = {}};
              return loaded();
            }}};
+  Rebalancing rebalancing{*loop, workers};
   std::atomic<int> logs_reopened{0};
   std::unique_ptr<AdminApi> api =
       std::make_unique<AdminApi>(AdminParts{.loop = *loop,
@@ -216,6 +217,7 @@ class Api {
                                             .workers = workers,
                                             .adoption = adoption,
                                             .state = state,
+                                            .rebalancing = rebalancing,
                                             .reload = reload,
                                             .events = events,
                                             .facts =

@@ -141,6 +141,19 @@ TEST_CASE("what has no effect on a backend's probe is warned of") {
   CHECK_THAT(warnings_of(kListener + kPool + "[[pool.backend]]\nname = \"u\"\naddress = \"unix:/run/x\"\n" +
                          kHealth + "port = 9\n"),
              Contains("pool.backend.health.port = 9: has no effect on \"u\""));
+  CHECK_THAT(warnings_of(kListener + kPool + "[[pool.backend]]\nname = \"u\"\naddress = \"unix:/run/x\"\n" +
+                         kHealth + "agent_port = 9\n"),
+             Contains("pool.backend.health.agent_port = 9: has no effect on \"u\""));
+}
+
+TEST_CASE("an agent is asked every interval, of a backend that is not probed, too") {
+  const std::string agent = "probe = \"none\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nagent_port = 9999";
+  const LoadResult result = parse(with_health(agent));
+  REQUIRE(result.config != nullptr);
+  CHECK(result.warnings.empty());
+  CHECK(result.config->pools.at(0).probe.agent_port == 9999);
+  CHECK(reserved_probe_sockets(*result.config, 20'000) == 1 + 16);
+  CHECK_THAT(bad(with_health("agent_port = 0")), Contains("pool.health.agent_port = 0: "));
 }
 
 TEST_CASE("descriptors are kept for the probes of single backends") {

@@ -31,7 +31,9 @@ TEST_CASE("a file of the least that is needed has every documented default") {
   CHECK(pool.slow_start == 0s);
   CHECK(pool.queue == 100);
   CHECK(pool.queue_timeout == 5s);
+  CHECK(pool.hedge_after == 0s);
   CHECK(pool.hash_bound == 0);
+  CHECK(pool.rebalance.empty());
   CHECK(pool.max_lifetime == 0s);
   CHECK(pool.rate_to_client == 0);
   CHECK(pool.rate_to_backend == 0);
@@ -88,7 +90,9 @@ on_backend_down = "close"
 slow_start = "30s"
 queue = 7
 queue_timeout = "1s"
+hedge_after = "150ms"
 hash_bound = 1.25
+rebalance = "5/s"
 max_lifetime = "1h"
 [pool.health]
 probe = "http"
@@ -145,7 +149,9 @@ admin = "disabled"
   CHECK(pool.slow_start == 30s);
   CHECK(pool.queue == 7);
   CHECK(pool.queue_timeout == 1s);
+  CHECK(pool.hedge_after == 150ms);
   CHECK(pool.hash_bound == 1.25);
+  CHECK(pool.rebalance == "5/s");
   CHECK(pool.max_lifetime == 1h);
   CHECK(pool.probe.kind == "http");
   CHECK(pool.probe.interval == 5s);

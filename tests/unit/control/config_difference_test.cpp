@@ -43,7 +43,9 @@ PoolConfig another_pool() {
   out.slow_start = Millis(1);
   out.queue = 9;
   out.queue_timeout = Millis(1);
+  out.hedge_after = Millis(3);
   out.hash_bound = 2;
+  out.rebalance = "7/m";
   out.max_lifetime = Millis(1);
   out.rate_to_client = out.rate_to_backend = 9'000;
   out.source = {address("127.0.0.1:1")};
@@ -58,6 +60,7 @@ PoolConfig another_pool() {
                .eject_for = Millis(1),
                .eject_for_at_most = Millis(1),
                .port = 9,
+               .agent_port = 9,
                .send_proxy = false,
                .address = {},
                .send = "x",

@@ -37,6 +37,10 @@ struct Search {
       key = wait->key;
       return said + "wait for " + std::string(to_string(wait->key.why));
     }
+    if (std::holds_alternative<Attempts::GoOn>(next)) {
+      last = hedged;
+      return said + "go on";
+    }
     return said + std::string(to_string(std::get<Attempts::GiveUp>(next).how));
   }
   /// The same after the last try has failed so.
@@ -45,9 +49,22 @@ struct Search {
     return next(now_ms);
   }
 
+  /// Of a hedge: "b 10.0.1.1", "nobody".
+  std::string hedge(std::uint64_t now_ms = 100) { return told(attempts.hedge(*group.pool, {}, now_ms)); }
+  std::string hedge_after(ConnectFault fault, std::uint64_t now_ms = 100) {
+    return told(attempts.next_of_hedge(group.pool.get(), fault, now_ms));
+  }
+  std::string told(const std::optional<Attempts::Try>& one) {
+    if (!one) return "nobody";
+    hedged = one->backend->name;
+    until_ms = one->until_ms;
+    return hedged + " " + one->address->host_to_string();
+  }
+
   Group group;
   Attempts attempts;
   std::string last;
+  std::string hedged;
   std::uint64_t until_ms = 0;
   WaitKey key;
 };
@@ -321,4 +338,79 @@ TEST_CASE(
   CHECK(search.attempts.is_particular());
   search.attempts.resume(true);
   CHECK(search.next(10) == "a 10.0.0.1");
+}
+
+TEST_CASE("a silent backend gets one hedge beside it, another one, with a time of its own") {
+  Search search({1, 2, 1});
+  search.next(0);
+  CHECK(search.hedge() == "b 10.0.1.1");
+  CHECK(search.until_ms == 100 + kTimeoutMs / 2);
+  CHECK(search.attempts.count() == 2);
+  CHECK(search.hedge_after(ConnectFault::Backend, 300) == "b 10.0.1.2");
+  CHECK(search.until_ms == 100 + kTimeoutMs);
+  CHECK(search.hedge_after(ConnectFault::Backend) == "nobody");
+  CHECK(search.attempts.drop_hedge());
+  CHECK(search.hedge() == "nobody");  // one for each session
+  CHECK(search.after(ConnectFault::Backend) == "!a c 10.0.2.1");
+}
+
+TEST_CASE("when the first one fails its hedge is the attempt, and what follows knows of both") {
+  Search search({2, 1, 1});
+  search.next(0);
+  CHECK(search.hedge() == "b 10.0.1.1");
+  CHECK(search.after(ConnectFault::Backend) == "a 10.0.0.2");  // it has another address: both go on
+  CHECK(search.after(ConnectFault::Backend) == "!a go on");
+  CHECK(search.after(ConnectFault::Backend) == "!b c 10.0.2.1");
+  CHECK(search.after(ConnectFault::Backend) == "!c connect_failed");
+  CHECK(search.attempts.count() == 3);
+}
+
+TEST_CASE("nothing is held against the one that was slower") {
+  Search search({1, 1});
+  search.next(0);
+  CHECK(search.hedge() == "b 10.0.1.1");
+  search.attempts.hedge_won();
+  search.attempts.ended_at_once();
+  CHECK(search.next(0) == "!a a 10.0.0.1");  // "!a": the name of the last try; it is b that is blamed
+  CHECK(search.attempts.tried() == std::vector<BackendId>{search.group["b"].id()});
+}
+
+TEST_CASE("a hedge that was lost to the first one has not been tried") {
+  Search search({1, 1});
+  search.next(0);
+  CHECK(search.hedge() == "b 10.0.1.1");
+  search.attempts.hedge_lost();
+  search.attempts.ended_at_once();
+  CHECK(search.next(0) == "!a b 10.0.1.1");
+}
+
+TEST_CASE(
+    "a hedge for which there is no port, descriptor or place is none, and its backend is still to be had") {
+  for (const auto fault : {ConnectFault::NoSourcePort, ConnectFault::Shortage, ConnectFault::BacklogFull}) {
+    Search search({1, 1});
+    search.next(0);
+    CHECK(search.hedge() == "b 10.0.1.1");
+    CHECK(search.hedge_after(fault) == "nobody");
+    CHECK_FALSE(search.attempts.drop_hedge());
+    CHECK(search.attempts.count() == 1);
+    CHECK(search.after(ConnectFault::Backend) == "!a b 10.0.1.1");
+  }
+}
+
+TEST_CASE("nobody is hedged onto who is full, on trial, wanted by others, or beyond connect_attempts") {
+  const std::string why = GENERATE("full", "on trial", "wanted", "no attempt left");
+  CAPTURE(why);
+  Search search({1, 1});
+  search.next(0);
+  if (why == "full" || why == "wanted") search.group.limit("b", 1);
+  if (why == "full") search.group.fill("b", 1);
+  if (why == "on trial") search.group["b"].on_trial = true;
+  if (why == "no attempt left") search.group.settings.connect_attempts = 1;
+  search.group.build();
+  Nobody nobody;
+  if (why == "wanted") REQUIRE(search.group.queue->join(10, false, nobody) == PoolLoad::Joined::AsFirst);
+  CHECK(search.hedge() == "nobody");
+  CHECK_FALSE(search.attempts.drop_hedge());
+  CHECK(search.attempts.count() == 1);
+  CHECK_FALSE(search.group["b"].load->trial_taken);
 }
