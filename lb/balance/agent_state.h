@@ -14,7 +14,7 @@ struct AgentState {
 
   Word word = Word::Ready;
   bool down = false;
-  std::string why;                    ///< of `down`, in its words; may be empty
+  std::string why;                     ///< of `down`, in its words; may be empty
   std::uint32_t weight_percent = 100;  ///< of the weight in force, 0 to 100
   std::uint32_t max_sessions = 0;      ///< 0 = it has said none
   /// Why it could not be asked, or understood, the last time; its older words stay. "" = it was.

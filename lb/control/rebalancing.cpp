@@ -20,15 +20,15 @@ bool may_serve(const Backend& backend) {
 /// A backend, and what part of the pool's new sessions is to be its.
 struct Seat {
   const Backend* backend;
-  std::uint64_t weight;    ///< 0: its turn is not now
-  double share = 0;        ///< sessions
-  bool full = false;       ///< its share is its max_sessions
+  std::uint64_t weight;  ///< 0: its turn is not now
+  double share = 0;      ///< sessions
+  bool full = false;     ///< its share is its max_sessions
 };
 
 std::vector<Seat> seats_of(const Pool& pool) {
   const auto& all = pool.backends();
-  const bool primaries = std::ranges::any_of(
-      all, [](const Backend& backend) { return may_serve(backend) && !backend.backup; });
+  const bool primaries =
+      std::ranges::any_of(all, [](const Backend& backend) { return may_serve(backend) && !backend.backup; });
   std::vector<Seat> out;
   for (const Backend& backend : all)
     if (may_serve(backend))
@@ -90,8 +90,9 @@ std::vector<Excess> excess_of(const Pool& pool, std::uint32_t to_percent, std::u
 
 std::optional<std::string> Rebalancing::objection(const Pool& pool) {
   if (pool.settings().balance == "first")
-    return fmt::format("pool {} fills one backend after another (balance = \"first\"): nothing is to be evened out",
-                       pool.settings().name);
+    return fmt::format(
+        "pool {} fills one backend after another (balance = \"first\"): nothing is to be evened out",
+        pool.settings().name);
   return std::nullopt;
 }
 
@@ -121,15 +122,15 @@ void Rebalancing::round(const Pool& pool, Terms terms, std::uint64_t most, Done 
     filter.movable = true;
     filter.accepted_before = terms.begun;
     ++sum->waiting;
-    workers_.list_sessions(
-        filter, SessionOrder::Age, count, [this, sum](const std::vector<SessionInfo>& oldest, std::uint64_t) {
-          SessionFilter those;
-          those.ids.emplace();
-          for (const SessionInfo& session : oldest) those.ids->push_back(session.id);
-          std::ranges::sort(*those.ids);
-          workers_.kill_sessions(those, UINT64_MAX, End::Rebalanced,
-                                 [sum](std::uint64_t ended) { sum->arrived(ended); });
-        });
+    workers_.list_sessions(filter, SessionOrder::Age, count,
+                           [this, sum](const std::vector<SessionInfo>& oldest, std::uint64_t) {
+                             SessionFilter those;
+                             those.ids.emplace();
+                             for (const SessionInfo& session : oldest) those.ids->push_back(session.id);
+                             std::ranges::sort(*those.ids);
+                             workers_.kill_sessions(those, UINT64_MAX, End::Rebalanced,
+                                                    [sum](std::uint64_t ended) { sum->arrived(ended); });
+                           });
   }
   sum->arrived(0);
 }
@@ -162,7 +163,8 @@ void Rebalancing::begin(const std::string& pool) {
   job.terms = {.begun = loop_.refresh_now()};
   if (!is_new) return;
   job.begun = now;
-  daemon_log().info("pool {}: a backend has come: sessions of those with more than their share are ended", pool);
+  daemon_log().info("pool {}: a backend has come: sessions of those with more than their share are ended",
+                    pool);
 }
 
 void Rebalancing::stop() {

@@ -48,7 +48,7 @@ class Rebalancing {
   /// What the rounds of one rebalancing have in common: the first finds out.
   struct Terms {
     std::uint32_t to_percent = kToPercent;
-    std::uint64_t of = 0;                              ///< sessions by which shares are counted; 0 = not known
+    std::uint64_t of = 0;                           ///< sessions by which shares are counted; 0 = not known
     std::optional<std::chrono::nanoseconds> begun;  ///< by the monotonic clock
   };
   struct Round {
@@ -58,7 +58,8 @@ class Rebalancing {
   };
   using Done = std::function<void(const Round&)>;
 
-  Rebalancing(Loop& loop, Workers& workers) : loop_(loop), workers_(workers), timer_(loop, [this] { step(); }) {}
+  Rebalancing(Loop& loop, Workers& workers)
+      : loop_(loop), workers_(workers), timer_(loop, [this] { step(); }) {}
 
   /// Why it would be of no use in this pool; nothing: it may be.
   static std::optional<std::string> objection(const Pool& pool);

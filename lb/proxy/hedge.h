@@ -19,15 +19,15 @@ class Session;
 struct Connection {
   Fd fd;  ///< watched
   Source kind = Source::Tcp;
-  std::optional<LoopGuard::Slot> shown;   ///< to the LoopGuard
-  std::uint16_t port = 0;                 ///< of the backend; 0 for a unix path
-  std::chrono::nanoseconds began{0};      ///< by the loop's clock
+  std::optional<LoopGuard::Slot> shown;  ///< to the LoopGuard
+  std::uint16_t port = 0;                ///< of the backend; 0 for a unix path
+  std::chrono::nanoseconds began{0};     ///< by the loop's clock
   bool connected = false;
 };
 
 /// A session's second connect beside its first one, to another backend at which it has a place. Takes one
-/// descriptor of the ledger beyond the session's two, which its session gives back (Session, "session_hedge").
-/// The worker disposes of it after the batch in which it ended, as of a Session.
+/// descriptor of the ledger beyond the session's two, which its session gives back (Session,
+/// "session_hedge"). The worker disposes of it after the batch in which it ended, as of a Session.
 class Hedge final : public Watcher {
  public:
   Hedge(Session& session, Lease lease) : session_(&session), lease_(std::move(lease)) {}

@@ -61,7 +61,8 @@ std::size_t greeted(std::vector<Stream>& clients) {
 
 }  // namespace
 
-TEST_CASE("a connect that is silent gets a second one beside it, for one session in ten, and nobody is blamed") {
+TEST_CASE(
+    "a connect that is silent gets a second one beside it, for one session in ten, and nobody is blamed") {
   const BlackHole silent;
   FakeBackend quick({.greeting = "b"});
   Hedged hedged(silent.address(), quick.address());

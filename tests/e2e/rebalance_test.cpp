@@ -95,7 +95,8 @@ TEST_CASE("rebalance says what is wrong with what it is given") {
   CHECK(weir.cli({"rebalance", "wed"}).status == 3);
   CHECK_THAT(weir.cli({"rebalance", "wed"}).err, Contains("web"));
   CHECK(weir.status({"rebalance"}) == 2);
-  for (const char* rate : {"", "5", "0/s", "5/d"}) CHECK(weir.status({"rebalance", "web", "--rate", rate}) == 2);
+  for (const char* rate : {"", "5", "0/s", "5/d"})
+    CHECK(weir.status({"rebalance", "web", "--rate", rate}) == 2);
   for (const char* to : {"0.9", "11", "x"}) CHECK(weir.status({"rebalance", "web", "--to", to}) == 2);
 }
 

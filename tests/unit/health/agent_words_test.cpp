@@ -58,8 +58,8 @@ TEST_CASE("weights beyond the whole are the whole, and none at all keeps new ses
 
 TEST_CASE("words of others are passed over, and a line without any of an agent's changes nothing") {
   CHECK(said("hello 50% world") == "50 %");
-  for (const char* line : {"", "   ", "# down", "%", "-5%", "5 %", "5.5%", "maxconn:", "maxconn:-1", "maxconn:1x",
-                           "HTTP/1.1 200 OK", "\x16\x03\x01"}) {
+  for (const char* line : {"", "   ", "# down", "%", "-5%", "5 %", "5.5%", "maxconn:", "maxconn:-1",
+                           "maxconn:1x", "HTTP/1.1 200 OK", "\x16\x03\x01"}) {
     CAPTURE(line);
     CHECK_THAT(said(line, state_of("drain")), Catch::Contains("no word of which is an agent's"));
   }
