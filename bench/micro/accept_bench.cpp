@@ -90,13 +90,15 @@ class Weir {
   PipeAllowance pipes_{descriptors_};
   AccessLog log_{AccessLog::Target{}, 1, [](const std::string&) {}};
   ListenerLoad load_{"web", "web", 1};
+  Arrivals arrivals_{1};
   WorkerShared shared_{.admission = admission_,
                        .pipes = pipes_,
                        .access_log = log_,
                        .workers = 1,
                        .on_connects_changed = [](const std::shared_ptr<BackendLoad>&) {},
                        .on_trouble = [](std::uint32_t, Trouble) {},
-                       .reclaim = [] {}};
+                       .reclaim = [] {},
+                       .arrivals = arrivals_};
   Address address_;
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<WaitList> wait_list_;

@@ -34,8 +34,8 @@ inline Fd connect_to(const Address& address) {
 }
 
 /// The two ends of one TCP connection over loopback, both non-blocking and without Nagle's delay.
-struct Connection {
-  Connection() {
+struct LoopbackPair {
+  LoopbackPair() {
     const Fd listener = listen_on_loopback();
     near = ::weir::connect_to(address_of(listener.get()));
     far = Fd(accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));

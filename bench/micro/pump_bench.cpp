@@ -54,8 +54,8 @@ struct Line {
     }
   }
 
-  Connection client;
-  Connection backend;
+  LoopbackPair client;
+  LoopbackPair backend;
   Descriptors descriptors;
   PipeAllowance allowance{descriptors};
   PipePool pipes{allowance};
@@ -65,7 +65,7 @@ struct Line {
 };
 
 void ends_alone(benchmark::State& state) {
-  const Connection connection;
+  const LoopbackPair connection;
   const std::vector<std::byte> message(static_cast<std::size_t>(state.range(0)));
   for (auto _ : state) {
     std::size_t sent = 0;

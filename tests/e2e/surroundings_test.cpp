@@ -46,7 +46,15 @@ class Peculiar {
     if (!argument.empty()) arguments.push_back(argument);
     return run_program(std::move(arguments));
   }
-  bool serves() const { return one_session(port_.v4()) == 'a'; }
+  /// What the daemon has said shows up where that throws.
+  bool serves() const {
+    try {
+      return one_session(port_.v4()) == 'a';
+    } catch (const StreamError&) {
+      UNSCOPED_INFO("weir said:\n" << process_->err() << "accepted by the backend: " << backend_.accepted());
+      throw;
+    }
+  }
 
  private:
   TempDir dir_;
