@@ -31,7 +31,8 @@ void load(benchmark::State& state, bool named) {
   const std::string text = file_of(state.range(0), named);
   const LoadOptions options{.kinds = {{"round_robin", "least_connections", "source_hash"}, {"tcp", "none"}},
                             .descriptor_limit = 0,
-                            .environment = [](std::string_view) { return std::nullopt; }};
+                            .environment = [](std::string_view) { return std::nullopt; },
+                            .host_addresses = {}};
   for (auto _ : state) {
     const LoadResult result = parse_config(text, "weir.toml", options);
     WEIR_CHECK(result.config != nullptr);
