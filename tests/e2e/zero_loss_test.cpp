@@ -91,10 +91,13 @@ class UnderLoad {
          << log.substr(log.size() - std::min<std::size_t>(log.size(), 3'000)));
   }
   void drain_or_enable() {
-    if (std::exchange(drained_, drained_.empty() ? shape_.pool + "/" + shape_.prefix + "0" : "").empty())
-      CHECK(weir_->cli({"drain", drained_}).status == 0);
-    else
+    if (!std::exchange(drained_, drained_.empty() ? shape_.pool + "/" + shape_.prefix + "0" : "").empty()) {
       weir_->cli({"enable", "*/*"});
+      return;
+    }
+    const Finished done = weir_->cli({"drain", drained_});
+    CAPTURE(done.err);
+    CHECK(done.status == 0);
   }
   void upgrade() { serving_ = weir_->upgrade(); }
 
