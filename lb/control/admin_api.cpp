@@ -57,6 +57,12 @@ bool is_command(const HttpRequest& request, std::string_view method, std::string
          request.path[1] == name;
 }
 
+/// Of a rebalancing that has been logged when it began.
+bool is_next_round(const HttpRequest& request) {
+  return request.path.size() == 4 && request.path[3] == "rebalance" &&
+         request.body.find("\"begun\"") != std::string::npos;
+}
+
 std::size_t body_limit(const HttpRequest& head) {
   const bool large = is_command(head, "POST", "diff") || is_command(head, "POST", "counts");
   return large ? kMostConfigBytes : HttpServer::kMostBodyBytes;
@@ -166,7 +172,7 @@ void AdminApi::bring_back(const AdminConfig& config) {
 }
 
 void AdminApi::handle(HttpRequest request, Answer answer) {
-  if (request.method != "GET" && !is_command(request, "POST", "counts"))
+  if (request.method != "GET" && !is_command(request, "POST", "counts") && !is_next_round(request))
     daemon_log().info("admin: {} {} by {}", quoted(request.method), quoted(join(request.path)),
                       request.caller);
   if (state_->parts.refusal != nullptr)

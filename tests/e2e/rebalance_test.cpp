@@ -63,6 +63,10 @@ TEST_CASE("rebalance keeps to its rate") {
   const auto begin = Clock::now();
   CHECK(weir.answer({"rebalance", "web", "--rate", "4/s"}).at("ended") == 4);
   CHECK(since(begin) >= 750ms);  // the fourth at 3/4 of a second
+  const std::string log = weir.log();
+  const std::size_t asked = log.find("/v1/pools/web/rebalance");
+  CHECK(asked != std::string::npos);
+  CHECK(log.find("/v1/pools/web/rebalance", asked + 1) == std::string::npos);  // once, however many rounds
 }
 
 TEST_CASE("under source_hash only those are ended whose client would get another backend now") {
