@@ -20,8 +20,9 @@ namespace {
 
 constexpr std::size_t kPipeWriteBytes = 4096;
 
-/// Blocks until all is written, or the descriptor takes nothing any more for good.
-void write_all(int fd, std::string_view lines) {
+}  // namespace
+
+void write_lines(int fd, std::string_view lines) {
   while (!lines.empty()) {
     pollfd ready{fd, POLLOUT, 0};
     // Non-blocking, if the descriptor's other owners have made it so.
@@ -34,7 +35,9 @@ void write_all(int fd, std::string_view lines) {
   }
 }
 
-}  // namespace
+std::string lost_lines_text(std::uint64_t lost) {
+  return fmt::format("{} lines of this log were dropped: nobody took them", lost);
+}
 
 std::string_view first_atomic_write(std::string_view lines) {
   if (lines.size() <= kPipeWriteBytes) return lines;
@@ -43,7 +46,7 @@ std::string_view first_atomic_write(std::string_view lines) {
 }
 
 struct LineWriter::State {
-  const int fd;
+  const Outlet outlet;
   std::mutex mutex;  // guards all that follows; never held over a system call on the descriptor
   std::condition_variable changed;
   std::string waiting;
@@ -51,7 +54,7 @@ struct LineWriter::State {
   bool writing = false;
   bool over = false;
 
-  explicit State(int descriptor) : fd(descriptor) {}
+  explicit State(Outlet to) : outlet(std::move(to)) {}
 
   void run() {
     std::string batch;
@@ -61,20 +64,29 @@ struct LineWriter::State {
       if (waiting.empty()) return;
       batch.clear();
       std::swap(batch, waiting);
-      if (const std::uint64_t lost = std::exchange(dropped, 0); lost > 0)
-        batch += fmt::format("{} warning {} lines of this log were dropped: nobody took them\n",
-                             format_time(std::chrono::system_clock::now()), lost);
+      if (const std::uint64_t lost = std::exchange(dropped, 0); lost > 0) batch += outlet.lost(lost);
       writing = true;
       lock.unlock();
-      write_all(fd, batch);
+      const std::uint64_t lost_now = outlet.write(batch);
       lock.lock();
+      dropped += lost_now;
       writing = false;
       changed.notify_all();
     }
   }
 };
 
-LineWriter::LineWriter(int fd) : state_(std::make_shared<State>(fd)) {
+LineWriter::LineWriter(int fd)
+    : LineWriter(Outlet{[fd](std::string_view lines) {
+                          write_lines(fd, lines);
+                          return std::uint64_t{0};
+                        },
+                        [](std::uint64_t lost) {
+                          return fmt::format("{} warning {}\n", format_time(std::chrono::system_clock::now()),
+                                             lost_lines_text(lost));
+                        }}) {}
+
+LineWriter::LineWriter(Outlet outlet) : state_(std::make_shared<State>(std::move(outlet))) {
   // The process's signals are not this thread's, and a reader that has gone is an errno to it.
   sigset_t all;
   sigset_t before;

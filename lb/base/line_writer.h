@@ -2,20 +2,32 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace weir {
 
-/// Writes lines to a descriptor from a thread of its own, so that nobody who reads it, or does not, can hold
-/// up whoever has something to say. Bounded: what does not fit is dropped and counted, and the count is a
-/// line of its own once there is room again. Other processes may write to the same pipe: lines stay whole.
+/// Writes lines to a descriptor, or elsewhere, from a thread of its own, so that nobody who reads it, or does
+/// not, can hold up whoever has something to say. Bounded: what does not fit is dropped and counted, and the
+/// count is a line of its own once there is room again. Other processes may write to the same pipe: lines
+/// stay whole.
 class LineWriter {
  public:
   /// What may wait to be written.
   static constexpr std::size_t kMostBytes = 1 << 20;
 
-  /// `fd` is borrowed and outlives the process's last line.
+  struct Outlet {
+    /// Writes whole lines, and blocks for as long as it takes. On the writer's thread; returns how many of
+    /// them were lost.
+    std::function<std::uint64_t(std::string_view lines)> write;
+    /// The line that says how many were lost, with its newline.
+    std::function<std::string(std::uint64_t lost)> lost;
+  };
+  explicit LineWriter(Outlet outlet);
+  /// To a descriptor, which is borrowed and outlives the process's last line.
   explicit LineWriter(int fd);
   /// The thread stays behind, since nobody can make a system call on a dead disk return; flush() before.
   ~LineWriter();
@@ -31,6 +43,11 @@ class LineWriter {
   struct State;
   std::shared_ptr<State> state_;
 };
+
+/// Blocks until all is written, or the descriptor takes nothing any more for good.
+void write_lines(int fd, std::string_view lines);
+/// What a log says when nobody has taken so many of its lines.
+std::string lost_lines_text(std::uint64_t lost);
 
 /// The beginning of `lines` that a pipe which poll() calls writable takes at once and as a whole (POSIX:
 /// PIPE_BUF); whole lines as far as they fit.

@@ -6,9 +6,11 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace weir {
@@ -34,6 +36,7 @@ struct Event {
   std::string by = {};                    ///< "ann", "SIGHUP"; "" = nobody
   std::vector<std::string> changes = {};  ///< of a reload or an upgrade, a line each
   std::uint64_t count = 1;                ///< how often, within a second each
+  std::uint64_t number = 0;               ///< given by Events: greater than that of any before it
 };
 
 std::string_view to_string(Event::Kind kind);
@@ -64,7 +67,54 @@ class Events {
 
   const std::deque<Event>& all() const { return events_; }
 
+  /// Where a reader is who has read up to an event: what is told over an upgrade, where numbers begin anew.
+  struct Place {
+    std::int64_t time_ms = 0;       ///< the event's, since 1970
+    std::uint32_t of_the_same = 0;  ///< how many events of that millisecond have been read
+  };
+
+  /// Reads what comes, in the order it comes. Holds nothing: what it has not read when it is forgotten is
+  /// missed. Not longer than its Events.
+  class Follower {
+   public:
+    /// Who wants what of it; `since`: nothing = only what comes from now on. `on_new`: at each event, wanted
+    /// or not.
+    struct Terms {
+      std::string pool = {};  ///< as Wanted
+      std::string backend = {};
+      std::optional<std::chrono::system_clock::time_point> since = {};
+      std::optional<Place> after = {};  ///< instead of `since`
+    };
+    Follower(Events& events, Terms terms, std::function<void()> on_new);
+    ~Follower();
+    Follower(const Follower&) = delete;
+    Follower& operator=(const Follower&) = delete;
+
+    /// The next ones, at most `most`; none: it has read all.
+    std::vector<Event> next(std::size_t most);
+    /// Of the last one that it has looked at: at first that before what it is to read.
+    const Place& place() const { return place_; }
+    /// How many were forgotten unread since the last call.
+    std::uint64_t take_missed() { return std::exchange(missed_, 0); }
+
+   private:
+    friend class Events;
+    bool wants(const Event& event) const;
+    void pass(const Event& event);
+
+    Events& events_;
+    Terms terms_;
+    std::function<void()> on_new_;
+    std::uint64_t read_ = 0;  ///< the number of the last one it has looked at
+    std::uint64_t missed_ = 0;
+    Place place_;
+  };
+
  private:
+  std::deque<Event>::const_iterator after(std::uint64_t number) const;
+
+  std::vector<Follower*> followers_;
+  std::uint64_t last_number_ = 0;
   std::deque<Event> events_;
   std::array<std::optional<Event>, static_cast<std::size_t>(Event::Kind::Process) + 1> last_;
 };

@@ -38,29 +38,42 @@ constexpr std::chrono::microseconds end_of(std::size_t bucket) {
 class TimeHistogram {
  public:
   void record(std::chrono::microseconds time) {
-    auto& count = counts_[time_buckets::of(time)];
-    count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    add(time_buckets::of(time), 1, static_cast<std::uint64_t>(time.count() > 0 ? time.count() : 0));
+  }
+  /// What has been counted elsewhere; the recording thread.
+  void add(std::size_t bucket, std::uint64_t times, std::uint64_t sum) {
+    auto& count = counts_[bucket];
+    count.store(count.load(std::memory_order_relaxed) + times, std::memory_order_relaxed);
+    sum_.store(sum_.load(std::memory_order_relaxed) + sum, std::memory_order_relaxed);
   }
   std::uint64_t count(std::size_t bucket) const { return counts_[bucket].load(std::memory_order_relaxed); }
+  /// Of all times, in µs.
+  std::uint64_t sum() const { return sum_.load(std::memory_order_relaxed); }
 
  private:
+  std::atomic<std::uint64_t> sum_{0};
   std::array<std::atomic<std::uint64_t>, time_buckets::kCount> counts_{};
 };
 
 /// The same added up, as a value.
 struct TimeCounts {
   std::array<std::uint64_t, time_buckets::kCount> counts{};
+  std::uint64_t sum = 0;  ///< µs
 
+  friend bool operator==(const TimeCounts&, const TimeCounts&) = default;
   TimeCounts& operator+=(const TimeHistogram& other) {
     for (std::size_t i = 0; i < counts.size(); ++i) counts[i] += other.count(i);
+    sum += other.sum();
     return *this;
   }
   TimeCounts& operator+=(const TimeCounts& other) {
     for (std::size_t i = 0; i < counts.size(); ++i) counts[i] += other.counts[i];
+    sum += other.sum;
     return *this;
   }
   TimeCounts operator-(const TimeCounts& older) const {
     TimeCounts out;
+    out.sum = sum - older.sum;
     for (std::size_t i = 0; i < counts.size(); ++i) out.counts[i] = counts[i] - older.counts[i];
     return out;
   }
