@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "health/curl_multi.h"
 #include "health/probe.h"
 #include "health/probe_loop.h"
 #include "health/probe_socket.h"
 #include "lb/net/socket.h"
+#include "lb/wire/proxy_header.h"
 
 namespace weir {
 namespace {
@@ -48,6 +50,10 @@ class HttpProbe final : public Probe {
 
   static curl_socket_t open_socket(void* self, curlsocktype, curl_sockaddr* address);
   static int close_socket(void* self, curl_socket_t fd);
+  static CURLcode before_tls(CURL*, void* context, void* self);
+  static int before_request(void* self, char*, char*, int, int);
+  /// Whether the PROXY header is on its way; sends it once.
+  bool header_sent();
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
 
@@ -62,6 +68,8 @@ class HttpProbe final : public Probe {
   std::size_t header_bytes_ = 0;
   int fd_ = -1;  // curl's
   int socket_error_ = 0;
+  int header_error_ = 0;
+  bool header_sent_ = false;
   bool enough_ = false;  ///< the answer has been read as far as it matters
   bool ended_ = false;
 };
@@ -82,8 +90,7 @@ void HttpProbe::set_target() {
     connect_to_.reset(curl_slist_append(nullptr, fmt::format("::{}:{}", host, address_.port()).c_str()));
     curl_easy_setopt(easy, CURLOPT_CONNECT_TO, connect_to_.get());
   }
-  // curl has version 1 alone; who takes version 2 takes it as well.
-  if (config_.header != SendProxy::Off) curl_easy_setopt(easy, CURLOPT_HAPROXYPROTOCOL, 1L);
+  if (config_.header == SendProxy::V1) curl_easy_setopt(easy, CURLOPT_HAPROXYPROTOCOL, 1L);
   curl_slist* headers = curl_slist_append(nullptr, "Connection: close");
   if (!config_.host.empty()) headers = curl_slist_append(headers, ("Host: " + config_.host).c_str());
   headers_.reset(headers);
@@ -100,6 +107,12 @@ void HttpProbe::set_callbacks() {
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &HttpProbe::on_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
+  if (config_.header != SendProxy::V2) return;
+  // curl has version 1 alone. These two it calls when it has connected and nothing has been said yet.
+  curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, &HttpProbe::before_tls);
+  curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, this);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, &HttpProbe::before_request);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
 }
 
 void HttpProbe::start() {
@@ -143,6 +156,22 @@ int HttpProbe::close_socket(void* self, curl_socket_t fd) {
   static_cast<HttpProbe*>(self)->fd_ = -1;
   set_reset_on_close(fd);
   return ::close(fd);
+}
+
+CURLcode HttpProbe::before_tls(CURL*, void*, void* self) {
+  return static_cast<HttpProbe*>(self)->header_sent() ? CURLE_OK : CURLE_SEND_ERROR;
+}
+
+int HttpProbe::before_request(void* self, char*, char*, int, int) {
+  return static_cast<HttpProbe*>(self)->header_sent() ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+bool HttpProbe::header_sent() {
+  if (std::exchange(header_sent_, true)) return header_error_ == 0;
+  const std::string header = write_proxy_v2_local();
+  // It is the first that the kernel's empty buffer gets: there is room for all of it.
+  if (::send(fd_, header.data(), header.size(), MSG_NOSIGNAL) < 0) header_error_ = errno;
+  return header_error_ == 0;
 }
 
 std::size_t HttpProbe::on_header(char*, std::size_t size, std::size_t count, void* self) {
@@ -207,6 +236,7 @@ ProbeResult HttpProbe::judge(CURLcode code) {
   const bool reached = connected();
   if (socket_error_ != 0) return connect_failed_with(socket_error_, address_);
   if (reached && met_itself()) return connect_failed_with(ECONNREFUSED, address_);
+  if (header_error_ != 0) return failed_with(header_error_);
   if (code == CURLE_COULDNT_CONNECT) {
     long error = 0;
     curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &error);

@@ -116,6 +116,7 @@ void SharedProbe::count(Member& member, const RunResult& result) {
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(result.latency);
   member.load->last_probe.store(took);
   const bool passed = result.outcome == Outcome::Passed;
+  member.load->probes.count(passed, took);
   const bool first = verdict.health() == Health::Unknown;
   const bool was_against = verdict.against() > 0;
   const std::string failed_text = passed ? "" : fmt::format("({}): {}", subject_.config.kind, result.text);

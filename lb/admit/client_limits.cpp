@@ -189,6 +189,35 @@ ClientPlace ClientLimits::hold(const ClientAddress& address, const ClientLimit& 
   return place ? *std::move(place) : ClientPlace();
 }
 
+std::vector<ClientLimits::Spent> ClientLimits::spent(Time now) const {
+  std::vector<Spent> out;
+  for (std::uint64_t i = 0; i < buckets_ * kSlotsPerBucket; ++i) {
+    const Slot seen = load(slots_[i]);
+    if (is_claim(seen.full_at) || seen.full_at <= static_cast<std::uint64_t>(now.count())) continue;
+    out.push_back({i / kSlotsPerBucket, seen.who & ~kSessions, seen.full_at});
+  }
+  return out;
+}
+
+void ClientLimits::spend(const std::vector<Spent>& spent) {
+  for (const Spent& one : spent) {
+    if (one.place >= buckets_ || one.who == 0 || (one.who & kSessions) != 0 || is_claim(one.full_at))
+      continue;
+    const Client client{one.who, &slots_[one.place * kSlotsPerBucket]};
+    for (bool again = true; again;) {
+      Slot seen{};
+      if (Slot* slot = find(client, seen); slot != nullptr) {
+        again = !exchange(*slot, seen, Slot{seen.who, std::max(seen.full_at, one.full_at)});
+        continue;
+      }
+      Slot* slot = nullptr;
+      const Entered entered = enter(client, Time(static_cast<std::int64_t>(one.full_at)), slot);
+      if (entered == Entered::Yes) place_of(slot).give_back();
+      again = entered == Entered::Again;
+    }
+  }
+}
+
 ClientLimits::Standing ClientLimits::standing(const ClientAddress& address, const ClientLimit& limit,
                                               Time now) const {
   Slot seen{};

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "lb/admit/keyed_hash.h"
 #include "lb/admit/rate.h"
@@ -92,6 +93,18 @@ class ClientLimits {
   /// A place in any case, no token: a session that another process of this Weir has. An empty one when none
   /// can be remembered.
   ClientPlace hold(const ClientAddress& client, const ClientLimit& limit);
+
+  /// A token bucket that is not full, in words that a table of the same key and size understands.
+  struct Spent {
+    std::uint64_t place;    ///< where its client is kept: below size()
+    std::uint64_t who;      ///< its client
+    std::uint64_t full_at;  ///< nanoseconds
+  };
+  std::uint64_t size() const { return buckets_; }
+  /// Those that are not full at `now`, for the process that follows.
+  std::vector<Spent> spent(Time now) const;
+  /// What another table has told: the clients have no more tokens here than they had there.
+  void spend(const std::vector<Spent>& spent);
 
   struct Standing {
     std::uint32_t sessions = 0;

@@ -26,6 +26,12 @@ struct RouteTo {
   friend bool operator==(const RouteTo&, const RouteTo&) = default;
 };
 
+/// What clients of a listener say before their ClientHello.
+enum class ClientPreface : std::uint8_t {
+  Off,
+  Postgres  ///< PostgreSQL's SSLRequest, which the listener answers itself
+};
+
 /// What a listener asks of its clients before a backend is picked (spec.md, "Who is calling, and may they").
 /// Plain data; each value is valid.
 struct DoorTerms {
@@ -42,6 +48,7 @@ struct DoorTerms {
   std::vector<Network> unlimited;         ///< whom the two limits for each client do not concern
   std::array<std::uint8_t, 2> client_prefix{32, 64};
   std::vector<RouteTo> routes;
+  ClientPreface preface = ClientPreface::Off;  ///< heeded where a route asks for the client's first message
 
   friend bool operator==(const DoorTerms&, const DoorTerms&) = default;
 };

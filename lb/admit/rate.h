@@ -53,6 +53,9 @@ class TokenBucket {
   bool take(const Rate& rate, Rate::Time now);
   /// Of one that has come to nothing: no client was there to be let in.
   void give_back(const Rate& rate) { full_at_.fetch_sub(rate.interval.count(), std::memory_order_relaxed); }
+  /// When it is full again: for a bucket of the process that follows.
+  Rate::Time full_at() const { return Rate::Time(full_at_.load(std::memory_order_relaxed)); }
+  void fill_at(Rate::Time time) { full_at_.store(time.count(), std::memory_order_relaxed); }
   /// How long until take() has a chance.
   Rate::Time wait(const Rate& rate, Rate::Time now) const {
     return rate.wait(Rate::Time(full_at_.load(std::memory_order_relaxed)), now);

@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "lb/balance/change_board.h"
+#include "lb/balance/end_book.h"
 #include "lb/balance/pool_load.h"
 #include "lb/balance/smoothed_time.h"
 #include "lb/base/address.h"
 #include "lb/base/error.h"
 #include "lb/base/state.h"
+#include "lb/observe/amounts.h"
 #include "lb/observe/histogram.h"
 
 namespace weir {
@@ -34,11 +36,29 @@ struct alignas(64) WorkerTotals {
   /// client, from the accept. Made at the first; owned by the BackendLoad.
   std::atomic<TimeHistogram*> connect_times{nullptr};
   std::atomic<TimeHistogram*> first_byte_times{nullptr};
+  /// How sessions with it have ended, by listener.
+  EndBook ends;
+  /// Of ended sessions that it had accepted: how long from the client's accept, and how many bytes both ways.
+  /// Made at the first; owned by the BackendLoad.
+  struct Ended {
+    AmountHistogram<SpanBuckets> spans;  ///< µs
+    AmountHistogram<SizeBuckets> sizes;
+  };
+  std::atomic<Ended*> ended{nullptr};
 
-  static void record(std::atomic<TimeHistogram*>& of, std::chrono::microseconds took) {
+  Ended& make_ended() {
+    Ended* all = ended.load(std::memory_order_relaxed);
+    if (all == nullptr) ended.store(all = new Ended, std::memory_order_release);
+    return *all;
+  }
+
+  static TimeHistogram& made(std::atomic<TimeHistogram*>& of) {
     TimeHistogram* times = of.load(std::memory_order_relaxed);
     if (times == nullptr) of.store(times = new TimeHistogram, std::memory_order_release);
-    times->record(took);
+    return *times;
+  }
+  static void record(std::atomic<TimeHistogram*>& of, std::chrono::microseconds took) {
+    made(of).record(took);
   }
   static void add(std::atomic<std::uint64_t>& total, std::uint64_t n) {
     total.store(total.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
@@ -59,10 +79,15 @@ class BackendLoad {
         address(std::move(own_address)),
         per_worker(workers) {}
   ~BackendLoad() {
-    for (const WorkerTotals& totals : per_worker) {
+    const auto free = [](const WorkerTotals& totals) {
       delete totals.connect_times.load();
       delete totals.first_byte_times.load();
-    }
+      delete totals.ended.load();
+    };
+    for (const WorkerTotals& totals : per_worker) free(totals);
+    free(elsewhere);
+    delete probes.times.load();
+    delete probes_elsewhere.times.load();
   }
   BackendLoad(const BackendLoad&) = delete;
   BackendLoad& operator=(const BackendLoad&) = delete;
@@ -76,12 +101,26 @@ class BackendLoad {
   WorkerTotals
       elsewhere;  ///< by other processes of this Weir, before and after an upgrade; the control thread's
 
+  /// What its probes have found. One thread writes, anyone reads.
+  struct Probes {
+    std::atomic<std::uint64_t> passed{0}, failed{0};
+    std::atomic<TimeHistogram*> times{
+        nullptr};  ///< whatever they found; made at the first; owned by this load
+
+    void count(bool has_passed, std::chrono::microseconds took) {
+      WorkerTotals::add(has_passed ? passed : failed, 1);
+      WorkerTotals::record(times, took);
+    }
+  };
+  Probes probes;            ///< the checker's
+  Probes probes_elsewhere;  ///< of other processes of this Weir; the control thread's
+
   void smooth_first_bytes() { smooths_first_bytes_.store(true, std::memory_order_relaxed); }
   void record_first_byte(std::chrono::microseconds took, std::uint64_t now_ms) {
     if (smooths_first_bytes_.load(std::memory_order_relaxed)) first_byte_of_late.record(took, now_ms);
   }
 
-  /// Over all workers.
+  /// Over all workers of this process.
   TimeCounts connect_times() const { return sum(&WorkerTotals::connect_times); }
   TimeCounts first_byte_times() const { return sum(&WorkerTotals::first_byte_times); }
 

@@ -39,9 +39,18 @@ void LoadRanking::watch_all(std::span<const Member> members) {
     if (member.load->board() == board) next_place = std::max(next_place, member.load->place() + 1);
   }
   if (board == nullptr) board = std::make_shared<ChangeBoard>();
+  // Where places do not suffice neighbours share one: what is above them in the tree is the same.
+  const auto unwatched = static_cast<std::uint64_t>(
+      std::ranges::count_if(members, [](const Member& member) { return member.load->board() == nullptr; }));
+  const std::uint64_t left = next_place < ChangeBoard::kPlaces ? ChangeBoard::kPlaces - next_place : 0;
+  const bool suffice = unwatched <= left;
+  std::uint64_t nth = 0;
   for (const Member& member : members) {
     if (member.load->board() != nullptr) continue;
-    member.load->watch(board, next_place++ % ChangeBoard::kPlaces);
+    const std::uint64_t place =
+        suffice ? next_place + nth : members.size() + nth * ChangeBoard::kPlaces / unwatched;
+    member.load->watch(board, static_cast<std::uint32_t>(place % ChangeBoard::kPlaces));
+    ++nth;
   }
   for (const Member& member : members) {
     const ChangeBoard* const its = member.load->board().get();

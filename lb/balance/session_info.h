@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +15,11 @@
 #include "lb/base/duration.h"
 
 namespace weir {
+
+class Door;
+
+/// What listeners ask of their clients, by their names; null: nothing.
+using DoorsByListener = std::map<std::string, std::shared_ptr<const Door>, std::less<>>;
 
 /// A session's name: the worker it lives on, and its number there. Never reused while the process lives.
 struct SessionId {
@@ -62,7 +69,10 @@ struct SessionFilter {
   std::optional<Network> client;
   // What only the session's worker can tell: whoever applies the filter asks it.
   std::optional<std::chrono::nanoseconds> accepted_before;  ///< by the monotonic clock
-  bool denied = false;   ///< those that the rules in force would not let in
+  bool denied = false;  ///< those that the rules in force would not let in
+  /// The rules of those listeners that are in force in the process that has taken over from this one. Null:
+  /// there is none.
+  std::shared_ptr<const DoorsByListener> doors;
   bool movable = false;  ///< those between a client and a backend, both of which go on; of pools by
                          ///< source_hash only where the client would now get another backend
 

@@ -181,6 +181,14 @@ Choice Pool::choose(const PickInput& input) const {
   return {any_undecided_ ? Choice::Kind::Wait : Choice::Kind::None, nullptr, WaitFor::FirstVerdict};
 }
 
+std::optional<WaitFor> Pool::would_wait(const PickInput& input, const Backend* explained) const {
+  const bool behind_others = limited() && load_->newcomers_wait();
+  if (behind_others || (explained == nullptr && only_full(input)))
+    return load_->queued() < settings_.queue ? std::optional(WaitFor::BackendSlot) : std::nullopt;
+  if (explained == nullptr && any_undecided_) return WaitFor::FirstVerdict;
+  return std::nullopt;
+}
+
 bool Pool::only_full(const PickInput& input) const {
   return std::ranges::any_of(limited_,
                              [&](BackendIndex index) { return !input.has_tried(backends_[index].id()); });

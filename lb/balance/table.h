@@ -114,6 +114,9 @@ class Pool {
   /// allocates.
   const Backend* pick(const PickInput& input) const;
   const Backend* explain(const PickInput& input, std::vector<std::string>& because) const;
+  /// What a session that comes now would wait for before it gets a backend; nothing: for nobody, or in vain.
+  /// Takes nothing.
+  std::optional<WaitFor> would_wait(const PickInput& input, const Backend* explained) const;
   bool any_eligible() const { return any_eligible_; }
   /// Nobody is eligible, nobody is about to be, and nobody is used all the same.
   bool is_down() const { return !any_eligible_ && !any_undecided_ && !settings_.try_all_when_down; }
@@ -142,7 +145,7 @@ struct Table {
   Table(std::uint64_t of_generation, std::vector<std::shared_ptr<const Pool>> all_pools);
 
   const std::uint64_t generation = 0;
-  const std::vector<std::shared_ptr<const Pool>> pools;
+  const std::vector<std::shared_ptr<const Pool>> pools = {};
 
   /// Null when there is none. One look: each worker asks for each of its listeners' pools when a Table comes.
   std::shared_ptr<const Pool> find(std::string_view name) const;

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include "lb/net/socket.h"
+
 namespace weir {
 
 Acceptor::Acceptor(Loop& loop, Fd listening, Accepted accepted)
@@ -49,22 +51,31 @@ Fd Acceptor::accept_one() {
   return Fd(::accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
-void Acceptor::on_events(std::uint32_t) {
-  for (int i = 0; i < kAtOnce && listening_; ++i) {
-    Fd connection = accept_one();
-    if (!connection && (errno == EMFILE || errno == ENFILE) && !reserve_.empty()) {
-      reserve_.pop_back();
-      connection = accept_one();
-    }
-    if (connection) {
-      accepted_(std::move(connection));
-      continue;
-    }
-    // A connection that has ended in the queue is no reason to look away; all others but an empty queue are.
-    if (errno == EINTR || errno == ECONNABORTED) continue;
-    if (errno != EAGAIN) pause();
-    return;
+bool Acceptor::accept_next() {
+  Fd connection = accept_one();
+  if (!connection && (errno == EMFILE || errno == ENFILE) && !reserve_.empty()) {
+    reserve_.pop_back();
+    connection = accept_one();
   }
+  if (connection) {
+    accepted_(std::move(connection));
+    return true;
+  }
+  // A connection that has ended in the queue is no reason to look away; all others but an empty queue are.
+  if (errno == EINTR || errno == ECONNABORTED) return true;
+  if (errno != EAGAIN) pause();
+  return false;
+}
+
+void Acceptor::on_events(std::uint32_t) {
+  for (int i = 0; i < kAtOnce && listening_; ++i)
+    if (!accept_next()) return;
+}
+
+void Acceptor::serve_out() {
+  if (!listening_ || pause_.active()) return;
+  refuse_new_clients(listening_.get(), true);
+  for (int i = 0; i < SOMAXCONN && accept_next();) ++i;
 }
 
 }  // namespace weir

@@ -31,6 +31,8 @@ class Acceptor final : private Watcher {
   int listening() const { return listening_.get(); }
   /// Closes its own descriptors of the socket, whose queue another process may serve.
   void stop();
+  /// Accepts all who are in the queue now.
+  void serve_out();
   /// Descriptors have come free: what was given up is taken back, and what could not be had.
   void fill_reserve();
 
@@ -38,6 +40,8 @@ class Acceptor final : private Watcher {
   Acceptor(Loop& loop, Fd listening, Accepted accepted);
   void on_events(std::uint32_t events) override;
   Fd accept_one();
+  /// False: nobody is there, or something is short.
+  bool accept_next();
   void pause();
 
   Loop& loop_;

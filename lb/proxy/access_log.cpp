@@ -10,11 +10,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <iterator>
 #include <optional>
 
 #include "lb/base/line_writer.h"
-#include "lb/base/log.h"
 
 namespace weir {
 namespace {
@@ -25,66 +23,7 @@ constexpr std::chrono::milliseconds kBatchPause{10};
 constexpr std::chrono::milliseconds kWritePatience{1000};
 constexpr std::size_t kDrainRecords = 256;
 
-void append_millis(std::string& out, std::int64_t micros) {
-  if (micros < 0)
-    out += '-';
-  else
-    fmt::format_to(std::back_inserter(out), "{}.{}", micros / 1000, micros % 1000 / 100);
-}
-
-/// As it is, or in quotes where it would not be one word; "-" for nothing.
-std::string word_or_dash(const std::string& text) {
-  return text.empty() ? "-" : quoted(text);
-}
-
-void append_facts(std::string& out, const AccessRecord& record) {
-  static const Facts kNothing;
-  const Facts& facts = record.facts ? *record.facts : kNothing;
-  out += " peer=";
-  out += facts.peer ? facts.peer->to_string() : "-";
-  out += " sni=" + word_or_dash(facts.sni);
-  out += " queue_ms=" + (facts.queued ? std::to_string(facts.queued->count()) : "-") + " first_byte_ms=";
-  append_millis(out, record.first_byte_us);
-  out += " tried=" + word_or_dash(facts.tried) + " why=" + word_or_dash(facts.why) + '\n';
-}
-
 }  // namespace
-
-void append_line(std::string& out, std::string_view instance, const AccessRecord& record) {
-  const auto time = std::chrono::system_clock::time_point(std::chrono::milliseconds(record.time_ms));
-  const auto into = std::back_inserter(out);
-  const Facts* const facts = record.facts.get();
-  const std::string& pool = facts != nullptr && !facts->pool.empty() ? facts->pool : record.listener->pool;
-  const bool served_by_a_pool = !is_turned_away(record.end) && !pool.empty();
-  fmt::format_to(into, "time={} listener={} client={} pool={}", format_time(time),
-                 quoted(record.listener->name), record.client.to_string(),
-                 served_by_a_pool ? quoted(pool) : "-");
-  if (record.backend)
-    fmt::format_to(into, " backend={} backend_address={}", quoted(record.backend->name),
-                   quoted(record.backend->address));
-  else
-    out += " backend=- backend_address=-";
-  fmt::format_to(into, " attempts={} connect_ms=", record.attempts);
-  append_millis(out, record.connect_us);
-  out += " duration_ms=";
-  append_millis(out, record.duration_us);
-  fmt::format_to(into, " bytes_to_backend={} bytes_to_client={} end={} id={}-{}-{:x}",
-                 record.bytes_to_backend, record.bytes_to_client, to_string(record.end), instance,
-                 record.worker, record.number);
-  append_facts(out, record);
-}
-
-void append_line(std::string& out, const TurnedAwayLines::Others& others) {
-  // At the end of that second.
-  const auto time = std::chrono::system_clock::time_point(std::chrono::seconds(others.second + 1)) -
-                    std::chrono::milliseconds(1);
-  fmt::format_to(std::back_inserter(out),
-                 "time={} listener={} client=- pool=- backend=- backend_address=- attempts=0 connect_ms=- "
-                 "duration_ms=- bytes_to_backend=0 bytes_to_client=0 end={} id=- peer=- sni=- queue_ms=- "
-                 "first_byte_ms=- tried=- why=\"{} more in 1 s\"\n",
-                 format_time(std::chrono::time_point_cast<std::chrono::milliseconds>(time)),
-                 quoted(others.listener->name), to_string(others.end), others.count);
-}
 
 /// moodycamel's queue with one token for each worker: try_enqueue takes a slot allocated at the start or
 /// fails.
@@ -113,6 +52,12 @@ AccessLog::AccessLog(Target target, std::uint32_t workers, std::function<void(st
 Result<AccessLog::Target> AccessLog::open(const std::string& name) {
   Target target{name, {}};
   if (name == "off") return target;
+  if (const auto path = syslog_path(name); !path.empty()) {
+    auto socket = SyslogSocket::open(path);
+    if (!socket) return fail(fmt::format("cannot open the access log {}: {}", name, socket.error().message));
+    target.syslog = std::move(*socket);
+    return target;
+  }
   if (name == "stdout")
     target.file = Fd(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
   else
@@ -133,10 +78,30 @@ AccessLog::~AccessLog() {
 void AccessLog::write(std::uint32_t worker, AccessRecord&& record) {
   auto& own = queues_->of_worker[worker];
   record.worker = worker + 1;
+  if (is_turned_away(record.end) && !is_sampled(worker, record)) return wake_if_asleep();
   if (!own.queue.try_enqueue(own.producer, std::move(record))) {
     own.dropped.store(own.dropped.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     return;
   }
+  wake_if_asleep();
+}
+
+bool AccessLog::is_sampled(std::uint32_t worker, const AccessRecord& record) {
+  auto& sampled = record.listener->sampled[worker].by_end[static_cast<std::size_t>(record.end)];
+  const std::int64_t second = record.time_ms / 1000;
+  if (sampled.second.load(std::memory_order_relaxed) != second) {
+    sampled.second.store(second, std::memory_order_relaxed);
+    sampled.lines = 0;
+  }
+  if (sampled.lines < TurnedAwayLines::kLines) {
+    ++sampled.lines;
+    return true;
+  }
+  sampled.others.fetch_add(1, std::memory_order_relaxed);
+  return false;
+}
+
+void AccessLog::wake_if_asleep() {
   // A full barrier between the record and the look at the flag, as the sleeper has between the flag and the
   // look at the queue.
   std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -175,11 +140,12 @@ void AccessLog::run() {
     }
     say_dropped();
     if (stopping) {
-      turned_away_.say_finished(INT64_MAX, [this](const auto& others) { append_line(lines_, others); });
+      turned_away_.say_finished(INT64_MAX,
+                                [this](const auto& others) { append_line(lines_, others, style_.load()); });
       return flush();
     }
     // What clients share is said at the end of its second, which nobody else may come to tell.
-    if (written > 0 || turned_away_.pending()) {
+    if (written > 0 || take_others() || turned_away_.pending()) {
       std::this_thread::sleep_for(kBatchPause);
       continue;
     }
@@ -188,7 +154,7 @@ void AccessLog::run() {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     const bool empty = std::all_of(queues_->of_worker.begin(), queues_->of_worker.end(),
                                    [](const auto& own) { return own.queue.size_approx() == 0; });
-    if (empty && !ordered_ && !stopping_) wake_.wait(seen);
+    if (empty && !take_others() && !ordered_ && !stopping_) wake_.wait(seen);
     asleep_.store(false);
   }
 }
@@ -205,41 +171,81 @@ std::size_t AccessLog::drain() {
     }
     records += got;
   }
+  take_others();
   // While there are records, some of the last second may still be queued.
   const std::int64_t now =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
   turned_away_.say_finished(records == 0 ? now : now - 1,
-                            [this](const auto& others) { append_line(lines_, others); });
+                            [this](const auto& others) { append_line(lines_, others, style_.load()); });
   flush();
   return records;
+}
+
+bool AccessLog::take_others() {
+  struct Others {
+    const ListenerLoad* listener;
+    End end;
+    std::int64_t second;
+    std::uint64_t count;
+  };
+  std::vector<Others> all;
+  turned_away_.for_each([&](const ListenerLoad& listener, End end) {
+    for (auto& worker : listener.sampled) {
+      auto& sampled = worker.by_end[static_cast<std::size_t>(end)];
+      if (sampled.others.load(std::memory_order_relaxed) == 0) continue;
+      const auto second = sampled.second.load(std::memory_order_relaxed);
+      all.push_back({&listener, end, second, sampled.others.exchange(0, std::memory_order_relaxed)});
+    }
+  });
+  for (const Others& one : all) turned_away_.take_others(*one.listener, one.end, one.second, one.count);
+  return !all.empty();
 }
 
 void AccessLog::append(const AccessRecord& record) {
   if (is_turned_away(record.end) && !turned_away_.take(*record.listener, record.end, record.time_ms / 1000))
     return;
-  append_line(lines_, instance_, record);
+  const AccessLineStyle style = style_.load(std::memory_order_relaxed);
+  if (is_good(record.end) && good_++ % style.sample != 0) return;
+  append_line(lines_, instance_, record, style);
 }
 
-void AccessLog::flush() {
-  if (lines_.empty() || !target_.file) return lines_.clear();
+int AccessLog::write_to_file(std::string_view& rest) const {
   struct stat status {};
   const bool regular = fstat(target_.file.get(), &status) == 0 && S_ISREG(status.st_mode);
-  std::string_view rest = lines_;
-  int error = 0;
-  while (!rest.empty() && error == 0) {
+  while (!rest.empty()) {
     pollfd ready{target_.file.get(), POLLOUT, 0};
-    if (!regular && poll(&ready, 1, static_cast<int>(kWritePatience.count())) == 0) {
-      error = ETIMEDOUT;
-      break;
-    }
+    if (!regular && poll(&ready, 1, static_cast<int>(kWritePatience.count())) == 0) return ETIMEDOUT;
     const ssize_t wrote =
         ::write(target_.file.get(), rest.data(), regular ? rest.size() : first_atomic_write(rest).size());
     if (wrote >= 0)
       rest.remove_prefix(static_cast<std::size_t>(wrote));
     else if (errno != EINTR && errno != EAGAIN)
-      error = errno;
+      return errno;
   }
+  return 0;
+}
+
+int AccessLog::send_to_syslog(std::string_view& rest) {
+  const auto now = std::chrono::system_clock::now();
+  while (!rest.empty()) {
+    const auto end = rest.find('\n');
+    const auto message = syslog_message(Severity::Info, now, "access", rest.substr(0, end));
+    int error = target_.syslog->send(message);
+    if (error == EAGAIN) {
+      target_.syslog->wait(kWritePatience);
+      error = target_.syslog->send(message);
+    }
+    if (error != 0) return error == EAGAIN ? ETIMEDOUT : error;
+    rest.remove_prefix(end + 1);
+  }
+  return 0;
+}
+
+void AccessLog::flush() {
+  if (lines_.empty() || (!target_.file && !target_.syslog)) return lines_.clear();
+  std::string_view rest = lines_;
+  const int error = target_.syslog ? send_to_syslog(rest) : write_to_file(rest);
   if (error != 0) {
     if (unwritten_ == 0)
       complain_(
@@ -265,7 +271,7 @@ void AccessLog::follow_orders() {
     asked.swap(reopen_);
   }
   if (elsewhere) target_ = std::move(*elsewhere);
-  if (!asked.empty() && !elsewhere && target_.name != "stdout" && target_.name != "off") {
+  if (!asked.empty() && !elsewhere && target_.name.starts_with('/')) {
     auto again = open(target_.name);
     if (again)
       target_ = std::move(*again);

@@ -14,9 +14,11 @@
 
 #include "lb/balance/listener_load.h"
 #include "lb/base/address.h"
+#include "lb/base/daemon_log.h"
 #include "lb/base/error.h"
 #include "lb/base/fd.h"
 #include "lb/base/state.h"
+#include "lb/base/syslog.h"
 #include "lb/proxy/facts.h"
 #include "lb/proxy/turned_away.h"
 
@@ -40,23 +42,38 @@ struct AccessRecord {
   End end = End::Done;
 };
 
-/// Appends the record as one line, its newline included. `instance`: of the process (WorkerShared::instance).
-void append_line(std::string& out, std::string_view instance, const AccessRecord& record);
+/// How the lines are written.
+struct AccessLineStyle {
+  LogFormat format = LogFormat::Text;
+  std::uint32_t sample = 1;  ///< of good endings one in so many has a line, and says so where it is not 1
+};
+
+/// An end that is nobody's trouble: the only ones of which a sample is taken.
+constexpr bool is_good(End end) {
+  return end == End::Done || end == End::Lifetime || end == End::Rebalanced;
+}
+
+/// Appends the record as one line, its newline included: "key=value …", or the same keys as a JSON object.
+/// `instance`: of the process (WorkerShared::instance).
+void append_line(std::string& out, std::string_view instance, const AccessRecord& record,
+                 AccessLineStyle style = {});
 /// The line that clients share who were not let in.
-void append_line(std::string& out, const TurnedAwayLines::Others& others);
+void append_line(std::string& out, const TurnedAwayLines::Others& others, AccessLineStyle style = {});
 
 /// The access log. Each worker puts its records into a queue that never blocks and never allocates; a thread
 /// of the log's own formats and writes them, in batches. What does not fit is counted, and said once there is
-/// room again.
+/// room again. Of clients that were turned away a worker puts no more in it than can have lines, so that they
+/// never take the room of others.
 class AccessLog {
  public:
   /// Records that one worker may be ahead of the log thread: 20 ms at 400,000 sessions a second.
   static constexpr std::size_t kQueueRecords = 8192;
 
-  /// Where lines go: "off", "stdout" or a path, opened for appending.
+  /// Where lines go: "off", "stdout", a path, opened for appending, or one of syslog_path().
   struct Target {
     std::string name = "off";
-    Fd file;  ///< none for "off"
+    Fd file = {};                             ///< none for "off" and for syslog
+    std::optional<SyslogSocket> syslog = {};  ///< each line is a message
   };
   static Result<Target> open(const std::string& name);
 
@@ -74,6 +91,8 @@ class AccessLog {
   void reopen(std::function<void()> done);
   /// Writes elsewhere, soon. Any thread but the workers'.
   void redirect(Target target);
+  /// From some line on that is written soon. Any thread.
+  void set_style(AccessLineStyle style) { style_.store(style, std::memory_order_relaxed); }
 
  private:
   struct Queues;
@@ -81,7 +100,15 @@ class AccessLog {
   void run();
   std::size_t drain();
   void append(const AccessRecord& record);
+  /// Of one that was turned away: whether it is put into its worker's queue.
+  static bool is_sampled(std::uint32_t worker, const AccessRecord& record);
+  /// Hears of those that were not. False: of none.
+  bool take_others();
+  void wake_if_asleep();
   void flush();
+  /// Takes what has been written off `rest`; 0, or an errno.
+  int write_to_file(std::string_view& rest) const;
+  int send_to_syslog(std::string_view& rest);
   void follow_orders();
   void say_dropped();
   void wake();
@@ -90,10 +117,12 @@ class AccessLog {
   const std::string instance_;
   std::unique_ptr<Queues> queues_;
   std::atomic<bool> enabled_;
-  Target target_;  // the log's thread only, from its start, like the next two
+  Target target_;  // the log's thread only, from its start, like the next four
   std::string lines_;
   TurnedAwayLines turned_away_;
-  std::uint64_t unwritten_ = 0;                // lines dropped because the file took none
+  std::uint64_t good_ = 0;       // endings, of which a sample is taken
+  std::uint64_t unwritten_ = 0;  // lines dropped because the file took none
+  std::atomic<AccessLineStyle> style_{};
   std::mutex orders_mutex_;                    // between the control and the log's thread; no worker takes it
   std::vector<std::function<void()>> reopen_;  // called when it is done
   std::optional<Target> redirect_;

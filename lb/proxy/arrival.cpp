@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "lb/base/duration.h"
+#include "lb/wire/postgres_start.h"
 #include "lb/wire/proxy_header.h"
 
 namespace weir {
@@ -32,7 +33,7 @@ Arrival::Answer Arrival::begin(Time now) {
 
 Arrival::Answer Arrival::on_bytes(std::span<const std::byte> bytes, Time now) {
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-  return due_ == Due::Header ? read_header(now) : read_hello();
+  return due_ == Due::Header ? read_header(now) : read_first_message();
 }
 
 Arrival::Answer Arrival::read_header(Time now) {
@@ -64,13 +65,33 @@ Arrival::Answer Arrival::let_in(Time now) {
                      fmt::format("new_sessions_per_client = {}", door().terms().new_sessions_per_client)};
     facts().place = std::move(*place);
   }
-  due_ = Due::Hello;
+  due_ = door().terms().preface == ClientPreface::Postgres ? Due::PostgresStart : Due::Hello;
   if (!door().has_routes()) return Admitted{};
   const Routes::First first = door().routes().find_first(client_);
-  if (first.needs_hello) return bytes_.empty() ? Answer(Wait{}) : read_hello();
+  if (first.needs_hello) return read_first_message();
   if (!first.route) return Admitted{};
   facts().pool = door().pool_of(*first.route);
   return Admitted{};
+}
+
+Arrival::Answer Arrival::read_first_message() {
+  if (bytes_.empty()) return Wait{};
+  return due_ == Due::PostgresStart ? read_postgres_start() : read_hello();
+}
+
+Arrival::Answer Arrival::read_postgres_start() {
+  const PostgresStart start = recognize_postgres(octets(bytes_));
+  if (start == PostgresStart::NeedsMore) return Wait{};
+  if (start == PostgresStart::GssRequest && was_refused_gss_)
+    return Refused{End::BadHello, "a second GSSENCRequest"};
+  const bool is_gss = start == PostgresStart::GssRequest;
+  if (!is_gss) due_ = Due::Hello;
+  if (start != PostgresStart::Other) {
+    (is_gss ? was_refused_gss_ : was_promised_tls_) = true;
+    reply_ += is_gss ? kPostgresNo : kPostgresYes;
+    bytes_.erase(bytes_.begin(), bytes_.begin() + kPostgresRequestBytes);
+  }
+  return read_first_message();
 }
 
 Arrival::Answer Arrival::read_hello() {
@@ -97,7 +118,7 @@ Arrival::Answer Arrival::on_end() {
     if (bytes_.empty()) return Silent{};
     return Refused{End::BadHeader, "the connection ended within the header"};
   }
-  if (bytes_.empty()) return take_route({}, {});
+  if (!has_begun()) return take_route({}, {});
   return Refused{End::BadHello, "the connection ended within the first message"};
 }
 
@@ -105,7 +126,7 @@ Arrival::Answer Arrival::on_timeout() {
   const std::string timeout = format_duration(door().terms().header_timeout);
   if (due_ == Due::Header)
     return Refused{End::BadHeader, fmt::format("no whole header within header_timeout = {}", timeout)};
-  if (bytes_.empty()) return take_route({}, {});
+  if (!has_begun()) return take_route({}, {});
   return Refused{End::BadHello, fmt::format("no whole first message within header_timeout = {}", timeout)};
 }
 

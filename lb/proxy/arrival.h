@@ -42,6 +42,9 @@ class Arrival {
   /// Before any byte. Each of these answers, when it is not Wait, is the last.
   Answer begin(Time now);
   Answer on_bytes(std::span<const std::byte> bytes, Time now);
+  /// What is to be told to the client at once, whatever on_bytes() has answered: bytes of PostgreSQL's
+  /// preface, one for each of its requests.
+  std::string take_reply() { return std::exchange(reply_, {}); }
   /// The client has finished.
   Answer on_end();
   /// The Door's header_timeout has passed.
@@ -53,21 +56,32 @@ class Arrival {
   std::size_t room() const;
   /// Whose session it is: announced, or the connection's own.
   const ClientAddress& client() const { return client_; }
+  /// It counts as one of its client's sessions.
+  bool has_place() const { return facts_ != nullptr && facts_->place; }
 
   /// Once admitted: what the client has said beyond its PROXY header, and what is known of it (null: nothing
   /// of note). Also of a refused one.
   std::vector<std::byte> take_bytes() { return std::move(bytes_); }
   std::unique_ptr<Facts> take_facts() { return std::move(facts_); }
+  /// The client has been told that it may speak TLS (PostgreSQL's SSLRequest): its backend has to be asked
+  /// for it before it gets these bytes.
+  bool was_promised_tls() const { return was_promised_tls_; }
 
  private:
-  enum class Due : std::uint8_t { Header, Hello };
+  enum class Due : std::uint8_t { Header, PostgresStart, Hello };
 
   const Door& door() const { return *doorway_.door; }
   Facts& facts();
   Answer read_header(Time now);
   /// Rules and limits; then where to.
   Answer let_in(Time now);
+  /// The client's first message, in what has been read.
+  Answer read_first_message();
+  /// Takes PostgreSQL's requests off the front, and answers them.
+  Answer read_postgres_start();
   Answer read_hello();
+  /// The client has begun to say what it wants: its silence or its end means nothing good.
+  bool has_begun() const { return !bytes_.empty() || was_promised_tls_ || was_refused_gss_; }
   Answer take_route(std::string_view name, std::string_view protocols);
 
   Doorway doorway_;
@@ -77,6 +91,9 @@ class Arrival {
   std::unique_ptr<Facts> facts_;
   Due due_ = Due::Header;
   bool announced_nobody_ = false;
+  bool was_promised_tls_ = false;
+  bool was_refused_gss_ = false;
+  std::string reply_;
 };
 
 }  // namespace weir

@@ -52,6 +52,8 @@ inline Act next_act(const EndingFacts& facts) {
     return backend.is_gone() || facts.hearing_out ? Act::EndClientReset : Act::ResetBackend;
   if (backend.was_cut()) return client.is_gone() ? Act::EndBackendReset : Act::ResetClient;
   if (backend.lost && backend.finished && !facts.hearing_out) return Act::HearClientOut;
+  // Each has been lost to a write: what the other one had said goes nowhere, and nobody reads it any more.
+  if (client.lost && backend.lost && !facts.hearing_out) return Act::EndClientReset;
   // What a client says while it is heard out goes nowhere.
   const bool client_drained = facts.hearing_out ? client.finished : client.is_drained();
   if (client_drained && backend.is_drained()) return Act::EndDone;

@@ -176,7 +176,10 @@ void Relay::begin_reset(Act act, PumpContext& context, Step& step) {
   phase_ = Phase::Resetting;
   const bool to_backend = act == Act::ResetBackend;
   (to_backend ? to_client_ : to_backend_).release(context.pipes);
-  (to_backend ? client_lost_ : backend_lost_) = true;
+  if (to_backend)
+    client_lost_ = true;
+  else
+    backend_lost_ = true;
   poll_delivery(step);
   if (!step.over) step.lost = std::move(to_backend ? client_ : backend_);
 }

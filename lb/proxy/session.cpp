@@ -256,6 +256,29 @@ void Session::end_unseen() {
   end(End::Done, false);
 }
 
+void Session::count_end(End how, BackendLoad* backend, std::chrono::nanoseconds lasted) {
+  const ListenerLoad& listener = listener_.load();
+  const std::uint32_t index = worker().index();
+  EndBook::Page* page = nullptr;
+  if (backend != nullptr) {
+    WorkerTotals& totals = backend->per_worker[index];
+    page = &totals.ends.page(&listener, listener.name);
+    if (connected_) {
+      WorkerTotals::Ended& ended = totals.make_ended();
+      ended.spans.record(static_cast<std::uint64_t>(lasted.count()) / 1'000);
+      ended.sizes.record(bytes_to_backend() + bytes_to_client());
+    }
+  } else {
+    page = &unserved_page();
+  }
+  page->count(how);
+  if (attempts_ > 1) EndBook::Page::add(page->retries, attempts_ - 1U);
+}
+
+EndBook::Page& Session::unserved_page() {
+  return listener_.load().unserved[worker().index()].ends.page(pool_name());
+}
+
 void Session::end(End how, bool reset) {
   if (over()) return;
   if (connecting()) leave_waiting_room();
@@ -273,9 +296,10 @@ void Session::end(End how, bool reset) {
   setup_.reset();
   auto backend = give_back(lease_);
   if (facts_) facts_->place.give_back();
+  const auto lasted = worker().loop().now() - accepted_;
+  if (!unseen_ && !is_turned_away(how)) count_end(how, backend.get(), lasted);
   if (AccessLog& log = worker().shared().access_log; log.enabled() && !unseen_) {
     const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
-    const auto duration = worker().loop().now() - accepted_;
     log.write(worker().index(),
               {.number = number_,
                .time_ms = std::chrono::duration_cast<Millis>(since_epoch).count(),
@@ -283,7 +307,7 @@ void Session::end(End how, bool reset) {
                .backend = std::move(backend),
                .connect_us = connected_ ? std::int64_t{connect_us_} : -1,
                .first_byte_us = first_byte_us_ != kNoTime ? std::int64_t{first_byte_us_} : -1,
-               .duration_us = std::chrono::duration_cast<std::chrono::microseconds>(duration).count(),
+               .duration_us = std::chrono::duration_cast<std::chrono::microseconds>(lasted).count(),
                .bytes_to_backend = bytes_to_backend(),
                .bytes_to_client = bytes_to_client(),
                .client = client_address_,

@@ -52,6 +52,8 @@ struct BackendSide : Watcher {
 ///   Waiting ⇄ Connecting → Relaying → Over    what happens while relaying is the Relay's affair
 ///   Relaying → Connecting                     the backend has accepted and ended before anything had passed
 ///
+/// Connecting ends when the backend has accepted and, where its client has been promised TLS, said yes to it.
+///
 /// Waiting: for a first verdict, for a backend with room, or for something that is short (WaitingRoom).
 ///
 /// An idle session is this object and its two sockets: no buffer, no pipe, no timer of its own.
@@ -98,6 +100,8 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   /// The rules in force at its listener would not let its client in (Worker::door_in_force). Nobody is denied
   /// who has yet to say who it is.
   bool is_denied() const;
+  /// The same by these rules; null: everybody is let in.
+  bool is_denied_by(const Door* door) const;
   /// It is served, and goes on; and its client, coming again, may get another backend.
   bool is_movable() const;
   /// One side is gone, and the other one is being brought to its end.
@@ -119,6 +123,11 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   const std::string& pool_name() const;
   /// The newest version of that pool; null when there is none.
   const std::shared_ptr<const Pool>& pool() const;
+  /// It counts as one of its client's sessions: those have a limit.
+  bool has_client_place() const {
+    return facts_ ? static_cast<bool>(facts_->place)
+                  : setup_ && setup_->arrival && setup_->arrival->client.has_place();
+  }
   /// Ends one that has yet to say who it is, since too many have.
   void give_way();
   Times times() const;
@@ -151,6 +160,9 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
     std::unique_ptr<Arriving> arrival;
     std::vector<std::byte> first_bytes;  ///< of the client's, that have been read before a backend was there
     SendProxy send_proxy = SendProxy::Off;  ///< of the pool of the backend that is connected to
+    bool tls_promised = false;              ///< to the client, who has been told so: Arrival
+    bool asking = false;                    ///< the backend, which has accepted, has yet to say yes to TLS
+    std::vector<std::byte> question;        ///< what it has yet to be sent before that
     Attempts attempts;
     std::uint64_t probation_over_ms = 0;
     std::uint64_t try_until_ms = 0;      ///< of the connect that is under way
@@ -166,6 +178,8 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   void on_arrival_event(std::uint32_t seen);
   /// `seen`: the event that has brought it; 0: none has.
   void heed(const Arrival::Answer& answer, std::uint32_t seen = 0);
+  /// False: it is gone.
+  bool tell_client(const std::string& reply) const;
   void turn_away(End how, std::string why);
   /// Only what is let in takes one.
   void give_back_token();
@@ -206,6 +220,8 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   void pace() const;
   /// The relay begins with what is in hand: the header, what the client has said. False: it has reset.
   bool start_with_first_bytes();
+  /// What the session's own bytes follow has been said: from now on they are relayed.
+  void begin_relay();
   void on_address_failed();
   /// The backend has accepted and ended before anything had passed: looks for another one. False when it has
   /// been there too long for that, or the client has spoken meanwhile.
@@ -214,6 +230,14 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   void end_probation();
   void count_failure() { count_failure(lease_); }
   void count_failure(const Lease& of);
+
+  // session_tls.cpp
+  /// The backend has accepted: asks it for TLS, behind its header, as the client has been promised.
+  void ask_for_tls();
+  /// Goes on asking, and listening.
+  void hear_about_tls();
+  /// It will not: it has failed like one that refuses. `how` goes into the log unless another one will.
+  void fail_to_get_tls(std::string_view how);
 
   // session_hedge.cpp
   void begin_hedge();
@@ -261,6 +285,10 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   std::uint64_t lifetime_over_ms() const;
   void arm();
   void end(End how, bool reset);
+  /// For metrics; `backend`: null = none had it.
+  void count_end(End how, BackendLoad* backend, std::chrono::nanoseconds lasted);
+  /// Where what no backend had is counted.
+  EndBook::Page& unserved_page();
   /// Ends one of which nothing is told.
   void end_unseen();
   std::uint64_t accepted_ms() const;

@@ -57,6 +57,7 @@ void Session::on_arrival_event(std::uint32_t seen) {
     const auto size = static_cast<std::size_t>(got);
     const bool is_empty = size < room && relay_.short_read_empties_client();
     const auto answer = client.on_bytes(buffer.first(size), worker().loop().now());
+    if (!tell_client(client.take_reply())) return end(End::ClientGone, true);
     if (!std::holds_alternative<Arrival::Wait>(answer)) {
       if (is_empty) relay_.client_is_empty();
       return heed(answer, seen);
@@ -66,11 +67,18 @@ void Session::on_arrival_event(std::uint32_t seen) {
   }
 }
 
+bool Session::tell_client(const std::string& reply) const {
+  // A byte or two are all that it has ever been sent: there is room, or it is gone.
+  return reply.empty() || send(relay_.client_fd(), reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT) ==
+                              static_cast<ssize_t>(reply.size());
+}
+
 void Session::heed(const Arrival::Answer& answer, std::uint32_t seen) {
   Arrival& client = setup_->arrival->client;
   client_address_ = client.client();
   facts_ = client.take_facts();
   setup_->first_bytes = client.take_bytes();
+  setup_->tls_promised = client.was_promised_tls();
   setup_->arrival.reset();
   if (std::holds_alternative<Arrival::Silent>(answer)) return end_unseen();
   if (const auto* const refused = std::get_if<Arrival::Refused>(&answer))
@@ -95,9 +103,11 @@ void Session::turn_away(End how, std::string why) {
 }
 
 bool Session::is_denied() const {
-  if (over() || phase_ == Phase::Arriving) return false;
-  const auto door = worker().door_in_force(listener_);
-  if (door == nullptr) return false;
+  return is_denied_by(worker().door_in_force(listener_).get());
+}
+
+bool Session::is_denied_by(const Door* door) const {
+  if (over() || phase_ == Phase::Arriving || door == nullptr) return false;
   const bool announced = facts_ && facts_->peer;
   if (door->expects_header() && !door->may_announce(announced ? *facts_->peer : client_address_)) return true;
   return !door->rules().decide(client_address_).allowed;

@@ -174,6 +174,7 @@ void Session::leave_queue() {
   const auto waited = worker().loop().now() - std::exchange(setup_->queued_at, kNotQueued);
   Facts& facts = this->facts();
   facts.queued = facts.queued.value_or(Millis(0)) + std::chrono::duration_cast<Millis>(waited);
+  unserved_page().record_queue_wait(std::chrono::duration_cast<std::chrono::microseconds>(waited));
 }
 
 void Session::leave_waiting_room() {
@@ -187,6 +188,8 @@ void Session::on_summoned(WaitFor why) {
 }
 
 void Session::close_backend() {
+  setup_->asking = false;
+  setup_->question.clear();
   withdraw_shown();
   close(relay_.detach_backend());
 }
@@ -194,7 +197,8 @@ void Session::close_backend() {
 void Session::on_connect_deadline() {
   if (phase_ != Phase::Connecting) return look_for_backend();
   const std::uint64_t now_ms = worker().now_ms();
-  if (now_ms >= setup_->try_until_ms) return on_address_failed();
+  if (now_ms >= setup_->try_until_ms)
+    return setup_->asking ? fail_to_get_tls("says nothing to the SSLRequest") : on_address_failed();
   if (setup_->hedge != nullptr && now_ms >= setup_->hedge->until_ms)
     return on_hedge_failed(ConnectFault::Backend);
   if (now_ms >= setup_->hedge_at_ms) return begin_hedge();
@@ -213,6 +217,7 @@ bool Session::has_answered(int fd, int error) {
 }
 
 void Session::on_connect_event(std::uint32_t seen) {
+  if (setup_->asking) return hear_about_tls();
   if ((seen & (events::kError | events::kHangUp)) == 0) {
     if ((seen & events::kWritable) != 0) on_connected();
     return;
@@ -239,14 +244,19 @@ void Session::on_connected() {
     return on_address_failed();
   }
   if (setup_->hedge != nullptr) lose_hedge();
-  connected_ = true;
-  trial_ = false;
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(worker().loop().now() - accepted_);
   connect_us_ = static_cast<std::uint32_t>(std::min<std::int64_t>(took.count(), kNoTime - 1));
-  WorkerTotals& totals = lease_.get()->per_worker[worker().index()];
-  WorkerTotals::add(totals.sessions, 1);
-  WorkerTotals::record(totals.connect_times, std::chrono::duration_cast<std::chrono::microseconds>(
-                                                 worker().loop().now() - setup_->tried_at));
+  WorkerTotals::record(
+      lease_.get()->per_worker[worker().index()].connect_times,
+      std::chrono::duration_cast<std::chrono::microseconds>(worker().loop().now() - setup_->tried_at));
+  if (setup_->tls_promised) return ask_for_tls();
+  begin_relay();
+}
+
+void Session::begin_relay() {
+  connected_ = true;
+  trial_ = false;
+  WorkerTotals::add(lease_.get()->per_worker[worker().index()].sessions, 1);
   pace();
   if (setup_->send_proxy == SendProxy::Off && setup_->first_bytes.empty())
     relay_.start();
@@ -283,7 +293,7 @@ void Session::pace() const {
 
 bool Session::start_with_first_bytes() {
   std::size_t header_bytes = 0;
-  if (setup_->send_proxy != SendProxy::Off) {
+  if (setup_->send_proxy != SendProxy::Off && !setup_->tls_promised) {
     if (setup_->first_bytes.empty() && relay_.client_has_spoken() && !read_first_bytes()) return false;
     header_bytes = add_header(setup_->first_bytes);
   }

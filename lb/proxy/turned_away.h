@@ -11,7 +11,7 @@
 namespace weir {
 
 /// Which of the clients that were not let in have a line in the access log: of each listener and end word the
-/// first kLines of a second; the others of that second share one. Pure; on one thread.
+/// first kLines of a second, over all workers; the others of that second share one. Pure; on one thread.
 class TurnedAwayLines {
  public:
   static constexpr std::uint32_t kLines = 10;
@@ -26,17 +26,22 @@ class TurnedAwayLines {
 
   /// One that ended in that second: whether it gets a line of its own.
   bool take(const ListenerLoad& listener, End end, std::int64_t second) {
-    Seen& seen = seen_[{&listener, end}];
-    if (is_another(second, seen.second)) {
-      finish(listener, end, seen);
-      seen = {second, 0, 0};
-    }
+    Seen& seen = seen_in(listener, end, second);
     if (seen.lines < kLines) {
       ++seen.lines;
       return true;
     }
     ++seen.others;
     return false;
+  }
+  /// More of them, of whom nobody needs to be asked: of clients of that second without a line of their own.
+  void take_others(const ListenerLoad& listener, End end, std::int64_t second, std::uint64_t count) {
+    seen_in(listener, end, second).others += count;
+  }
+  /// Every listener and end word that there has been.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (const auto& [key, seen] : seen_) visit(*key.first, key.second);
   }
   /// Those of seconds that are over by `second`, each once.
   template <class Say>
@@ -59,6 +64,14 @@ class TurnedAwayLines {
     std::uint32_t lines = 0;
     std::uint64_t others = 0;
   };
+  Seen& seen_in(const ListenerLoad& listener, End end, std::int64_t second) {
+    Seen& seen = seen_[{&listener, end}];
+    if (is_another(second, seen.second)) {
+      finish(listener, end, seen);
+      seen = {second, 0, 0};
+    }
+    return seen;
+  }
   /// A second later, or the clock has been set back; records of several workers may come a little late.
   static bool is_another(std::int64_t second, std::int64_t last) {
     return second > last || second + 1 < last;

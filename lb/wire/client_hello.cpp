@@ -167,13 +167,4 @@ ClientHelloParse ClientHelloReader::read(Bytes bytes) {
   }
 }
 
-PostgresStart recognize_postgres(Bytes bytes) {
-  // Its own length, and 80877103.
-  constexpr std::uint8_t kRequest[kPostgresSslRequestBytes] = {0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f};
-  const std::size_t common = std::min(bytes.size(), sizeof kRequest);
-  if (!std::equal(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(common), kRequest))
-    return PostgresStart::Other;
-  return common == sizeof kRequest ? PostgresStart::SslRequest : PostgresStart::NeedsMore;
-}
-
 }  // namespace weir

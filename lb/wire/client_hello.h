@@ -68,13 +68,4 @@ class ClientHelloReader {
   std::size_t whole_bytes_ = 0;    ///< of the whole message; known once its head, 4 bytes, is
 };
 
-/// What a PostgreSQL client may say before its ClientHello.
-enum class PostgresStart : std::uint8_t { NeedsMore, SslRequest, Other };
-
-inline constexpr std::size_t kPostgresSslRequestBytes = 8;
-
-/// Whether `bytes` begin with an SSLRequest (PostgreSQL's documentation, "Message Formats"), which the client
-/// wants answered with one byte before it goes on. Pure; any thread.
-PostgresStart recognize_postgres(Bytes bytes);
-
 }  // namespace weir

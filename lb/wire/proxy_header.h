@@ -72,9 +72,9 @@ struct ProxyExtras {
   std::string_view authority;  ///< the same
 };
 
-/// The header for a backend. Ours (id, then authority) is left out where the whole would pass
-/// kMaxProxyV2Bytes. What came in is passed on in full: one that announced nobody with some 4,080 bytes of
-/// TLVs grows by the two addresses, 36 bytes at most. A client or a destination without an address: UNSPEC.
+/// The header for a backend, of kMaxProxyV2Bytes at most: each TLV that would pass them is left out, ours
+/// (id, then authority) and, where the two addresses are longer than those that came in, also what is passed
+/// on. A client or a destination without an address: UNSPEC.
 std::string write_proxy_v2(const ClientAddress& client, const ClientAddress& destination,
                            const ProxyExtras& extras);
 

@@ -102,6 +102,7 @@ std::string write_proxy_v2(const ClientAddress& client, const ClientAddress& des
   ByteReader passed_on(extras.passed_on);
   while (const auto tlv = take_tlv(passed_on)) {
     if (tlv->type == kTlvCrc32c || tlv->type == kTlvNoop) continue;
+    if (out.size() + kTlvHeadBytes + tlv->value.size() > kMaxProxyV2Bytes) continue;
     has_id |= tlv->type == kTlvUniqueId;
     has_authority |= tlv->type == kTlvAuthority;
     append_tlv(out, tlv->type, text_of(tlv->value));
