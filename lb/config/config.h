@@ -9,6 +9,7 @@
 
 #include "lb/admit/door.h"
 #include "lb/base/address.h"
+#include "lb/base/daemon_log.h"
 #include "lb/base/duration.h"
 #include "lb/base/seldom.h"
 #include "lb/base/state.h"
@@ -148,11 +149,24 @@ struct AdminConfig {
   friend bool operator==(const AdminConfig&, const AdminConfig&) = default;
 };
 
+/// What is to be seen by HTTP over TCP.
+struct WebConfig {
+  std::vector<Address> bind;       ///< none: nowhere
+  std::vector<std::string> hosts;  ///< names it may be asked under, as parse_name_pattern gives them
+  std::string token_file;          ///< "" = nobody may change anything there
+  std::string token;               ///< what is in it
+
+  friend bool operator==(const WebConfig&, const WebConfig&) = default;
+};
+
 enum class LogLevel : std::uint8_t { Trace, Debug, Info, Warn, Error };
 
 struct LogConfig {
   LogLevel level = LogLevel::Info;
-  std::string access = "stdout";  ///< "off", "stdout" or a path
+  LogFormat format = LogFormat::Text;
+  std::string access = "stdout";  ///< "off", "stdout", a path or one of syslog_path()
+  std::string daemon = "stderr";  ///< or one of syslog_path()
+  std::uint32_t sample = 1;       ///< of good endings one in so many has a line in the access log
 
   friend bool operator==(const LogConfig&, const LogConfig&) = default;
 };
@@ -168,6 +182,7 @@ struct Config {
   bool state_file_given = false;  ///< false: the default, whose directory is created when missing
   AdminConfig admin;
   LogConfig log;
+  WebConfig web;
   std::vector<ListenerConfig> listeners;
   std::vector<PoolConfig> pools;
 

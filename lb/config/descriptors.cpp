@@ -106,6 +106,9 @@ std::uint64_t reserved_descriptors(const Config& config, std::uint32_t workers,
   if (descriptor_limit >= kUpgradeIsKeptFor) total += bound * workers + kUpgrade;
   for (const std::string* socket : {&config.admin.socket, &config.admin.read_only_socket})
     if (!socket->empty()) total += kAdmin + admin_connection_limit(descriptor_limit);
+  const std::uint64_t web = config.web.bind.size();
+  total += web * (kAdmin + admin_connection_limit(descriptor_limit));
+  if (descriptor_limit >= kUpgradeIsKeptFor) total += web;
   if (resolves_names(config)) total += kResolver;
   if (runs_commands(config)) total += kSpawn;
   if (probes_by_http(config)) total += kHttpProbes;

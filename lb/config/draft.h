@@ -42,6 +42,8 @@ struct Draft {
   Place read_only_socket;
   Place state_file;
   Place access;
+  std::vector<Place> web_bind;  ///< one for each of WebConfig::bind
+  Place daemon_log;
   std::vector<ListenerPlaces> listeners;  ///< one for each of Config::listeners
   std::vector<PoolPlaces> pools;          ///< one for each of Config::pools
 };
@@ -52,7 +54,10 @@ Place read_name(const TableReader& reader, std::string_view key, std::string& na
 /// What is wrong with a name, or "".
 std::string_view name_problem(std::string_view name);
 
+/// Reads what can be bound without looking it up: ip:port, [v6]:port or unix:/path.
+Result<Address> parse_bind(const std::string& text);
 void read_listener(Findings& findings, const toml::table& table, Draft& draft);
+void read_web(Findings& findings, const toml::table& table, Draft& draft);
 /// What a listener asks of its clients, out of [[listener]].
 void read_door(const TableReader& reader, DoorTerms& door, ListenerPlaces& places);
 void read_pool(Findings& findings, const toml::table& table, Draft& draft);

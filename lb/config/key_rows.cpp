@@ -54,6 +54,7 @@ constexpr Key kRoot[] = {
      "Where operators' overrides are kept over a restart; \"\" is nowhere."},
     {"admin", kTable, kNone, "The sockets of the admin API."},
     {"log", kTable, kNone, "The daemon's log and the access log."},
+    {"web", kTable, kNone, "Metrics, the dashboard and readiness, by HTTP."},
     needed({"listener", kListOfTables, kNone, "What Weir accepts connections on."}),
     needed({"pool", kListOfTables, kNone, "Backends that serve the same."}),
 };
@@ -72,9 +73,30 @@ constexpr Key kAdmin[] = {
 
 constexpr Key kLog[] = {
     {"level", word("trace", "debug", "info", "warn", "error"), "info",
-     "The least that the daemon's log, on stderr, tells."},
+     "The least that the daemon's log tells."},
+    {"format", word("text", "json"), "text",
+     "How both logs are written: \"text\", or \"json\", one object a line."},
+    {"daemon", of(DaemonLogTarget), "stderr",
+     "Where the daemon's log goes: \"stderr\", with priorities where that is the journal's, or \"syslog:\", "
+     "the host's syslog daemon (RFC 5424; \"syslog:/path\" is another socket than /dev/log)."},
     {"access", of(LogTarget), "stdout",
-     "Where the access log goes, one line for each ended session: \"off\", \"stdout\" or a file."},
+     "Where the access log goes, one line for each ended session: \"off\", \"stdout\", a file, or "
+     "\"syslog:\" as in daemon."},
+    {"sample", of(Sample), "1/1",
+     "Of sessions that ended well (done, lifetime, rebalanced) one in so many has a line in the access log, "
+     "\"1/100\", and says so by sample=100; all others are written."},
+};
+
+constexpr Key kWeb[] = {
+    {"bind", of(WebBind, Shape::AnyNumber), "",
+     "Where Prometheus, browsers and whoever asks whether Weir is ready find it; \"\" is nowhere."},
+    {"hosts", of(ServerName, Shape::AnyNumber), kNone,
+     "Names that it may be asked under, besides localhost and addresses: \"*\" stands for one or more labels "
+     "at "
+     "the left, and by itself for any name."},
+    {"token_file", of(TokenFile), "",
+     "A file whose first line is a token: whoever sends it may change things there, too. Read again at each "
+     "reload. \"\" is nobody."},
 };
 
 constexpr Key kListener[] = {
@@ -112,6 +134,9 @@ constexpr Key kListener[] = {
      {.type = Integer, .shape = Shape::List, .least = 1, .most = 128},
      "[32, 64]",
      "What is one client: the leading bits of an IPv4 and of an IPv6 address."},
+    {"preface", word("off", "postgres"), "off",
+     "What clients say before their first TLS message, for routes by sni or alpn: \"postgres\" answers "
+     "PostgreSQL's SSLRequest."},
     {"route", kListOfTables, kNone, "Which pool serves whom, by name, protocol or address."},
     {"when_down", word("refuse", "close"), "refuse",
      "While none of its pools has an eligible backend: reset each new client, or have the kernel refuse "
@@ -287,6 +312,7 @@ constexpr auto names_of(const Rows& rows) {
 constexpr auto kRootNames = names_of(kRoot);
 constexpr auto kAdminNames = names_of(kAdmin);
 constexpr auto kLogNames = names_of(kLog);
+constexpr auto kWebNames = names_of(kWeb);
 constexpr auto kListenerNames = names_of(kListener);
 constexpr auto kPoolNames = names_of(kPool);
 constexpr auto kHealthNames = names_of(kHealth);
@@ -315,6 +341,7 @@ constexpr TableKeys kTables[] = {
      kStepNames, "pool.health.steps"},
     {"listener.route", "[[listener.route]]",
      "Below its [[listener]]: the first that fits serves; all that is given must fit.", kRoute, kRouteNames},
+    {"web", "[web]", "What is to be seen with a browser and with Prometheus.", kWeb, kWebNames},
 };
 
 }  // namespace
@@ -345,6 +372,9 @@ const TableKeys& backend_health_keys() {
 }
 const TableKeys& route_keys() {
   return kTables[10];
+}
+const TableKeys& web_keys() {
+  return kTables[11];
 }
 std::span<const TableKeys> all_tables() {
   return kTables;

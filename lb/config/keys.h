@@ -25,6 +25,8 @@ enum class ValueType : std::uint8_t {
   Path,        ///< of a file; "" = none
   SocketPath,  ///< the same of a unix socket
   LogTarget,
+  DaemonLogTarget,
+  Sample,
   Bind,     ///< an address that is not looked up: what a listener binds, where a probe goes
   Address,  ///< where a backend is
   Ip,
@@ -41,6 +43,8 @@ enum class ValueType : std::uint8_t {
   Database,
   File,         ///< an absolute path
   NetworkFile,  ///< the same, of what is read with the configuration: networks
+  TokenFile,    ///< the same, of what is read with the configuration: a token; "" = none
+  WebBind,      ///< as Bind; "" = none
   Account,      ///< a user or a group of this host, by name or number
   Table,        ///< of keys of its own: the TableKeys of that path
   Tables,       ///< a list of those
@@ -107,6 +111,7 @@ const TableKeys& health_keys();
 const TableKeys& backend_keys();
 const TableKeys& backend_health_keys();
 const TableKeys& route_keys();
+const TableKeys& web_keys();
 std::span<const TableKeys> all_tables();
 
 /// The table of that path; null when there is none.

@@ -1,5 +1,8 @@
 #include "lb/config/load.h"
 
+#include <charconv>
+#include <optional>
+
 #include "lb/base/file.h"
 #include "lb/config/draft.h"
 
@@ -12,13 +15,37 @@ LoadResult only_fault(Place place, std::string message, const LoadOptions& optio
   return findings.finish();
 }
 
+/// "1/100" is 100; nothing for anything else.
+std::optional<std::uint32_t> parse_sample(std::string_view text) {
+  constexpr std::uint32_t kMostSample = 999'999;
+  constexpr std::string_view kOneIn = "1/";
+  if (!text.starts_with(kOneIn)) return std::nullopt;
+  text.remove_prefix(kOneIn.size());
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 1 || value > kMostSample)
+    return std::nullopt;
+  return value;
+}
+
 void read_log(Findings& findings, const toml::table& table, Draft& draft) {
   constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error"};
   const TableReader reader(findings, table, log_keys());
   LogConfig& log = draft.config->log;
   std::size_t level = 0;
   if (reader.choice("level", "log level", kLevels, level)) log.level = static_cast<LogLevel>(level);
+  constexpr std::string_view kFormats[] = {"text", "json"};
+  if (std::size_t format = 0; reader.choice("format", "log format", kFormats, format))
+    log.format = static_cast<LogFormat>(format);
+  if (reader.string("daemon", log.daemon)) draft.daemon_log = reader.place("daemon");
   if (reader.string("access", log.access)) draft.access = reader.place("access");
+  if (std::string sample; reader.string("sample", sample)) {
+    if (const auto one_in = parse_sample(sample))
+      log.sample = *one_in;
+    else
+      reader.wrong("sample", sample,
+                   "must be \"1/N\", N from 1 to 999999: of good endings one in N is written");
+  }
 }
 
 void read_admin(Findings& findings, const toml::table& table, Draft& draft) {
@@ -52,6 +79,7 @@ void read_root(Findings& findings, const toml::table& root, Draft& draft) {
   }
   if (const auto* admin = reader.table("admin", "[admin]")) read_admin(findings, *admin, draft);
   if (const auto* log = reader.table("log", "[log]")) read_log(findings, *log, draft);
+  if (const auto* web = reader.table("web", "[web]")) read_web(findings, *web, draft);
   for (const toml::table* table : reader.tables("listener", "[[listener]]"))
     read_listener(findings, *table, draft);
   for (const toml::table* table : reader.tables("pool", "[[pool]]")) read_pool(findings, *table, draft);
@@ -78,6 +106,8 @@ LoadResult parse_config(std::string_view text, const std::string& path, const Lo
   Draft draft;
   draft.config->file = path;
   draft.config->text = text;
+  draft.config->admin.socket = options.places.admin_socket;
+  draft.config->state_file = options.places.state_file;
   read_root(findings, *root, draft);
   validate(findings, draft, options);
   LoadResult result = findings.finish();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lb/base/own_sockets.h"
+#include "lb/base/standard_places.h"
 #include "lb/config/config.h"
 #include "lb/config/written.h"
 
@@ -33,6 +34,8 @@ struct LoadOptions {
   Environment environment;
   /// Against a backend that is this host itself; not set: loopback only. A reload asks anew.
   std::function<HostAddresses()> host_addresses;
+  /// For whoever names no admin socket or state file.
+  StandardPlaces places;
   /// How long a file that is a pipe may keep its reader waiting.
   Millis patience{10'000};
 };

@@ -98,6 +98,8 @@ void warn_of_what_does_nothing(const TableReader& reader, const DoorTerms& door)
   if (door.proxy_from.empty() && !reads_hello && !has_any(reader, {"proxy_from", "route"}))
     warn("header_timeout",
          "no client has to say anything: there is no proxy_from, nor a route by sni or alpn");
+  if (door.preface != ClientPreface::Off && !reads_hello && !has_any(reader, {"route"}))
+    warn("preface", "there is no route by sni or alpn");
 }
 
 }  // namespace
@@ -122,6 +124,9 @@ void read_door(const TableReader& reader, DoorTerms& door, ListenerPlaces& place
   reader.integer("burst", 0, kMaxRateNumber, door.burst);
   read_networks(reader, "unlimited", door.unlimited);
   reader.two_integers("client_prefix", {32, 128}, door.client_prefix);
+  constexpr std::string_view kPrefaces[] = {"off", "postgres"};
+  if (std::size_t word = 0; reader.choice("preface", "preface", kPrefaces, word))
+    door.preface = static_cast<ClientPreface>(word);
   for (const toml::table* table : reader.tables("route", "[[listener.route]]"))
     read_route(TableReader(reader.findings(), *table, route_keys()), door.routes.emplace_back(),
                places.route_pools.emplace_back());

@@ -23,30 +23,6 @@ std::string_view port_of_every_address(std::string_view text) {
   return port_only ? text.substr(1) : std::string_view{};
 }
 
-/// The address to bind, or what is wrong with it.
-Result<Address> parse_bind(const std::string& text) {
-  if (text.starts_with(kUnixPrefix))
-    return Address::parse_unix(std::string_view(text).substr(kUnixPrefix.size()));
-  if (const auto port = port_of_every_address(text); !port.empty())
-    return fail(fmt::format("every address is [\"0.0.0.0:{}\", \"[::]:{}\"]", port, port));
-  auto address = Address::parse_ip_port(text);
-  if (!address) {
-    if (const auto endpoint = parse_endpoint(text); endpoint && !endpoint->host.empty())
-      return fail(
-          fmt::format("a listener binds an address, and \"{}\" is a name: {}", endpoint->host, kAllowed));
-    return address;
-  }
-  if (address->port() == 0) return fail("port 0 cannot be served (1 to 65535)");
-  if (address->family() == AF_INET6) {
-    // The socket is IPv6 only, so the kernel refuses a mapped IPv4 address.
-    const ClientAddress folded(address->data());
-    if (folded.ip().size() == 4)
-      return fail(
-          fmt::format("is IPv4 written as IPv6: write {}:{}", folded.ip_to_string(), address->port()));
-  }
-  return address;
-}
-
 /// The number of a user or a group: as it is written, or by what `find` knows of the name.
 template <class Find>
 void read_id(const TableReader& reader, std::string_view key, std::string_view what, Find find,
@@ -93,6 +69,29 @@ void read_access(const TableReader& reader, ListenerConfig& listener) {
 }
 
 }  // namespace
+
+Result<Address> parse_bind(const std::string& text) {
+  if (text.starts_with(kUnixPrefix))
+    return Address::parse_unix(std::string_view(text).substr(kUnixPrefix.size()));
+  if (const auto port = port_of_every_address(text); !port.empty())
+    return fail(fmt::format("every address is [\"0.0.0.0:{}\", \"[::]:{}\"]", port, port));
+  auto address = Address::parse_ip_port(text);
+  if (!address) {
+    if (const auto endpoint = parse_endpoint(text); endpoint && !endpoint->host.empty())
+      return fail(
+          fmt::format("a listener binds an address, and \"{}\" is a name: {}", endpoint->host, kAllowed));
+    return address;
+  }
+  if (address->port() == 0) return fail("port 0 cannot be served (1 to 65535)");
+  if (address->family() == AF_INET6) {
+    // The socket is IPv6 only, so the kernel refuses a mapped IPv4 address.
+    const ClientAddress folded(address->data());
+    if (folded.ip().size() == 4)
+      return fail(
+          fmt::format("is IPv4 written as IPv6: write {}:{}", folded.ip_to_string(), address->port()));
+  }
+  return address;
+}
 
 std::string_view name_problem(std::string_view name) {
   if (name.empty()) return "a name has 1 to 128 characters";

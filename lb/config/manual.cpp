@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lb/base/build.h"
 #include "lb/base/duration.h"
 #include "lb/base/roff.h"
 #include "lb/config/keys.h"
@@ -132,8 +133,8 @@ std::string config_manual(const KnownKinds& kinds, std::string_view version, std
       date, version);
   out += conventions() + ".SH KEYS\n";
   for (const TableKeys& table : all_tables()) out += table_section(table, kinds);
-  out += ".SH FILES\n" + item("/etc/weir/weir.toml",
-                              "What \"weir run\" and \"weir check\" read when -c names no other file.");
+  out += ".SH FILES\n" +
+         item(kBuild.config_file, "What \"weir run\" and \"weir check\" read when -c names no other file.");
   out += item(default_state_file(), "Operators' overrides, unless state_file names another file.");
   out += ".SH SIGNALS\n" +
          item("SIGHUP", "The file is read again. A file with a fault changes nothing, and the log says why.");

@@ -35,7 +35,8 @@ std::string canonical(const Endpoint& endpoint) {
 
 struct Bound {
   Place place;
-  std::string_view listener;
+  std::string_view key;  ///< that names the address
+  std::string owner;     ///< `listener "web"`, `[web]`
   std::string address;
 };
 
@@ -54,8 +55,13 @@ class BoundAddresses {
     for (std::size_t i = 0; i < draft.listeners.size(); ++i) {
       const ListenerConfig& listener = draft.config->listeners[i];
       for (std::size_t j = 0; j < listener.bind.size(); ++j)
-        add(listener.bind[j], Bound{draft.listeners[i].bind[j], listener.name, canonical(listener.bind[j])});
+        add(listener.bind[j],
+            Bound{draft.listeners[i].bind[j], "listener.bind", fmt::format("listener \"{}\"", listener.name),
+                  canonical(listener.bind[j])});
     }
+    const auto& web = draft.config->web.bind;
+    for (std::size_t i = 0; i < web.size(); ++i)
+      add(web[i], Bound{draft.web_bind[i], "web.bind", "[web]", canonical(web[i])});
   }
 
   /// What a session to this backend would end at: a line for the operator, or "".
@@ -65,9 +71,8 @@ class BoundAddresses {
       if (!tag) continue;
       if (*tag == kAdminSocket) return "is an admin socket of this file";
       const Bound& bound = bounds_[*tag];
-      return fmt::format(
-          "is this file's own listener \"{}\" ({}, line {}): sessions would go round in circles",
-          bound.listener, bound.address, bound.place.line);
+      return fmt::format("is this file's own {} ({}, line {}): sessions would go round in circles",
+                         bound.owner, bound.address, bound.place.line);
     }
     return "";
   }
@@ -85,8 +90,8 @@ class BoundAddresses {
       return refuse(bound, "is an admin socket of this file");
     const auto [same, fresh] = by_address_.emplace(bound.address, bound);
     if (!fresh)
-      return refuse(bound, fmt::format("is bound already by listener \"{}\" on line {}",
-                                       same->second.listener, same->second.place.line));
+      return refuse(bound, fmt::format("is bound already by {} on line {}", same->second.owner,
+                                       same->second.place.line));
     sockets_.add(address, bounds_.size());
     bounds_.push_back(bound);
     if (address.is_unix()) return;
@@ -95,15 +100,14 @@ class BoundAddresses {
     if (other)
       return refuse(
           bound,
-          fmt::format("overlaps {}, which listener \"{}\" binds on line {}: one of them is every address "
-                      "of this port",
-                      other->address, other->listener, other->place.line));
+          fmt::format("overlaps {}, which {} binds on line {}: one of them is every address of this port",
+                      other->address, other->owner, other->place.line));
     if (!port.first) port.first = bound;
     if (address.is_wildcard()) port.wildcard = std::move(bound);
   }
 
   void refuse(const Bound& bound, std::string_view why) {
-    findings_.fault(bound.place, value_fault("listener.bind", bound.address, why));
+    findings_.fault(bound.place, value_fault(bound.key, bound.address, why));
   }
 
   Findings& findings_;

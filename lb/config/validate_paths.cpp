@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lb/base/syslog.h"
 #include "lb/config/draft.h"
 
 namespace weir {
@@ -60,6 +61,14 @@ std::string state_file_problem(const std::string& path) {
   return "";
 }
 
+/// Whether somebody listens there is found out when it is opened.
+std::string syslog_problem(const std::string& target) {
+  const std::string path = target.substr(kSyslog.size());
+  if (path.empty()) return "";
+  return path.starts_with('/') ? socket_problem(path, true)
+                               : "must be \"syslog:\" for /dev/log, or \"syslog:/path\" of another socket";
+}
+
 }  // namespace
 
 void validate_paths(Findings& findings, const Draft& draft) {
@@ -80,11 +89,19 @@ void validate_paths(Findings& findings, const Draft& draft) {
   if (draft.state_file && !config.state_file.empty())
     report(draft.state_file, "state_file", config.state_file, state_file_problem(config.state_file));
   const std::string& access = config.log.access;
-  if (draft.access && access != "off" && access != "stdout") {
-    const std::string problem = access.starts_with('/') ? path_problem(access, true)
-                                                        : "must be \"off\", \"stdout\" or an absolute path";
-    report(draft.access, "log.access", access, problem);
-  }
+  if (draft.access && access != "off" && access != "stdout")
+    report(draft.access, "log.access", access,
+           access.starts_with('/')       ? path_problem(access, true)
+           : access.starts_with(kSyslog) ? syslog_problem(access)
+                                         : "must be \"off\", \"stdout\", an absolute path or \"syslog:\"");
+  const std::string& daemon = config.log.daemon;
+  if (draft.daemon_log && daemon != "stderr")
+    report(draft.daemon_log, "log.daemon", daemon,
+           daemon.starts_with(kSyslog) ? syslog_problem(daemon) : "must be \"stderr\" or \"syslog:\"");
+  for (std::size_t i = 0; i < draft.web_bind.size(); ++i)
+    if (const Address& address = config.web.bind[i]; address.has_file())
+      report(draft.web_bind[i], "web.bind", address.to_string(),
+             path_problem(std::string(address.path()), true));
   for (std::size_t i = 0; i < draft.listeners.size(); ++i) {
     for (std::size_t j = 0; j < draft.listeners[i].bind.size(); ++j) {
       const Address& address = config.listeners[i].bind[j];

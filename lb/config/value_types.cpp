@@ -90,8 +90,13 @@ std::string placeholder_of(const Value& value, std::span<const std::string_view>
       case ValueType::HttpPath:
         return "PATH";
       case ValueType::LogTarget:
-        return "off|stdout|PATH";
+        return "off|stdout|PATH|syslog:[PATH]";
+      case ValueType::DaemonLogTarget:
+        return "stderr|syslog:[PATH]";
+      case ValueType::Sample:
+        return "1/N";
       case ValueType::Bind:
+      case ValueType::WebBind:
       case ValueType::Address:
         return "ADDRESS";
       case ValueType::Ip:
@@ -115,6 +120,7 @@ std::string placeholder_of(const Value& value, std::span<const std::string_view>
         return "NAME";
       case ValueType::File:
       case ValueType::NetworkFile:
+      case ValueType::TokenFile:
         return "PATH";
       default:
         return "TEXT";
@@ -148,9 +154,15 @@ std::string pattern_of(ValueType type) {
     case ValueType::SocketPath:
       return fmt::format("(?:{})?", path_up_to(kMaxUnixPath));
     case ValueType::LogTarget:
-      return R"(off|stdout|/[\s\S]*[^/])";
+      return fmt::format(R"(off|stdout|/[\s\S]*[^/]|syslog:(?:{})?)", path_up_to(kMaxUnixPath));
+    case ValueType::DaemonLogTarget:
+      return fmt::format("stderr|syslog:(?:{})?", path_up_to(kMaxUnixPath));
+    case ValueType::Sample:
+      return "1/0*[1-9][0-9]{0,5}";
     case ValueType::Bind:
       return addresses(kIpv4);
+    case ValueType::WebBind:
+      return fmt::format("(?:{})?", addresses(kIpv4));
     case ValueType::Address:
       return addresses("[A-Za-z0-9_][A-Za-z0-9._-]{0,252}");
     case ValueType::Ip:
@@ -176,6 +188,8 @@ std::string pattern_of(ValueType type) {
     case ValueType::File:
     case ValueType::NetworkFile:
       return R"(/[\s\S]*)";
+    case ValueType::TokenFile:
+      return R"((?:/[\s\S]*)?)";
     case ValueType::Login:
       return R"([^\u0000-\u001f\u007f]{1,128})";
     case ValueType::Database:
