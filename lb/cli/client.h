@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,6 +28,16 @@ class AdminClient {
   /// it, or a daemon that hangs. `path` segments are escaped here, and arrive as they are: "..", too.
   Result<AdminReply> request(const std::string& method, const std::vector<std::string>& path,
                              const Query& query = {}, const std::string& body = {}) const;
+
+  /// GET, whose answer comes piece by piece and has no end of its own: calls `take` with each piece of a good
+  /// one, until that says false or nobody sends any more. Answers what has ended it: of a good answer an
+  /// empty body. Nobody is waited for longer than `patience` for the connect, and than kSilence between two
+  /// pieces. `last_event`: goes into Last-Event-ID; "" = none.
+  Result<AdminReply> follow(const std::vector<std::string>& path, const Query& query,
+                            const std::string& last_event,
+                            const std::function<bool(std::string_view piece)>& take) const;
+  /// More than a daemon that lives lets pass without a word.
+  static constexpr Millis kSilence{40'000};
 
   const std::string& socket() const { return socket_; }
 

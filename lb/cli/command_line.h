@@ -16,6 +16,8 @@ namespace weir {
 struct LocalCommands {
   std::function<int(const std::string& file)> run;
   std::function<int(const std::string& file, bool json)> check;
+  /// `from`: "" = by the text, else "haproxy", "nginx" or "nlb".
+  std::function<int(const std::string& file, const std::string& from)> convert = {};
   std::function<std::string(const std::string& page)> manual = {};  ///< "weir" or "weir.toml", in roff
   std::function<std::string()> schema = {};                         ///< of the configuration
 };

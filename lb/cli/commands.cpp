@@ -10,7 +10,9 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "lb/base/build.h"
 #include "lb/base/file.h"
+#include "lb/cli/event_lines.h"
 #include "lb/cli/exchange.h"
 #include "lb/cli/exit_status.h"
 #include "lb/cli/render.h"
@@ -40,16 +42,60 @@ int change(const CommonOptions& common, const std::string& target, const std::st
 
 }  // namespace
 
-int run_events(const CommonOptions& common, const std::string& target, std::optional<Millis> since,
-               std::uint32_t limit) {
+namespace {
+
+/// `target`: "", POOL or POOL/BACKEND.
+AdminClient::Query events_query(const std::string& target, std::optional<Millis> since) {
   AdminClient::Query query;
   const auto slash = target.find('/');
   if (!target.empty()) query.emplace_back("pool", target.substr(0, slash));
   if (slash != std::string::npos) query.emplace_back("backend", target.substr(slash + 1));
   if (since) query.emplace_back("since_ms", std::to_string(since->count()));
+  return query;
+}
+
+}  // namespace
+
+int run_events(const CommonOptions& common, const std::string& target, std::optional<Millis> since,
+               std::uint32_t limit) {
+  auto query = events_query(target, since);
   if (limit > 0) query.emplace_back("limit", std::to_string(limit));
   return show(common, Exchange(common, "GET", {"events"}, query),
               [](const auto& answer) { return render_events(answer, standard_terminal()); });
+}
+
+int run_follow(const CommonOptions& common, const std::string& target, std::optional<Millis> since) {
+  const AdminClient client = client_of(common);
+  auto query = events_query(target, since);
+  query.emplace_back("follow", "true");
+  EventLines lines([&](std::string_view line) {
+    print((common.json ? std::string(line) : render_event(line)) + "\n");
+    return std::ferror(stdout) == 0;
+  });
+  bool lost = false;
+  for (std::chrono::steady_clock::time_point lost_since;;) {
+    const bool heard_before = lines.heard();
+    const auto reply = client.follow({"events"}, query, lines.last_id(),
+                                     [&](std::string_view piece) { return lines.take(piece); });
+    if (std::ferror(stdout) != 0) return kExitFailed;
+    if (reply && reply->status != 0 && reply->status != 200) {
+      complain(complaint_in(*reply));
+      return exit_status_in(*reply);
+    }
+    if (!reply && !heard_before) {
+      complain(reply.error().message);
+      return kExitNoDaemon;
+    }
+    // A daemon that ends may have one that follows it.
+    const auto now = std::chrono::steady_clock::now();
+    if (!reply && lost && now - lost_since > kEndPatience) {
+      complain(reply.error().message);
+      return kExitNoDaemon;
+    }
+    if (!lost) lost_since = now;
+    lost = !reply;
+    std::this_thread::sleep_for(kLookEvery);
+  }
 }
 
 int run_ready(const CommonOptions& common, const std::vector<std::string>& listeners) {
@@ -112,6 +158,7 @@ int run_explain(const CommonOptions& common, const std::string& pool, const std:
     query.emplace_back("pool", pool);
   else
     query.emplace_back("listener", options.listener);
+  if (!options.peer.empty()) query.emplace_back("peer", options.peer);
   if (!options.sni.empty()) query.emplace_back("sni", options.sni);
   if (!options.alpn.empty()) query.emplace_back("alpn", options.alpn);
   return show(common, Exchange(common, "GET", {"explain"}, query), render_explanation);
@@ -183,7 +230,9 @@ int run_stop(const CommonOptions& common, std::optional<Millis> grace) {
 }
 
 int run_version(const CommonOptions& common, const std::string& version) {
-  const Json about{{"version", version}, {"features", {"splice", "ipv6", "unix sockets", "https probes"}}};
+  const Json about{{"version", version},
+                   {"commit", kBuild.commit},
+                   {"features", {"splice", "ipv6", "unix sockets", "https probes"}}};
   print(common.json ? about.dump() + "\n" : render_version(about.dump()));
   return kExitDone;
 }

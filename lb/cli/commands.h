@@ -55,6 +55,9 @@ struct ListOptions {
 /// Each does one command and returns its exit status. Answers go to stdout, everything else to stderr.
 /// Of one backend that is named in full it shows all that is known.
 int run_status(const CommonOptions& common, const std::vector<std::string>& targets, bool watch);
+/// The same of a pool, or of all (""), in place and with keys to change it; where there is no terminal for
+/// that, once.
+int run_top(const CommonOptions& common, const std::string& pool);
 /// Whether these listeners, or all that count, can be served: exit 1 and a line for each that cannot.
 int run_ready(const CommonOptions& common, const std::vector<std::string>& listeners);
 int run_drain(const CommonOptions& common, const DrainOptions& options);
@@ -76,9 +79,13 @@ int run_rebalance(const CommonOptions& common, const std::string& pool, std::chr
 /// `target`: "" = all; POOL or POOL/BACKEND.
 int run_events(const CommonOptions& common, const std::string& target, std::optional<Millis> since,
                std::uint32_t limit);
+/// The same as they come, one a line, until nobody reads or the daemon has ended for good. `since`: those
+/// before, too.
+int run_follow(const CommonOptions& common, const std::string& target, std::optional<Millis> since);
 /// A client that might come, to a pool or to a listener.
 struct ExplainOptions {
   std::string listener;  ///< "" = the pool's balancer alone is asked
+  std::string peer;      ///< who announces the client
   std::string sni;
   std::string alpn;  ///< with commas between them
 };

@@ -11,6 +11,17 @@ namespace weir {
 
 using Json = nlohmann::ordered_json;
 
+namespace {
+
+/// An object; empty where there is none.
+Json error_in(const AdminReply& reply) {
+  const auto json = Json::parse(reply.body, nullptr, false);
+  const auto error = json.is_object() ? json.value("error", Json::object()) : Json::object();
+  return error.is_object() ? error : Json::object();
+}
+
+}  // namespace
+
 void complain(std::string_view text) {
   fmt::print(stderr, "weir: {}\n", text);
 }
@@ -66,17 +77,25 @@ Exchange::Exchange(const CommonOptions& common, const std::string& method,
   }
 }
 
+std::string complaint_in(const AdminReply& reply) {
+  const auto error = error_in(reply);
+  return error.contains("message")
+             ? error.value("message", "")
+             : fmt::format("the daemon answered {} and nothing that this weir understands", reply.status);
+}
+
+int exit_status_in(const AdminReply& reply) {
+  const auto error = error_in(reply);
+  return error.contains("message") ? exit_status_of(error.value("code", "")) : kExitFailed;
+}
+
 void Exchange::refused(const AdminReply& reply, bool quiet) {
-  const auto json = Json::parse(reply.body, nullptr, false);
-  const auto error = json.is_object() ? json.value("error", Json::object()) : Json::object();
-  const bool understood = error.is_object() && error.contains("message");
-  complaint_ =
-      understood ? error.value("message", "")
-                 : fmt::format("the daemon answered {} and nothing that this weir understands", reply.status);
-  failure_ = understood ? exit_status_of(error.value("code", "")) : kExitFailed;
+  const auto error = error_in(reply);
+  complaint_ = complaint_in(reply);
+  failure_ = exit_status_in(reply);
   if (quiet) return;
   complain(complaint_);
-  if (!understood || !error.contains("faults") || !error["faults"].is_array()) return;
+  if (!error.contains("faults") || !error["faults"].is_array()) return;
   for (const auto& fault : error["faults"])
     if (fault.is_string()) fmt::print(stderr, "{}\n", fault.get<std::string>());
 }

@@ -23,6 +23,11 @@ void print(std::string_view text);
 
 AdminClient client_of(const CommonOptions& common);
 
+/// Why the daemon did not do what was asked, in a line, and the exit status for it; of an answer that is not
+/// 200.
+std::string complaint_in(const AdminReply& reply);
+int exit_status_in(const AdminReply& reply);
+
 /// Nothing when it is not POOL/BACKEND.
 std::optional<std::vector<std::string>> split_target(const std::string& target);
 int not_a_target(const std::string& target);

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <map>
 
+#include "lb/base/build.h"
 #include "lb/base/roff.h"
 #include "lb/cli/exit_status.h"
 #include "lb/cli/syntax.h"
@@ -32,11 +33,14 @@ constexpr std::string_view kNotes =
     "where a command says so. A DURATION is a number and a unit, ms, s, m or h: 1.5s. Every command may be "
     "given again without harm, and answers only when what it says is true.";
 
-constexpr Item kFiles[] = {
-    {"/etc/weir/weir.toml", "The configuration, unless -c names another file."},
+const Item kFiles[] = {
+    {kBuild.config_file, "The configuration, unless -c names another file."},
     {"/run/weir/weir.sock", "The admin socket, unless the configuration's admin.socket says otherwise."},
     {"/var/lib/weir/state.json",
      "What operators have said, kept over restarts, unless state_file says otherwise."},
+    {"$XDG_RUNTIME_DIR/weir/weir.sock, $XDG_STATE_HOME/weir/state.json",
+     "The same of an ordinary user's Weir where there is no /run/weir; without XDG_STATE_HOME in "
+     "~/.local/state, and where /var/lib/weir is the user's to write there."},
 };
 
 constexpr Item kSignals[] = {
@@ -150,7 +154,7 @@ std::string command_manual(const CLI::App& app, std::string_view version, std::s
   out += section("ENVIRONMENT", kEnvironment) + section("FILES", kFiles) + section("SIGNALS", kSignals);
   out += ".SH EXIT STATUS\n";
   for (const Meaning& one : kMeanings) out += item(std::to_string(one.status), one.prose);
-  return out + examples(commands) + ".SH SEE ALSO\n.BR weir.toml (5)\n";
+  return out + examples(commands) + ".SH SEE ALSO\n.BR weir.toml (5),\n.BR weir\\-metrics (7)\n";
 }
 
 }  // namespace weir

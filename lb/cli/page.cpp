@@ -139,6 +139,20 @@ std::string render_events(std::string_view json, const Terminal& terminal) {
   return table.empty() ? "nothing has happened\n" : table.render({terminal.width, terminal.colour, 0});
 }
 
+std::string render_event(std::string_view json) {
+  const auto event = parse_object(json);
+  const auto of = subject_of(event), by = text(event, "by");
+  std::string out =
+      fmt::format("{}  {}  {}{}{}", moment(text(event, "time")), text(event, "kind"),
+                  of.empty() ? "" : of + "  ", event_text(event), by.empty() ? "" : "  by " + by);
+  for (const auto& change : list(event, "changes"))
+    if (change.is_string()) out += "; " + change.get<std::string>();
+  // It is one line, whatever was said.
+  for (char& c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return out;
+}
+
 std::string render_backend(std::string_view status, std::string_view events, std::string_view sessions,
                            const Terminal& terminal, Now now) {
   const auto root = parse_object(status);

@@ -130,10 +130,12 @@ std::string render_rebalanced(std::string_view json) {
 std::string render_explanation(std::string_view json) {
   const auto root = parse_object(json);
   const auto backend = text(root, "backend"), pool = text(root, "pool");
-  const auto decision = text(root, "decision");
+  const auto decision = text(root, "decision"), waits_for = text(root, "waits_for");
   const bool refused = !decision.empty() && decision != "let in";
   std::string out = refused ? fmt::format("{} would be refused by listener {}: {}\n", text(root, "client"),
                                           text(root, "listener"), decision)
+                    : !waits_for.empty() ? fmt::format("{} would wait in the queue of pool {}, for {}\n",
+                                                       text(root, "client"), pool, waits_for)
                     : backend.empty()
                         ? fmt::format("{} would get no backend of pool {}\n", text(root, "client"), pool)
                         : fmt::format("{} would get {}/{}\n", text(root, "client"), pool, backend);
@@ -202,11 +204,15 @@ std::string render_stop(std::string_view json) {
 std::string render_version(std::string_view json) {
   const auto root = parse_object(json);
   const auto features = joined(list(root, "features"));
-  return fmt::format("weir {}{}\n", text(root, "version"), features.empty() ? "" : " (" + features + ")");
+  const auto commit = text(root, "commit");
+  return fmt::format("weir {}{}{}\n", text(root, "version"), commit.empty() ? "" : ", commit " + commit,
+                     features.empty() ? "" : " (" + features + ")");
 }
 
 std::vector<std::string> warnings_of(std::string_view json) {
   std::vector<std::string> out;
+  // Most answers have none, and may be megabytes.
+  if (json.find("\"warnings\"") == json.npos && json.find("\"notes\"") == json.npos) return out;
   const auto root = parse_object(json);
   for (const auto* name : {"warnings", "notes"})
     for (const auto& line : list(root, name))

@@ -32,6 +32,8 @@ std::string render_sessions(std::string_view json, const Terminal& terminal);
 std::string render_clients(std::string_view json, const Terminal& terminal);
 /// One line for each backend: "web/web1: drained, 37 sessions left". `verb` as in `Verb` of commands.cpp.
 std::string render_events(std::string_view json, const Terminal& terminal);
+/// One of them, as a line without its end: "12:00:01 health web/web1 up → down: connection refused".
+std::string render_event(std::string_view json);
 /// All that is known of a backend: its status, its last events, and how many sessions stand where.
 std::string render_backend(std::string_view status, std::string_view events, std::string_view sessions,
                            const Terminal& terminal, std::chrono::system_clock::time_point now);
