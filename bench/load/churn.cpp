@@ -1,3 +1,4 @@
+#include <string>
 #include <vector>
 
 #include "bench/load/client.h"
@@ -38,6 +39,7 @@ class Churn final : public ClientMode {
 
   Run& run_;
   ChurnOptions options_;
+  std::string preface_;
   Schedule schedule_;
   Pattern pattern_;
   std::vector<char> scratch_;
@@ -55,10 +57,12 @@ class Churn final : public ClientMode {
 Churn::Churn(Run& run, const ChurnOptions& options)
     : run_(run),
       options_(options),
+      preface_(preface_bytes(options.preface)),
       schedule_(run.common.schedule),
       pattern_(std::max(options.shape.request_bytes, options.shape.answer_bytes)),
       scratch_(64 * 1024),
       connections_(options.concurrency) {
+  options_.shape.preface = preface_;
   for (Connection& connection : connections_) {
     connection.churn = this;
     free_.push_back(&connection);

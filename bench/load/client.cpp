@@ -1,10 +1,12 @@
 #include "bench/load/client.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
 
 namespace weir::load {
 
@@ -57,10 +59,15 @@ int print_report(const Report& report, const ErrorCounts& errors, const OutputOp
 
 namespace {
 
-/// One line a second on a terminal.
+/// One line a second on a terminal; or the mode's own, in one place there and one below the other elsewhere.
 class ProgressLine {
  public:
-  ProgressLine(const Run& run, const ClientMode& mode) : run_(run), mode_(mode) {
+  ProgressLine(const Run& run, const ClientMode& mode)
+      : run_(run), mode_(mode), own_(!mode.line().empty()), in_place_(::isatty(STDOUT_FILENO) == 1) {
+    if (own_) {
+      next_ = monotonic_now();
+      return;
+    }
     const auto& duration = run.common.schedule.duration;
     const bool is_short = duration && *duration <= 2 * kSecond;
     if (::isatty(STDERR_FILENO) == 1 && !is_short && !run.common.output.quiet)
@@ -71,6 +78,11 @@ class ProgressLine {
 
   void print_when_due(Nanos now) {
     if (now < next_) return;
+    if (own_) {
+      print_own();
+      next_ = now + (in_place_ ? kOften : kSecond);
+      return;
+    }
     const Progress total = mode_.progress();
     const double seconds = to_seconds(now - next_ + kSecond);
     fmt::print(stderr, "{} {:6.1f} s  {:10.0f} operations/s  {:8.1f} MB/s  {} errors\n", mode_.name(),
@@ -81,9 +93,29 @@ class ProgressLine {
     next_ = now + kSecond;
   }
 
+  /// The end of a mode's own line. False: it has none.
+  bool finish() const {
+    if (own_) print_own();
+    if (own_ && in_place_) fmt::print("\n");
+    return own_;
+  }
+
  private:
+  static constexpr Nanos kOften = 200 * kMillisecond;
+
+  void print_own() const {
+    // One that wraps would leave its beginning behind.
+    winsize window{};
+    const bool known = in_place_ && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1;
+    const std::string line =
+        mode_.line().substr(0, known ? std::size_t{window.ws_col} - 1 : std::string::npos);
+    fmt::print("{}{}{}", in_place_ ? "\r" : "", line, in_place_ ? "\x1b[K" : "\n");
+    std::fflush(stdout);
+  }
+
   const Run& run_;
   const ClientMode& mode_;
+  const bool own_, in_place_;
   Progress last_;
   Nanos next_ = kNever;
 };
@@ -101,6 +133,7 @@ int drive(Run& run, ClientMode& mode) {
     run.loop.wait(std::min(mode.next_wakeup(now), line.next()));
   }
   run.meter.end(monotonic_now());
+  if (line.finish()) return run.errors.total() > 0 && !run.common.output.allow_errors ? 1 : 0;
   Report report;
   report.add("mode", mode.name());
   report.add("target", run.common.target.to_string());

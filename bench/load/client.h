@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -87,6 +88,8 @@ class ClientMode {
   virtual Nanos next_wakeup(Nanos now) const = 0;
   virtual Progress progress() const = 0;
   virtual void report(Report& report) const = 0;
+  /// What a line that stays says in the place of progress and table; "" = it wants these.
+  virtual std::string line() const { return {}; }
 };
 
 /// Runs `mode` to its end and prints the outcome; the exit status.

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
+#include <map>
 #include <type_traits>
 
 #include "bench/load/options.h"
@@ -94,6 +95,12 @@ void add_schedule(CLI::App& app, ScheduleOptions& schedule, const char* what) {
       ->check(CLI::PositiveNumber);
 }
 
+void add_preface(CLI::App& app, Preface& preface, const char* help) {
+  static const std::map<std::string, Preface> kNames = {
+      {"none", Preface::None}, {"proxy", Preface::Proxy}, {"hello", Preface::Hello}};
+  app.add_option("--preface", preface, help)->transform(CLI::CheckedTransformer(kNames));
+}
+
 void finish(ClientOptions& client, const Texts& texts, bool ends_by_itself) {
   client.target = read_address("--target", texts.target);
   if (!client.schedule.duration && !client.schedule.count && !ends_by_itself)
@@ -127,10 +134,28 @@ void add_churn(CLI::App& root, Action& action, ClientOptions& client, Texts& tex
   add_size(app, "--request-bytes", options.shape.request_bytes, "64");
   add_size(app, "--answer-bytes", options.shape.answer_bytes,
            "64; other than the request's: of a server in mode answer with the same sizes");
+  add_preface(app, options.preface, "before the request: a PROXY v2 header, or a ClientHello");
   app.add_flag("--server-closes", options.shape.until_end, "wait for the server's FIN (serve --close-after)");
   app.callback([&] {
     finish(client, texts, false);
     action = [&] { return run_churn(client, options); };
+  });
+}
+
+void add_get(CLI::App& root, Action& action, ClientOptions& client, Texts& texts, GetOptions& options) {
+  CLI::App& app = *root.add_subcommand("get", "HTTP GETs, a connection for each: who answers how many");
+  add_client(app, client, texts);
+  add_schedule(app, client.schedule, "requests");
+  app.add_option("--concurrency", options.concurrency, "connections at once, at most")
+      ->check(CLI::Range(1U, 100'000U));
+  app.add_option("--path", options.path, "/");
+  app.add_flag("--ask-again", options.ask_again,
+               "once more on a new connection when one ends before its answer begins; counted apart");
+  app.add_flag("--line", options.line,
+               "one line that stays instead of a table: sessions, failed, who answered");
+  app.callback([&] {
+    finish(client, texts, options.line);
+    action = [&] { return run_get(client, options); };
   });
 }
 
@@ -202,6 +227,7 @@ void add_serve(CLI::App& root, Action& action, Texts& texts, ServeOptions& optio
   app.add_option("--mode", texts.mode, "echo, source, sink, http, letter (greeting, then echo), answer")
       ->check(CLI::IsMember({"echo", "source", "sink", "http", "letter", "answer"}));
   app.add_option("--name", options.name, "http: what it answers (default: the address it was reached at)");
+  add_preface(app, options.preface, "what stands before the request and is not answered: none, proxy, hello");
   app.add_option("--greeting", options.greeting, "letter: sent on accept");
   add_size(app, "--bytes", options.bytes, "source: so many, then FIN (default: for ever)");
   add_size(app, "--rate", options.rate_bytes_per_second,
@@ -228,6 +254,7 @@ int run_command_line(int argc, char** argv) {
   Texts texts;
   ClientOptions client;
   ChurnOptions churn;
+  GetOptions get;
   RoundTripOptions round_trips;
   BulkOptions bulk;
   IdleOptions idle;
@@ -235,6 +262,7 @@ int run_command_line(int argc, char** argv) {
   Action action;
   add_serve(app, action, texts, serve);
   add_churn(app, action, client, texts, churn);
+  add_get(app, action, client, texts, get);
   add_round_trips(app, action, client, texts, round_trips);
   add_bulk(app, action, client, texts, bulk);
   add_idle(app, action, client, texts, idle);

@@ -3,15 +3,23 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
 namespace weir::load {
 
 Step Exchange::send(int fd, const Pattern& pattern) {
-  while (sent_ < shape_.request_bytes) {
-    const std::string_view piece = pattern.at(offset_, shape_.request_bytes).substr(sent_);
-    const ssize_t n = ::send(fd, piece.data(), piece.size(), MSG_NOSIGNAL);
+  while (!all_sent()) {
+    const std::size_t of_preface = std::min(sent_, shape_.preface.size());
+    const std::string_view preface = shape_.preface.substr(of_preface);
+    const std::string_view request = pattern.at(offset_, shape_.request_bytes).substr(sent_ - of_preface);
+    std::array<iovec, 2> parts{iovec{const_cast<char*>(preface.data()), preface.size()},
+                               iovec{const_cast<char*>(request.data()), request.size()}};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts.size();
+    const ssize_t n = ::sendmsg(fd, &message, MSG_NOSIGNAL);
     if (n < 0) {
       if (errno == EAGAIN) return Step::Waiting;
       return fail(kind_of_errno(errno, sent_ == 0));

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "bench/load/errors.h"
 #include "bench/load/pattern.h"
@@ -19,7 +20,8 @@ class Exchange {
   struct Shape {
     std::size_t request_bytes = 64;
     std::size_t answer_bytes = 64;
-    bool until_end = false;  ///< the answer is followed by the other side's FIN
+    bool until_end = false;         ///< the answer is followed by the other side's FIN
+    std::string_view preface = {};  ///< goes before the request, in one segment with it; borrowed
   };
 
   void begin(std::uint64_t offset, const Shape& shape) {
@@ -35,7 +37,7 @@ class Exchange {
   /// behind it.
   Step receive(int fd, const Pattern& pattern, std::span<char> scratch, bool to_the_end);
 
-  bool all_sent() const { return sent_ == shape_.request_bytes; }
+  bool all_sent() const { return sent_ == shape_.preface.size() + shape_.request_bytes; }
   bool under_way() const { return sent_ > 0; }
   ErrorKind error() const { return error_; }
 
@@ -47,7 +49,7 @@ class Exchange {
 
   Shape shape_;
   std::uint64_t offset_ = 0;
-  std::size_t sent_ = 0;
+  std::size_t sent_ = 0;  ///< of preface and request
   std::size_t received_ = 0;
   ErrorKind error_ = ErrorKind::Other;
 };

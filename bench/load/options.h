@@ -7,6 +7,7 @@
 
 #include "bench/load/clock.h"
 #include "bench/load/exchange.h"
+#include "bench/load/preface.h"
 #include "bench/load/schedule.h"
 #include "bench/load/socket.h"
 
@@ -30,6 +31,16 @@ struct ClientOptions {
 struct ChurnOptions {
   unsigned concurrency = 64;
   Exchange::Shape shape;  ///< until_end: the other side closes first
+  Preface preface = Preface::None;
+};
+
+struct GetOptions {
+  unsigned concurrency = 64;
+  std::string path = "/";
+  /// As HTTP clients do with a GET: once more on a new connection when the first one ended before the
+  /// answer's first byte. Counted apart.
+  bool ask_again = false;
+  bool line = false;  ///< one line that stays instead of progress and table
 };
 
 struct RoundTripOptions {
@@ -59,6 +70,7 @@ enum class ServeMode : std::uint8_t { Echo, Source, Sink, Http, Letter, Answer }
 struct ServeOptions {
   std::vector<Address> listen;
   ServeMode mode = ServeMode::Echo;
+  Preface preface = Preface::None;           ///< not heeded by source
   std::string name;                          ///< http; empty: the address it was reached at
   std::string greeting;                      ///< letter
   std::optional<std::uint64_t> bytes;        ///< source: then FIN
@@ -74,6 +86,7 @@ struct ServeOptions {
 
 int run_churn(const ClientOptions& common, const ChurnOptions& options);
 int run_round_trips(const ClientOptions& common, const RoundTripOptions& options);
+int run_get(const ClientOptions& common, const GetOptions& options);
 int run_bulk(const ClientOptions& common, const BulkOptions& options);
 int run_idle(const ClientOptions& common, const IdleOptions& options);
 int run_serve(const ServeOptions& options);

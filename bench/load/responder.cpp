@@ -126,10 +126,24 @@ class Http final : public Responder {
   std::uint64_t body_left_ = 0;
 };
 
-}  // namespace
+/// Another one, which hears nothing of a preface.
+class Behind final : public Responder {
+ public:
+  Behind(Preface preface, std::unique_ptr<Responder> other) : preface_(preface), other_(std::move(other)) {}
 
-std::unique_ptr<Responder> make_responder(const ServeOptions& options, std::string_view name,
-                                          const Pattern& pattern, ServeTotals& totals) {
+  Answer greet() override { return other_->greet(); }
+  Answer answer(std::string_view received) override {
+    const std::string_view rest = preface_.behind(received);
+    return rest.empty() ? Answer() : other_->answer(rest);
+  }
+
+ private:
+  PrefaceReader preface_;
+  std::unique_ptr<Responder> other_;
+};
+
+std::unique_ptr<Responder> make_plain_responder(const ServeOptions& options, std::string_view name,
+                                                const Pattern& pattern, ServeTotals& totals) {
   switch (options.mode) {
     case ServeMode::Sink:
       return std::make_unique<Sink>(options, pattern, totals);
@@ -143,6 +157,15 @@ std::unique_ptr<Responder> make_responder(const ServeOptions& options, std::stri
       break;
   }
   return std::make_unique<Echo>(options);
+}
+
+}  // namespace
+
+std::unique_ptr<Responder> make_responder(const ServeOptions& options, std::string_view name,
+                                          const Pattern& pattern, ServeTotals& totals) {
+  auto plain = make_plain_responder(options, name, pattern, totals);
+  if (options.preface == Preface::None) return plain;
+  return std::make_unique<Behind>(options.preface, std::move(plain));
 }
 
 }  // namespace weir::load

@@ -32,7 +32,8 @@ void load(benchmark::State& state, bool named) {
   const LoadOptions options{.kinds = {{"round_robin", "least_connections", "source_hash"}, {"tcp", "none"}},
                             .descriptor_limit = 0,
                             .environment = [](std::string_view) { return std::nullopt; },
-                            .host_addresses = {}};
+                            .host_addresses = {},
+                            .places = {}};
   for (auto _ : state) {
     const LoadResult result = parse_config(text, "weir.toml", options);
     WEIR_CHECK(result.config != nullptr);

@@ -26,7 +26,9 @@ def measure_once(scenario, peer, arguments):
                 return scenario.measure(context)
             second = (free_port(), free_port()) if scenario.second else None
             with scenario.second(context, directory, second[1]) if second else nullcontext():
-                with peer.start(directory, listen_port, backend_port, scenario.workers, second) as balancer:
+                scenario.prepare(directory)
+                with peer.start(directory, listen_port, backend_port, scenario.workers, second,
+                                scenario.ways) as balancer:
                     context.port, context.balancer_pid = listen_port, balancer.pid
                     context.second_port = second[0] if second else 0
                     return scenario.measure(context)

@@ -25,16 +25,21 @@ class Peer:
     def missing(self):
         return None if shutil.which(self.command[0]) else f"{self.command[0]} is not there"
 
-    def start(self, directory, listen_port, backend_port, workers=1, second=None):
-        """With one worker on the first CPU; with more, on both. `second`: another listener's port and its backend's."""
+    def start(self, directory, listen_port, backend_port, workers=1, second=None, ways=None):
+        """With one worker on the first CPU; with more, on both. `second`: another listener's port and its backend's.
+        `ways`: by template, what a scenario has set up beside (suite/door.py)."""
         template = string.Template((ROOT / "bench/peers" / self.template).read_text())
         more = string.Template((ROOT / "bench/peers/second" / self.template).read_text() if second else "")
         more = more.substitute(dict(zip(("listen_port", "backend_port"), second or ())))
         conf = directory / self.template
         several = {"master": "on", "reuseport": "reuseport"} if workers > 1 else {"master": "off", "reuseport": ""}
-        conf.write_text(template.safe_substitute(several, **self.values, workers=workers, listen_port=listen_port,
-                                                 backend_port=backend_port, dir=directory, user=getpass.getuser(),
-                                                 second=more))
+        backend = f"127.0.0.1:{backend_port}"
+        beside = {"bind": "", "door": "", "out": "", "stream": "", "to": backend}
+        for place, text in (ways or {}).get(self.template, {}).items():
+            beside[place] = string.Template(text).safe_substitute(backend=backend, dir=directory)
+        conf.write_text(template.safe_substitute(several, **self.values, **beside, workers=workers,
+                                                 listen_port=listen_port, backend_port=backend_port, dir=directory,
+                                                 user=getpass.getuser(), second=more))
         cpus = BOTH_CPUS if workers > 1 else {BALANCER_CPU}
         return run_balancer([part.format(conf=conf) for part in self.command], directory, listen_port, cpus)
 

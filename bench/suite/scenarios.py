@@ -29,6 +29,8 @@ class Scenario:
     pace_gb_per_second: float = 0  # what gb_per_second must reach for the costs to be comparable
     workers: int = 1
     second: object = None           # like server: what a second listener leads to
+    ways: dict = None               # by a balancer's template: how it does what is asked for beside
+    prepare: object = lambda directory: None  # writes what `ways` name
     missing: object = lambda: None  # why it cannot run here
 
 
