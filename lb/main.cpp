@@ -9,7 +9,11 @@
 
 #include "health/probe.h"
 #include "lb/balance/balancer.h"
+#include "lb/base/build.h"
+#include "lb/base/daemon_log.h"
+#include "lb/base/file.h"
 #include "lb/base/log.h"
+#include "lb/base/standard_places.h"
 #include "lb/base/surroundings.h"
 #include "lb/cli/command_line.h"
 #include "lb/cli/exit_status.h"
@@ -17,10 +21,12 @@
 #include "lb/config/load.h"
 #include "lb/config/manual.h"
 #include "lb/config/schema.h"
+#include "lb/convert/convert.h"
 #include "lb/daemon/check.h"
 #include "lb/daemon/daemon.h"
 #include "lb/daemon/first_process.h"
 #include "lb/net/descriptor_limit.h"
+#include "lb/observe/manual.h"
 
 namespace weir {
 namespace {
@@ -36,6 +42,7 @@ LoadOptions load_options() {
     return value;
   };
   options.host_addresses = HostAddresses::read;
+  options.places = standard_places();
   return options;
 }
 
@@ -62,7 +69,16 @@ int run(const std::string& path) {
   if (*inheritance && (*inheritance)->first_descriptor_limit > 0)
     set_first_descriptor_limit((*inheritance)->first_descriptor_limit);
   options.descriptor_limit = raise_descriptor_limit();
-  init_daemon_log(static_cast<spdlog::level::level_enum>(result.config->log.level));
+  const LogConfig& log = result.config->log;
+  init_daemon_log(static_cast<spdlog::level::level_enum>(log.level));
+  if (const DaemonLogStyle style{log.format, log.daemon}; style != DaemonLogStyle()) {
+    auto wanted = NextDaemonLog::open(style);
+    if (!wanted) {
+      std::fprintf(stderr, "weir: cannot open the daemon's log: %s\n", wanted.error().message.c_str());
+      return kExitFailed;
+    }
+    std::move(*wanted).take();
+  }
   for (const std::string& complaint : activation.complaints) daemon_log().warn("{}", complaint);
   Origin origin{own_program(), std::move(activation.sockets), std::move(*inheritance),
                 std::move(first_process)};
@@ -81,17 +97,37 @@ int run(const std::string& path) {
   return status;
 }
 
+int convert(const std::string& file, const std::string& from) {
+  constexpr std::uint64_t kMostBytes = std::uint64_t{16} << 20;
+  constexpr Millis kPipePatience{10'000};
+  const auto text = read_file(file, kMostBytes, kPipePatience);
+  const auto kind = from == "haproxy" ? Foreign::Haproxy
+                    : from == "nginx" ? Foreign::Nginx
+                    : from == "nlb"   ? Foreign::Nlb
+                                      : Foreign::Guess;
+  const auto out = text ? convert_config(*text, file, kind)
+                        : Result<std::string>(fail(file + ": " + text.error().message));
+  if (!out) {
+    std::fprintf(stderr, "weir: %s\n", out.error().message.c_str());
+    return kExitFailed;
+  }
+  std::fwrite(out->data(), 1, out->size(), stdout);
+  return kExitDone;
+}
+
 int main_with(int argc, char** argv) {
   CLI::App app("weir: a Layer-4 TCP load balancer");
   app.require_subcommand(1);
   const auto manual = [&app](const std::string& page) {
-    return page == "weir" ? command_manual(app, WEIR_VERSION, WEIR_DATE)
-                          : config_manual(load_options().kinds, WEIR_VERSION, WEIR_DATE);
+    if (page == "weir-metrics") return metrics_manual(kBuild.version, kBuild.date);
+    return page == "weir" ? command_manual(app, kBuild.version, kBuild.date)
+                          : config_manual(load_options().kinds, kBuild.version, kBuild.date);
   };
   const CommandLine commands(
-      app, WEIR_VERSION,
+      app, std::string(kBuild.version),
       {.run = run,
        .check = [](const std::string& file, bool json) { return check_file(file, json, load_options()); },
+       .convert = convert,
        .manual = manual,
        .schema = [] { return config_schema(load_options().kinds); }});
   if (argc > 2 && argv[1] == kCompleteCommand) return commands.complete({argv + 2, argv + argc});

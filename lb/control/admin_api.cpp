@@ -10,7 +10,6 @@
 #include "lb/base/log.h"
 #include "lb/control/admin_json.h"
 #include "lb/control/admin_state.h"
-#include "lb/control/event_json.h"
 #include "lb/control/explain_listener.h"
 #include "lb/control/rate_window.h"
 #include "lb/control/shared_limits.h"
@@ -64,7 +63,8 @@ bool is_next_round(const HttpRequest& request) {
 }
 
 std::size_t body_limit(const HttpRequest& head) {
-  const bool large = is_command(head, "POST", "diff") || is_command(head, "POST", "counts");
+  const bool large = is_command(head, "POST", "diff") || is_command(head, "POST", "counts") ||
+                     (head.path.size() >= 2 && head.path[0] == "v1" && head.path[1] == "sessions");
   return large ? kMostConfigBytes : HttpServer::kMostBodyBytes;
 }
 
@@ -142,6 +142,9 @@ Result<void> AdminApi::serve(Fd listening, const std::string& path, Level level)
         if (level == Level::Look && request.method != "GET")
           return answer_error(answer,
                               {Kind::Refused, "this socket is for looking only: changes go to admin.socket"});
+        // Who may only look is told so before it asks for more.
+        if (level == Level::Look && request.path == std::vector<std::string>{"v1", "version"})
+          return answer({200, version_json(state_->parts.facts(), true)});
         handle(std::move(request), answer);
       },
       body_limit);
@@ -224,12 +227,19 @@ void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
   if (path.size() >= 2 && path[0] == "v1") {
     if (request.method == "GET" && path[1] == "status" && path.size() <= 4) return status(request, answer);
     if (is("GET", "ready", 2)) return ready(parameters, answer);
-    if (is("GET", "version", 2)) return answer({200, to_json(parts.facts())});
+    if (is("GET", "version", 2)) return answer({200, version_json(parts.facts(), false)});
+    if (is("GET", "counts", 2)) return answer({200, format_counts(parts.registry.counts())});
     if (is("GET", "active", 2)) return answer({200, to_json(parts.registry.active())});
+    if (is("GET", "clients", 2))
+      return parts.workers.count_limited([answer](const SessionsByClient& sessions) {
+        answer({200, to_json(sessions)});
+      });
     if (is("GET", "sessions", 2)) return sessions(parameters, answer);
     if (is("POST", "sessions", 3) && path[2] == "kill") return kill(parameters, answer);
     if (is("GET", "explain", 2)) return explain(parameters, answer);
-    if (is("GET", "events", 2)) return events(parameters, answer);
+    if (is("GET", "events", 2)) return events(request, parameters, answer);
+    if (is("GET", "history", 2)) return history(parameters, answer);
+    if (is("GET", "live", 2)) return answer(stream_of(live.reader()));
     if (is("POST", "reload", 2)) return reload(request, answer);
     if (is("POST", "stop", 2) && parts.stop != nullptr) return stop(parameters, answer);
     if (is("POST", "upgrade", 2)) return upgrade(request, parameters, answer);
@@ -248,28 +258,34 @@ void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
 
 void AdminApi::State::status(const HttpRequest& request, const Answer& answer) {
   const auto& path = request.path;
-  const std::string pool = path.size() > 2 ? path[2] : "", backend = path.size() > 3 ? path[3] : "";
+  const StatusQuestion question{.pool = path.size() > 2 ? path[2] : "",
+                                .backend = path.size() > 3 ? path[3] : "",
+                                .busy = request.query.contains("busy")};
   // Whoever comes while the workers look is told what they have found last: nobody waits for another one.
   const auto now = std::chrono::steady_clock::now();
   if (idle_look.under_way) {
     const bool late = now - idle_look.begun > kGlance;
-    return answer(status_answer(pool, backend, late ? LongestIdle() : idle_look.found));
+    return answer(status_answer(question, late ? LongestIdle() : idle_look.found));
   }
   idle_look.under_way = true;
   idle_look.begun = now;
-  const auto in_time =
-      glance.limited(answer, [this, pool, backend] { return status_answer(pool, backend, {}); });
-  parts.workers.longest_idle([this, pool, backend, in_time](LongestIdle found) {
+  const auto in_time = glance.limited(answer, [this, question] { return status_answer(question, {}); });
+  parts.workers.longest_idle([this, question, in_time](LongestIdle found) {
     idle_look.under_way = false;
     idle_look.found = std::move(found);
-    in_time(status_answer(pool, backend, idle_look.found));
+    in_time(status_answer(question, idle_look.found));
   });
 }
 
-HttpResponse AdminApi::State::status_answer(const std::string& pool_name, const std::string& backend_name,
-                                            const LongestIdle& idle) {
-  auto found = parts.registry.status(pool_name, backend_name);
+HttpResponse AdminApi::State::status_answer(const StatusQuestion& question, const LongestIdle& idle) {
+  auto found = parts.registry.status(question.pool, question.backend);
   if (!found) return error_response(found.error());
+  if (question.busy)
+    for (auto& pool : found->pools)
+      std::erase_if(pool.backends, [](const BackendStatus& backend) {
+        return (backend.active | backend.total | backend.connect_failures | backend.bytes_to_backend |
+                backend.bytes_to_client) == 0;
+      });
   const auto now = std::chrono::steady_clock::now();
   for (auto& pool : found->pools)
     for (auto& backend : pool.backends) {
@@ -287,48 +303,40 @@ HttpResponse AdminApi::State::status_answer(const std::string& pool_name, const 
 void AdminApi::State::ready(Parameters& parameters, const Answer& answer) {
   const auto listeners = parameters.take_list("listener").value_or(std::vector<std::string>());
   if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
-  auto reasons = parts.registry.unready(listeners);
+  const auto reasons = unready(listeners);
   if (!reasons) return answer_error(answer, reasons.error());
-  if (parts.facts().stopping) reasons->insert(reasons->begin(), "it is stopping");
   answer({200, readiness_json(*reasons)});
+}
+
+CommandResult<std::vector<std::string>> AdminApi::State::unready(
+    const std::vector<std::string>& listeners) const {
+  auto reasons = parts.registry.unready(listeners);
+  if (reasons && parts.facts().stopping) reasons->insert(reasons->begin(), "it is stopping");
+  return reasons;
+}
+
+CommandResult<std::vector<std::string>> AdminApi::unready(const std::vector<std::string>& listeners) const {
+  return state_->unready(listeners);
 }
 
 void AdminApi::State::explain(Parameters& parameters, const Answer& answer) {
   const auto pool = parameters.take("pool");
   const auto listener = parameters.take("listener");
   const auto client = parameters.take("client");
-  Caller caller{client.value_or(""), parameters.take("sni").value_or(""),
+  Caller caller{client.value_or(""), parameters.take("peer").value_or(""),
+                parameters.take("sni").value_or(""),
                 parameters.take_list("alpn").value_or(std::vector<std::string>())};
   if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
   if (pool.has_value() == listener.has_value() || !client)
     return answer_usage(answer, "client is needed, and either pool or listener");
-  if (pool && (!caller.server_name.empty() || !caller.alpn.empty()))
-    return answer_usage(answer, "sni and alpn go with a listener, whose routes ask for them");
-  const auto why = pool ? parts.registry.explain(*pool, *client)
-                        : explain_listener(parts.registry, *listener,
-                                           parts.doorway ? parts.doorway(*listener) : Doorway(), caller);
+  if (pool && (!caller.server_name.empty() || !caller.alpn.empty() || !caller.peer.empty()))
+    return answer_usage(answer, "peer, sni and alpn go with a listener, which asks for them");
+  const auto why =
+      pool ? parts.registry.explain(*pool, *client)
+           : explain_listener(parts.registry, *listener, parts.doorway ? parts.doorway(*listener) : Doorway(),
+                              parts.is_shut && parts.is_shut(*listener), caller);
   if (!why) return answer_error(answer, why.error());
   answer({200, to_json(*why)});
-}
-
-void AdminApi::State::events(Parameters& parameters, const Answer& answer) {
-  const auto pool = parameters.take("pool");
-  const auto backend = parameters.take("backend");
-  const auto since = parameters.take_number("since_ms", 0, kMostMillis);
-  const auto limit = parameters.take_number("limit", 1, Events::kMost);
-  if (const auto fault = parameters.fault(); !fault.empty()) return answer_usage(answer, fault);
-  Events::Wanted wanted;
-  if (pool) wanted.pool = *pool;
-  if (backend) wanted.backend = *backend;
-  if (since) wanted.since = std::chrono::system_clock::now() - Millis(*since);
-  if (limit) wanted.most = *limit;
-  const auto found = parts.events.find(wanted);
-  // Of one that has left there may be events all the same, before that time.
-  if (found.empty() && (pool || backend) &&
-      parts.events.find({.pool = wanted.pool, .backend = wanted.backend, .most = 1}).empty())
-    if (const auto known = parts.registry.status(wanted.pool, wanted.backend); !known)
-      return answer_error(answer, known.error());
-  answer({200, to_json(found)});
 }
 
 void AdminApi::State::reload(const HttpRequest& request, const Answer& answer) {
@@ -340,10 +348,10 @@ void AdminApi::State::reload(const HttpRequest& request, const Answer& answer) {
       return answer({faults.empty() ? 409 : 422,
                      error_json(faults.empty() ? "refused" : "bad_config", report.error, faults)});
     }
-    save([this, answer, report = ReloadReport(report)](const std::vector<std::string>& warnings) mutable {
+    save([answer, report = ReloadReport(report)](const std::vector<std::string>& warnings) mutable {
       auto& notes = report.applied.notes;
       notes.insert(notes.end(), warnings.begin(), warnings.end());
-      parts.adoption.when(report.generation, [answer, text = to_json(report)] { answer({200, text}); });
+      answer({200, to_json(report)});
     });
   });
 }

@@ -21,6 +21,7 @@
 #include "lb/control/upgrade_order.h"
 #include "lb/control/workers.h"
 #include "lb/observe/events.h"
+#include "lb/observe/history.h"
 
 namespace weir {
 
@@ -54,8 +55,12 @@ struct AdminParts {
   Reload& reload;
   Events& events;
   std::function<ProcessFacts()> facts;
+  /// What `GET /v1/history` answers by; null, or answering null: nothing is remembered.
+  std::function<const History*()> history = nullptr;
   /// What that listener asks of its clients. Null: nothing.
   std::function<Doorway(const std::string& listener)> doorway = nullptr;
+  /// The kernel refuses its connections, by when_down. Null: never.
+  std::function<bool(const std::string& listener)> is_shut = nullptr;
   Predecessors* predecessors = nullptr;  ///< null: there can be none
   /// Why this request is not taken now (an upgrade is under way, or has been); nothing when it is.
   std::function<std::optional<CommandError>(const HttpRequest&)> refusal = nullptr;
@@ -76,7 +81,7 @@ struct AdminParts {
 /// every worker works by it. Also carries out `drain --then close` when its time has come. Control thread
 /// only.
 ///
-/// The requests and their parameters are listed in the README, "The admin API".
+/// The requests and their parameters are listed in conf/doc/admin-api.md.
 /// Parameters are taken from the query and from a JSON object in the body. An error is
 /// {"error": {"code": "usage"|"unknown"|"refused"|"failed"|"busy"|…, "message": "…"}}.
 class AdminApi {
@@ -107,6 +112,9 @@ class AdminApi {
   /// Serves on none of that level any more, and leaves its path to another process. Answers that are due are
   /// given.
   void leave(Level level);
+  /// Why listeners cannot be served, a line each: those named, or else all that count. Empty: they can.
+  CommandResult<std::vector<std::string>> unready(const std::vector<std::string>& listeners) const;
+
   /// Whether every answer has been given and taken.
   bool idle() const;
 

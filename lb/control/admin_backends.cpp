@@ -29,7 +29,7 @@ Remark take_remark(const HttpRequest& request, Parameters& parameters) {
 }  // namespace
 
 std::string operator_of(const HttpRequest& request) {
-  if (!request.peer) return "";
+  if (!request.peer) return request.by;
   const bool for_another = request.peer->uid == 0 && is_user_name(request.operated);
   return for_another ? request.operated + " by sudo" : user_name(request.peer->uid);
 }

@@ -208,7 +208,8 @@ std::string to_json(const Status& status, const ProcessFacts& facts, double upti
     append_json_array(out.value("pools"), status.pools, [&](const auto& one) { append(text, one); });
     out.value("predecessors") += "[]";
   }
-  return text + "\n";
+  text += '\n';
+  return text;
 }
 
 std::string to_json(const Change& change, const std::vector<std::string>& warnings) {
@@ -257,6 +258,7 @@ std::string to_json(const Explanation& explanation) {
   out["pool"] = !explanation.pool.empty() ? Json(explanation.pool) : Json();
   out["client"] = explanation.client;
   out["backend"] = explanation.backend ? Json(*explanation.backend) : Json();
+  out["waits_for"] = explanation.waits_for ? Json(to_string(*explanation.waits_for)) : Json();
   out["because"] = explanation.because;
   out["excluded"] = std::move(excluded);
   return text_of(out);
@@ -289,8 +291,11 @@ std::string to_json(const UpgradeReport& report) {
                   {"notes", report.notes}});
 }
 
-std::string to_json(const ProcessFacts& facts) {
-  return text_of({{"version", facts.version}, {"pid", facts.pid}, {"features", facts.features}});
+std::string version_json(const ProcessFacts& facts, bool read_only) {
+  return text_of({{"version", facts.version},
+                  {"pid", facts.pid},
+                  {"features", facts.features},
+                  {"read_only", read_only}});
 }
 
 std::string to_json(const StopReport& report) {

@@ -24,7 +24,8 @@ std::string to_json(const ReloadReport& report);
 /// Of a rehearsal: whether a reload would be accepted, and what it would change.
 std::string difference_json(const ReloadReport& report);
 std::string to_json(const UpgradeReport& report);
-std::string to_json(const ProcessFacts& facts);
+/// `read_only`: whoever asks can look and change nothing.
+std::string version_json(const ProcessFacts& facts, bool read_only);
 std::string to_json(const StopReport& report);
 std::string to_json(const Rebalancing::Round& round);
 /// Ready when there is no reason against it.

@@ -8,6 +8,7 @@
 #include "lb/base/log.h"
 #include "lb/control/admin_json.h"
 #include "lb/control/admin_state.h"
+#include "lb/control/door_rules.h"
 
 namespace weir {
 
@@ -51,6 +52,12 @@ CommandResult<SessionFilter> AdminApi::State::filter(Parameters& parameters) con
     out.client = *network;
   }
   out.denied = parameters.take_flag("denied");
+  // From the process that has taken over.
+  if (const auto rules = parameters.take("rules")) {
+    auto theirs = parse_door_rules(*rules);
+    if (!theirs) return usage(theirs.error().message);
+    out.doors = std::make_shared<const DoorsByListener>(std::move(*theirs));
+  }
   if (out.pool)
     if (const auto known = parts.registry.status(*out.pool, out.backend.value_or("")); !known)
       return tl::unexpected(known.error());

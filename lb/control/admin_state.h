@@ -10,6 +10,7 @@
 #include "lb/control/admin_api.h"
 #include "lb/control/drain_closer.h"
 #include "lb/control/drain_watch.h"
+#include "lb/control/live.h"
 #include "lb/control/parameters.h"
 #include "lb/control/patience.h"
 #include "lb/net/socket_path.h"
@@ -31,6 +32,9 @@ void answer_usage(const HttpServer::Answer& answer, std::string message);
 /// where the kernel does not say.
 std::string operator_of(const HttpRequest& request);
 
+/// Server-sent events.
+HttpResponse stream_of(std::shared_ptr<HttpStream> stream);
+
 struct AdminApi::State {
   using Answer = HttpServer::Answer;
   using LongestIdle = std::unordered_map<BackendId, Millis>;
@@ -43,7 +47,8 @@ struct AdminApi::State {
         drains(parts.loop, parts.registry),
         patience(parts.loop, parts.patience),
         glance(parts.loop, kGlance),
-        rate_timer(parts.loop, [this] { sample_rates(); }) {
+        rate_timer(parts.loop, [this] { sample_rates(); }),
+        live(parts.loop, [this](std::function<void(std::string)> seen) { look(std::move(seen)); }) {
     word_timer.start(Millis(0));  // those of an earlier life
   }
 
@@ -51,9 +56,13 @@ struct AdminApi::State {
   void handle(HttpRequest& request, const Answer& answer);
   void status(const HttpRequest& request, const Answer& answer);
   /// `idle`: of each backend that has a session.
-  HttpResponse status_answer(const std::string& pool, const std::string& backend, const LongestIdle& idle);
-  void events(Parameters& parameters, const Answer& answer);
+  struct StatusQuestion {
+    std::string pool, backend;  ///< globs; "" = all
+    bool busy = false;          ///< only backends of which this process has counted something
+  };
+  HttpResponse status_answer(const StatusQuestion& question, const LongestIdle& idle);
   void ready(Parameters& parameters, const Answer& answer);
+  CommandResult<std::vector<std::string>> unready(const std::vector<std::string>& listeners) const;
   void explain(Parameters& parameters, const Answer& answer);
   void reload(const HttpRequest& request, const Answer& answer);
   void difference(HttpRequest& request, const Answer& answer);
@@ -82,6 +91,14 @@ struct AdminApi::State {
   void close_some(const BackendLoad& backend, std::uint64_t count);
   void run_closer();
 
+  // admin_events.cpp
+  void events(const HttpRequest& request, Parameters& parameters, const Answer& answer);
+  void history(Parameters& parameters, const Answer& answer);
+  /// Events as they come.
+  void follow(const HttpRequest& request, Events::Follower::Terms terms, const Answer& answer);
+  /// A status, of this process and of older ones.
+  void look(std::function<void(std::string json)> seen);
+
   // admin_sessions.cpp
   void sessions(Parameters& parameters, const Answer& answer);
   void kill(Parameters& parameters, const Answer& answer);
@@ -103,6 +120,7 @@ struct AdminApi::State {
     LongestIdle found;
   } idle_look;
   Timer rate_timer;
+  Live live;
   /// A socket that is served, by Level.
   struct Door {
     std::unique_ptr<HttpServer> server;  ///< null: none

@@ -38,11 +38,17 @@ std::string shown(SendProxy value) {
 std::string shown(OnAllDown value) {
   return value == OnAllDown::TryAll ? "try_all" : "refuse";
 }
+std::string shown(ClientPreface value) {
+  return value == ClientPreface::Postgres ? "postgres" : "off";
+}
 std::string shown(WhenDown value) {
   return value == WhenDown::Close ? "close" : "refuse";
 }
 std::string shown(OnBackendDown value) {
   return value == OnBackendDown::Close ? "close" : "leave";
+}
+std::string shown(LogFormat value) {
+  return std::string(to_string(value));
 }
 std::string shown(LogLevel value) {
   constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error"};
@@ -214,12 +220,12 @@ std::string difference_of(const PoolConfig& now, const PoolConfig& next) {
 
 std::string difference_of(const BackendConfig& now, const PoolConfig& pool_now, const BackendConfig& next,
                           const PoolConfig& pool_next) {
-  const std::string own = Difference()
-                              .key("weight", now.weight, next.weight)
-                              .key("max_sessions", now.max_sessions, next.max_sessions)
-                              .key("admin", now.admin, next.admin)
-                              .key("backup", now.backup, next.backup)
-                              .text();
+  std::string own = Difference()
+                        .key("weight", now.weight, next.weight)
+                        .key("max_sessions", now.max_sessions, next.max_sessions)
+                        .key("admin", now.admin, next.admin)
+                        .key("backup", now.backup, next.backup)
+                        .text();
   if (!now.probe && !next.probe) return own;
   return own + compare(pool_now.probe_of(now), pool_next.probe_of(next))
                    .less(compare(pool_now.probe, pool_next.probe))
@@ -249,6 +255,7 @@ std::string difference_of(const ListenerConfig& now, const ListenerConfig& next)
       .key("burst", now.door.burst, next.door.burst)
       .key("unlimited", now.door.unlimited, next.door.unlimited)
       .key("client_prefix", shown(now.door.client_prefix), shown(next.door.client_prefix))
+      .key("preface", now.door.preface, next.door.preface)
       .key("route", now.door.routes, next.door.routes)
       .key("when_down", now.when_down, next.when_down)
       .key("mode", octal(now.mode), octal(next.mode))
@@ -274,7 +281,16 @@ std::vector<std::string> global_differences(const Config& now, const Config& nex
   say(Difference().key("admin.upgrade", std::string(now.admin.any_upgrade ? "any" : "same"),
                        std::string(next.admin.any_upgrade ? "any" : "same")));
   say(Difference().key("log.level", now.log.level, next.log.level));
+  say(Difference().key("log.format", now.log.format, next.log.format));
+  say(Difference().key("log.daemon", now.log.daemon, next.log.daemon));
   say(Difference().key("log.access", now.log.access, next.log.access));
+  say(Difference().key("log.sample", fmt::format("1/{}", now.log.sample),
+                       fmt::format("1/{}", next.log.sample)));
+  say(Difference().key("web.bind", now.web.bind, next.web.bind));
+  say(Difference().key("web.hosts", now.web.hosts, next.web.hosts));
+  say(Difference().key("web.token_file", now.web.token_file, next.web.token_file));
+  if (now.web.token_file == next.web.token_file && now.web.token != next.web.token)
+    out.push_back("web.token_file holds another token");
   return out;
 }
 

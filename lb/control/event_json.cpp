@@ -25,21 +25,27 @@ std::optional<Event> event_of(const Json& json) {
                .count = json.value("count", std::uint64_t{1})};
 }
 
+Json json_of(const Event& event) {
+  Json item{{"time", format_time(event.time)},
+            {"kind", to_string(event.kind)},
+            {"pool", event.pool},
+            {"backend", event.backend},
+            {"text", event.text},
+            {"by", event.by},
+            {"changes", event.changes}};
+  if (event.count > 1) item["count"] = event.count;
+  return item;
+}
+
 }  // namespace
+
+std::string to_json(const Event& event) {
+  return json_of(event).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 std::string to_json(const std::vector<Event>& events) {
   Json list = Json::array();
-  for (const auto& event : events) {
-    Json item{{"time", format_time(event.time)},
-              {"kind", to_string(event.kind)},
-              {"pool", event.pool},
-              {"backend", event.backend},
-              {"text", event.text},
-              {"by", event.by},
-              {"changes", event.changes}};
-    if (event.count > 1) item["count"] = event.count;
-    list.push_back(std::move(item));
-  }
+  for (const auto& event : events) list.push_back(json_of(event));
   return Json{{"events", std::move(list)}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

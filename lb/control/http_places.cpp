@@ -16,7 +16,9 @@ std::optional<int> HttpPlaces::longest_waiting(bool privileged_too) const {
   auto longest = callers_.end();
   for (auto it = callers_.begin(); it != callers_.end(); ++it) {
     const Caller& caller = it->second;
-    if (caller.leaving || caller.phase == Phase::Work || (caller.privileged && !privileged_too)) continue;
+    if (caller.leaving || caller.phase == Phase::Work || caller.phase == Phase::Stream ||
+        (caller.privileged && !privileged_too))
+      continue;
     if (longest == callers_.end() || caller.since < longest->second.since) longest = it;
   }
   return longest != callers_.end() ? std::optional(longest->first) : std::nullopt;
@@ -37,8 +39,9 @@ HttpPlaces::Arrival HttpPlaces::arrive(int fd, bool privileged, TimePoint now) {
 }
 
 bool HttpPlaces::busy() const {
-  return std::ranges::any_of(
-      callers_, [](const auto& item) { return !item.second.leaving && item.second.phase != Phase::Request; });
+  return std::ranges::any_of(callers_, [](const auto& item) {
+    return !item.second.leaving && item.second.phase != Phase::Request && item.second.phase != Phase::Stream;
+  });
 }
 
 void HttpPlaces::leave(int fd) {
@@ -53,7 +56,9 @@ void HttpPlaces::enter(int fd, Phase phase, TimePoint now) {
 }
 
 HttpPlaces::TimePoint HttpPlaces::deadline(const Caller& caller) {
-  if (caller.leaving || caller.phase == Phase::Work || caller.phase == Phase::Queue) return TimePoint::max();
+  if (caller.leaving || caller.phase == Phase::Work || caller.phase == Phase::Queue ||
+      caller.phase == Phase::Stream)
+    return TimePoint::max();
   return caller.since + (caller.phase == Phase::Request ? kRequestTime : kAnswerTime);
 }
 

@@ -29,7 +29,8 @@ class HttpPlaces {
     Request,  ///< the caller's: it sends
     Queue,    ///< ours, when others' requests have been worked on: no deadline
     Work,     ///< ours: no deadline here, and never given away
-    Answer    ///< the caller's: it takes the answer
+    Answer,   ///< the caller's: it takes the answer
+    Stream    ///< nobody's: there is nothing to be sent now. No deadline, and never given away
   };
 
   explicit HttpPlaces(std::size_t places) : places_(places) {}

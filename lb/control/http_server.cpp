@@ -8,13 +8,10 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cstring>
-#include <deque>
-#include <optional>
 
 #include "lb/base/log.h"
-#include "lb/control/http_places.h"
-#include "lb/net/acceptor.h"
-#include "lb/net/timer.h"
+#include "lb/control/http_state.h"
+#include "lb/control/http_text.h"
 
 namespace weir {
 
@@ -22,6 +19,13 @@ namespace {
 
 constexpr const char* kOperatorHeader = "Weir-Operator";
 constexpr std::size_t kHeadBytes = 32 * 1024;
+/// Of a request; others are not looked at.
+constexpr std::string_view kHeaders[] = {"host",   "origin",          "authorization",
+                                         "accept", "accept-encoding", "last-event-id"};
+constexpr std::string_view kNoStream =
+    R"({"error":{"code":"busy","message":"too many readers of streams at once, ask again"}})"
+    "\n";
+
 /// Connections of libmicrohttpd's beyond the places: those who are shut down are its until its next run.
 constexpr unsigned kLeaving = 2 * Acceptor::kAtOnce;
 constexpr std::string_view kNoPlace =
@@ -29,13 +33,6 @@ constexpr std::string_view kNoPlace =
     "Content-Length: 76\r\n\r\n"
     R"({"error":{"code":"busy","message":"too many requests at once, ask again"}})"
     "\r\n";
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 std::optional<HttpRequest::Peer> peer_of(int connection) {
   ucred credentials{};
@@ -51,92 +48,11 @@ int descriptor_of(MHD_Connection* connection) {
   return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
 
-std::vector<std::string> split_path(std::string_view path) {
-  std::vector<std::string> out;
-  while (!path.empty()) {
-    const auto slash = std::min(path.find('/'), path.size());
-    if (slash > 0) out.push_back(percent_decode(path.substr(0, slash)));
-    path.remove_prefix(std::min(slash + 1, path.size()));
-  }
-  return out;
-}
-
 }  // namespace
-
-std::string percent_decode(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
-      out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
 
 bool HttpRequest::Peer::privileged() const {
   return uid == 0 || uid == ::geteuid();
 }
-
-struct HttpServer::State final : Watcher {
-  /// One request from its first line to the end of its answer. Owned by `requests`.
-  struct Exchange {
-    std::uint64_t id = 0;
-    MHD_Connection* connection = nullptr;
-    int fd = -1;  ///< the connection's, once it is in the queue
-    HttpRequest request;
-    std::size_t most_bytes = 0;
-    std::size_t held = 0;  ///< bytes of the body, while it is collected
-    bool too_large = false;
-    bool asked = false;
-    bool suspended = false;
-    std::optional<HttpResponse> response;
-  };
-
-  State(Loop& on_loop, std::size_t place_count, Handler on_request, BodyLimit limit)
-      : loop(on_loop),
-        handler(std::move(on_request)),
-        body_limit(std::move(limit)),
-        timer(on_loop, [this] { run(); }),
-        work(on_loop, [this] { work_on_next(); }),
-        places(place_count) {}
-
-  void on_events(std::uint32_t) override { run(); }
-  void run();
-  void admit(Fd connection);
-  void on_closed(int fd);
-  void displace(int fd);
-  void work_on_next();
-  static void shut(int fd) { ::shutdown(fd, SHUT_RDWR); }
-  void answer(std::uint64_t id, HttpResponse response);
-  void collect(Exchange& exchange, const char* data, std::size_t size);
-  void let_go(Exchange& exchange) { held -= std::exchange(exchange.held, 0); }
-  MHD_Result on_request(MHD_Connection* connection, const char* url, const char* method, const char* data,
-                        std::size_t* size, void** context);
-  MHD_Result respond(Exchange& exchange);
-  MHD_Result dispatch(Exchange& exchange);
-
-  Loop& loop;
-  Handler handler;
-  BodyLimit body_limit;
-  Timer timer;
-  Timer work;
-  /// Exchanges that are to be worked on, in the order of their requests, one in a turn of the loop: however
-  /// much one caller asks for at once, it waits for its turn as all do.
-  std::deque<std::uint64_t> queue;
-  std::unique_ptr<Acceptor> acceptor;
-  HttpPlaces places;
-  std::map<int, std::optional<HttpRequest::Peer>> peers;  ///< of those who are connected
-  MHD_Daemon* daemon = nullptr;                           // owned
-  int epoll_fd = -1;                                      // the daemon's
-  std::uint64_t last_id = 0;
-  std::map<std::uint64_t, std::unique_ptr<Exchange>> exchanges;
-  std::size_t held = 0;  ///< bytes of all bodies that are being collected
-  bool running = false;
-};
 
 namespace {
 
@@ -165,6 +81,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::create(Loop& loop, Fd listening,
     auto& server = *static_cast<State*>(self);
     if (auto* exchange = static_cast<State::Exchange*>(*context)) {
       server.let_go(*exchange);
+      if (exchange->streams && --server.streams == 0) server.beat.stop();
       std::erase(server.queue, exchange->id);
       server.exchanges.erase(exchange->id);
     }
@@ -201,6 +118,7 @@ HttpServer::HttpServer(std::unique_ptr<State> state) : state_(std::move(state)) 
 HttpServer::~HttpServer() {
   state_->timer.stop();
   state_->work.stop();
+  state_->beat.stop();
   state_->loop.unwatch(state_->epoll_fd);
   // A daemon must not be stopped while it has suspended connections.
   for (auto& [id, exchange] : state_->exchanges)
@@ -216,8 +134,11 @@ void HttpServer::fill_reserve() {
   state_->acceptor->fill_reserve();
 }
 
-void HttpServer::stop_accepting() {
+void HttpServer::stop_accepting(Queue queue) {
+  if (queue == Queue::ServedOut) state_->acceptor->serve_out();
   state_->acceptor->stop();
+  state_->ending_streams = true;
+  state_->wake_streams();
 }
 
 bool HttpServer::idle() const {
@@ -291,6 +212,10 @@ void HttpServer::State::answer(std::uint64_t id, HttpResponse response) {
   auto& exchange = *found->second;
   exchange.response = std::move(response);
   WEIR_CHECK(exchange.suspended);
+  resume(exchange);
+}
+
+void HttpServer::State::resume(Exchange& exchange) {
   exchange.suspended = false;
   MHD_resume_connection(exchange.connection);
   timer.start(Millis(0));  // resuming takes an explicit run
@@ -348,6 +273,16 @@ MHD_Result HttpServer::State::dispatch(Exchange& exchange) {
     return MHD_YES;
   };
   MHD_get_connection_values_n(exchange.connection, MHD_GET_ARGUMENT_KIND, +take, &exchange.request);
+  const auto take_header = [](void* request, MHD_ValueKind, const char* key, std::size_t key_size,
+                              const char* value, std::size_t value_size) {
+    const std::string name = in_small_letters({key, key_size});
+    if (std::ranges::find(kHeaders, name) == std::end(kHeaders)) return MHD_YES;
+    std::string& all = static_cast<HttpRequest*>(request)->headers[name];
+    const std::string_view text = value != nullptr ? std::string_view(value, value_size) : std::string_view();
+    all += fmt::format("{}{}", all.empty() ? "" : ", ", text);
+    return MHD_YES;
+  };
+  MHD_get_connection_values_n(exchange.connection, MHD_HEADER_KIND, +take_header, &exchange.request);
   const int fd = descriptor_of(exchange.connection);
   if (const auto found = peers.find(fd); found != peers.end()) exchange.request.peer = found->second;
   const auto& peer = exchange.request.peer;
@@ -364,13 +299,24 @@ MHD_Result HttpServer::State::dispatch(Exchange& exchange) {
   return MHD_YES;
 }
 
+MHD_Response* HttpServer::State::response_of(Exchange& exchange) {
+  HttpResponse& own = *exchange.response;
+  if (own.stream != nullptr && streams >= std::max<std::size_t>(1, place_count / 2))
+    own = {503, std::string(kNoStream)};
+  // What it owns stays until the exchange is over.
+  if (own.stream == nullptr)
+    return MHD_create_response_from_buffer(own.body.size(), own.body.data(), MHD_RESPMEM_PERSISTENT);
+  return stream_response(exchange);
+}
+
 MHD_Result HttpServer::State::respond(Exchange& exchange) {
-  auto& body = exchange.response->body;
-  MHD_Response* response = MHD_create_response_from_buffer(body.size(), body.data(), MHD_RESPMEM_MUST_COPY);
+  MHD_Response* response = response_of(exchange);
   if (response == nullptr) return MHD_NO;
-  MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-  places.enter(descriptor_of(exchange.connection), HttpPlaces::Phase::Answer,
-               std::chrono::steady_clock::now());
+  MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, exchange.response->type.c_str());
+  for (const auto& [name, value] : exchange.response->headers)
+    MHD_add_response_header(response, name.c_str(), value.c_str());
+  exchange.fd = descriptor_of(exchange.connection);
+  places.enter(exchange.fd, HttpPlaces::Phase::Answer, std::chrono::steady_clock::now());
   const auto queued =
       MHD_queue_response(exchange.connection, static_cast<unsigned>(exchange.response->status), response);
   MHD_destroy_response(response);

@@ -89,6 +89,11 @@ Result<Inheritance> inheritance_of(const Json& json) {
     return tl::unexpected(taken.error());
   if (auto taken = take_admin(json, "read_only_admin", out.read_only_admin, out.read_only_admin_path); !taken)
     return tl::unexpected(taken.error());
+  for (const auto& item : json.value("web", Json::array())) {
+    auto socket = adopt_listening(item.get<int>());
+    if (!socket) return tl::unexpected(socket.error());
+    out.web.push_back(std::move(*socket));
+  }
   const auto take = [&](const char* key, Fd& to) -> Result<void> {
     const int fd = json.at(key).get<int>();
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
@@ -101,6 +106,9 @@ Result<Inheritance> inheritance_of(const Json& json) {
     if (auto taken = take("first_process", out.first_process); !taken) return tl::unexpected(taken.error());
   if (version >= 3)
     if (auto taken = take("standard_error", out.standard_error); !taken) return tl::unexpected(taken.error());
+  // Without these all is served as well.
+  if (json.contains("history")) out.history = text_of(Fd(json.at("history").get<int>())).value_or("");
+  if (json.contains("tokens")) out.tokens = text_of(Fd(json.at("tokens").get<int>())).value_or("");
   for (const auto& item : json.at("predecessors"))
     out.predecessors.push_back({item.at("pid").get<pid_t>(), item.at("socket").get<std::string>()});
   if (version == 1) {
@@ -122,14 +130,19 @@ Result<Bequest> bequeath(const Inheritance& inheritance) {
   if (!inheritance.by.empty()) known["by"] = inheritance.by;
   if (inheritance.first_descriptor_limit > 0)
     known["first_descriptor_limit"] = inheritance.first_descriptor_limit;
-  auto file = file_in_memory(known.dump(-1, ' ', false, Json::error_handler_t::replace));
-  if (!file) return tl::unexpected(file.error());
   Bequest out;
-  out.known = std::move(*file);
   int next = 3;
   const auto give = [&](const Fd& fd) {
     out.descriptors.emplace_back(next, fd.get());
     return next++;
+  };
+  Json all{{"version", kVersion}};
+  const auto give_file = [&](const char* key, std::string_view text) -> Result<void> {
+    auto file = file_in_memory(text);
+    if (!file) return tl::unexpected(file.error());
+    all[key] = give(*file);
+    out.files.push_back(std::move(*file));
+    return {};
   };
   // Addresses are not named: the kernel knows them, and a path may hold bytes that JSON does not.
   Json sockets = Json::array();
@@ -141,11 +154,21 @@ Result<Bequest> bequeath(const Inheritance& inheritance) {
   Json predecessors = Json::array();
   for (const auto& predecessor : inheritance.predecessors)
     predecessors.push_back({{"pid", predecessor.pid}, {"socket", predecessor.socket}});
-  Json all{{"version", kVersion}, {"sockets", std::move(sockets)}, {"channel", give(inheritance.channel)}};
+  all["sockets"] = std::move(sockets);
+  all["channel"] = give(inheritance.channel);
   if (inheritance.admin) all["admin"] = {{"fd", give(inheritance.admin)}};
   if (inheritance.read_only_admin) all["read_only_admin"] = {{"fd", give(inheritance.read_only_admin)}};
+  Json web = Json::array();
+  for (const auto& socket : inheritance.web) web.push_back(give(socket.fd));
+  if (!web.empty()) all["web"] = std::move(web);
   all["predecessors"] = std::move(predecessors);
-  all["known"] = give(out.known);
+  const auto text = known.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (auto given = give_file("known", text); !given) return tl::unexpected(given.error());
+  for (const auto& [key, bytes] :
+       {std::pair("history", &inheritance.history), std::pair("tokens", &inheritance.tokens)}) {
+    if (bytes->empty()) continue;
+    if (auto given = give_file(key, *bytes); !given) return tl::unexpected(given.error());
+  }
   if (inheritance.first_process) all["first_process"] = give(inheritance.first_process);
   all["standard_error"] = give(inheritance.standard_error);
   out.variable =

@@ -29,7 +29,8 @@ struct Inheritance {
   std::string admin_path;
   Fd read_only_admin;  ///< the same of admin.read_only_socket
   std::string read_only_admin_path;
-  Fd channel;  ///< UpgradeChannel's other end is the old process
+  std::vector<InheritedSocket> web;  ///< those of [web]
+  Fd channel;                        ///< UpgradeChannel's other end is the old process
   /// To become the new process's descriptor 2 when it serves; until then that is one the old process reads.
   Fd standard_error;
   Fd first_process;                       ///< daemon/first_process; may be none
@@ -37,17 +38,19 @@ struct Inheritance {
   std::string overrides;  ///< a state file's text; empty: the old process is of a version that hands none on
   std::optional<Legacy> legacy;  ///< nothing: the old process is of a version that hands nothing on
   std::string events;            ///< event_json; "" = none
+  std::string history;           ///< History::to_bytes(); "" = none
+  std::string tokens;            ///< Doors::to_bytes(); "" = none
   std::string by;                ///< who has ordered the upgrade; "" = not known
   std::uint64_t first_descriptor_limit = 0;  ///< net/descriptor_limit; 0: the old process does not say
 };
 
 /// What a child is to be spawned with: the variable ("WEIR_INHERIT=…") and (number there, descriptor here),
-/// borrowed from the inheritance and from `known`. The variable holds numbers; what may be long (the kernel
-/// takes 128 KiB of a variable) is in `known`, a file in memory.
+/// borrowed from the inheritance and from the files. The variable holds numbers; what may be long (the kernel
+/// takes 128 KiB of a variable) is in files in memory.
 struct Bequest {
   std::string variable;
   std::vector<std::pair<int, int>> descriptors;
-  Fd known;
+  std::vector<Fd> files;
 };
 Result<Bequest> bequeath(const Inheritance& inheritance);
 

@@ -1,10 +1,9 @@
 #include "lb/control/json_text.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 namespace weir {
@@ -26,19 +25,21 @@ void append_json(std::string& out, std::string_view text) {
 }
 
 void append_json(std::string& out, double number) {
-  if (!std::isfinite(number))
+  if (!std::isfinite(number)) {
     out += "null";
-  else if (number == std::floor(number) && std::abs(number) < 1e15)
-    fmt::format_to(std::back_inserter(out), "{:.1f}", number);
-  else
-    fmt::format_to(std::back_inserter(out), "{}", number);
+    return;
+  }
+  std::array<char, 32> digits;
+  const bool is_whole = number == std::floor(number) && std::abs(number) < 1e15;
+  const auto end = is_whole ? std::to_chars(digits.begin(), digits.end(), number, std::chars_format::fixed, 1)
+                            : std::to_chars(digits.begin(), digits.end(), number);
+  out.append(digits.data(), end.ptr);
 }
 
 std::string& JsonObject::value(std::string_view name) {
-  if (!first_) out_ += ',';
+  out_ += first_ ? "\"" : ",\"";
   first_ = false;
-  append_json(out_, name);
-  return out_ += ':';
+  return (out_ += name) += "\":";
 }
 
 }  // namespace weir

@@ -38,7 +38,8 @@ class JsonObject {
     else
       value(name) += "null";
   }
-  /// Where the caller writes the value of that name.
+  /// Where the caller writes the value of that name, which like all names here is a word of Weir's own:
+  /// nothing in it needs an escape.
   std::string& value(std::string_view name);
 
  private:

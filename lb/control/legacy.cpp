@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "lb/control/tally_json.h"
+
 namespace weir {
 
 namespace {
@@ -96,6 +98,29 @@ AgentState agent_of(const Json& json) {
   return out;
 }
 
+Json json_of(const Totals& totals) {
+  return Json::array(
+      {totals.sessions, totals.connect_failures, totals.bytes_to_backend, totals.bytes_to_client});
+}
+
+Totals totals_from(const Json& totals) {
+  return {totals.at(0).get<std::uint64_t>(), totals.at(1).get<std::uint64_t>(),
+          totals.at(2).get<std::uint64_t>(), totals.at(3).get<std::uint64_t>()};
+}
+
+Json json_of(const SessionsByClient& clients) {
+  Json out = Json::array();
+  for (const auto& [key, sessions] : clients) out.push_back({key.first, key.second, sessions});
+  return out;
+}
+
+SessionsByClient clients_of(const Json& json) {
+  SessionsByClient out;
+  for (const auto& one : json)
+    out[{one.at(0).get<std::string>(), one.at(1).get<std::string>()}] = one.at(2).get<std::uint32_t>();
+  return out;
+}
+
 Json json_of(const Legacy::Backend& backend, std::chrono::steady_clock::time_point now) {
   Json out{{"name", backend.file.name},
            {"address", backend.file.endpoint.text},
@@ -104,10 +129,9 @@ Json json_of(const Legacy::Backend& backend, std::chrono::steady_clock::time_poi
            {"backup", backend.file.backup},
            {"admin_since", count_of(backend.admin_since)},
            {"standing", json_of(backend.standing, now)},
-           {"totals",
-            {backend.totals.sessions, backend.totals.connect_failures, backend.totals.bytes_to_backend,
-             backend.totals.bytes_to_client}},
+           {"totals", json_of(backend.totals)},
            {"active", backend.active}};
+  if (backend.tally != Tally()) out["tally"] = json_of(backend.tally);
   if (backend.agent != AgentState()) out["agent"] = json_of(backend.agent, backend.agent_since);
   if (backend.added) out["added"] = true;
   if (backend.out) out["out"] = true;
@@ -133,9 +157,8 @@ Result<Legacy::Backend> backend_of(const Json& json, std::chrono::steady_clock::
   auto standing = standing_of(json.at("standing"), now);
   if (!standing) return tl::unexpected(standing.error());
   out.standing = std::move(*standing);
-  const auto& totals = json.at("totals");
-  out.totals = {totals.at(0).get<std::uint64_t>(), totals.at(1).get<std::uint64_t>(),
-                totals.at(2).get<std::uint64_t>(), totals.at(3).get<std::uint64_t>()};
+  out.totals = totals_from(json.at("totals"));
+  out.tally = tally_from(json.value("tally", Json()));
   out.active = json.value("active", 0U);
   return out;
 }
@@ -161,7 +184,13 @@ Result<Legacy> legacy_of(const Json& json, std::chrono::steady_clock::time_point
   }
   for (const auto& item : json.at("listeners"))
     out.listeners.push_back({item.at("name").get<std::string>(), item.at("pool").get<std::string>(),
-                             item.at("total").get<std::uint64_t>()});
+                             item.at("total").get<std::uint64_t>(),
+                             listener_tally_from(item.value("tally", Json()))});
+  for (const auto& item : json.value("gone", Json::array()))
+    out.gone.push_back({item.at("pool").get<std::string>(), item.at("name").get<std::string>(),
+                        item.at("address").get<std::string>(), totals_from(item.at("totals")),
+                        tally_from(item.at("tally"))});
+  if (const auto clients = json.find("clients"); clients != json.end()) out.clients = clients_of(*clients);
   return out;
 }
 
@@ -178,11 +207,20 @@ std::string format_legacy(const Legacy& legacy, std::chrono::steady_clock::time_
                      {"backends", std::move(backends)}});
   }
   for (const auto& listener : legacy.listeners)
-    listeners.push_back({{"name", listener.name}, {"pool", listener.pool}, {"total", listener.total}});
-  const Json all{{"file", legacy.file},
-                 {"text", legacy.text},
-                 {"pools", std::move(pools)},
-                 {"listeners", std::move(listeners)}};
+    listeners.push_back({{"name", listener.name},
+                         {"pool", listener.pool},
+                         {"total", listener.total},
+                         {"tally", json_of(listener.tally)}});
+  Json gone = Json::array();
+  for (const auto& one : legacy.gone)
+    gone.push_back({{"pool", one.pool},
+                    {"name", one.name},
+                    {"address", one.address},
+                    {"totals", json_of(one.totals)},
+                    {"tally", json_of(one.tally)}});
+  const Json all{{"file", legacy.file},       {"text", legacy.text},
+                 {"pools", std::move(pools)}, {"listeners", std::move(listeners)},
+                 {"gone", std::move(gone)},   {"clients", json_of(legacy.clients)}};
   return all.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

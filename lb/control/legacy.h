@@ -27,6 +27,7 @@ struct Legacy {
     AgentState agent;
     std::chrono::system_clock::time_point agent_since;
     Totals totals;
+    Tally tally;
     std::uint32_t active = 0;  ///< sessions that it has with it now
   };
   struct Pool {
@@ -39,12 +40,24 @@ struct Legacy {
     std::string name;
     std::string pool;
     std::uint64_t total = 0;
+    ListenerTally tally;
+  };
+  /// A backend that has left and whose counts are still told (Departed).
+  struct Gone {
+    std::string pool;
+    std::string name;  ///< "-" = those that have left long ago
+    std::string address;
+    Totals totals;
+    Tally tally;
+    BackendId id = 0;  ///< in this process only
   };
 
   std::string file;  ///< Config::file and Config::text of the configuration in force
   std::string text;
   std::vector<Pool> pools;
   std::vector<Listener> listeners;
+  std::vector<Gone> gone;
+  SessionsByClient clients;  ///< that have a limit, by listener and client
 };
 
 /// As text, and back. `now` is the same clock's reading in either process: slow starts go on.

@@ -10,7 +10,7 @@ std::uint64_t total_of(const ListenerLoad& load) {
 
 ListenerLoad& ListenerLoads::get(std::string_view listener, std::string_view pool) {
   auto& slot = loads_[{std::string(listener), std::string(pool)}];
-  if (!slot) slot = std::make_unique<ListenerLoad>(std::string(listener), std::string(pool), workers_);
+  if (!slot) slot = std::make_shared<ListenerLoad>(std::string(listener), std::string(pool), workers_);
   return *slot;
 }
 

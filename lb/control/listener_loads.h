@@ -33,7 +33,7 @@ class ListenerLoads {
 
  private:
   std::uint32_t workers_;
-  std::map<std::pair<std::string, std::string>, std::unique_ptr<ListenerLoad>, std::less<>> loads_;
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<ListenerLoad>, std::less<>> loads_;
 };
 
 std::uint64_t total_of(const ListenerLoad& load);

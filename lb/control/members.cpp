@@ -15,9 +15,21 @@ PoolEntry* Members::find_pool(std::string_view name) {
 }
 
 std::optional<Members::Place> Members::find(BackendId id) {
-  for (auto& pool : pools)
-    for (auto& entry : pool.entries)
-      if (entry.load->id == id && !entry.out) return Place{&pool, &entry};
+  const auto is_there = [&](const Entry& entry) { return entry.load->id == id && !entry.out; };
+  if (const auto seen = last_seen_.find(id); seen != last_seen_.end()) {
+    const auto [pool, entry] = seen->second;
+    if (pool < pools.size() && entry < pools[pool].entries.size() && is_there(pools[pool].entries[entry]))
+      return Place{&pools[pool], &pools[pool].entries[entry]};
+  }
+  for (auto& pool : pools) {
+    const auto found = std::ranges::find_if(pool.entries, is_there);
+    if (found == pool.entries.end()) continue;
+    last_seen_.clear();
+    for (std::size_t p = 0; p < pools.size(); ++p)
+      for (std::size_t e = 0; e < pools[p].entries.size(); ++e)
+        last_seen_[pools[p].entries[e].load->id] = {p, e};
+    return Place{&pool, &*found};
+  }
   return std::nullopt;
 }
 

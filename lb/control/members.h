@@ -60,10 +60,17 @@ struct Members {
     PoolEntry* pool;
     Entry* entry;
   };
-  /// Not those that are `out`, here and below.
+  /// Not those that are `out`, here and below. Of thousands each is found at once, whoever has moved since.
   std::optional<Place> find(BackendId id);
   /// For many questions at once. Valid until the members change.
   std::unordered_map<BackendId, Place> by_id();
+
+ private:
+  struct Numbers {
+    std::size_t pool, entry;
+  };
+  /// Where each was when one was last found elsewhere.
+  std::unordered_map<BackendId, Numbers> last_seen_;
 };
 
 }  // namespace weir

@@ -112,8 +112,14 @@ void add_pools(Json& pools, const Json& theirs) {
 void add_status(Json& own, const Json& theirs) {
   add_counts(own["sessions"], theirs.value("sessions", Json::object()), {"active", "total"});
   const ByName listeners(own["listeners"]);
-  for (const auto& listener : theirs.value("listeners", Json::array()))
-    if (Json* const same = listeners.find(listener)) add_counts(*same, listener, {"active", "total"});
+  for (const auto& listener : theirs.value("listeners", Json::array())) {
+    Json* const same = listeners.find(listener);
+    if (same == nullptr) continue;
+    add_counts(*same, listener, {"active", "total"});
+    const Json turned_away = listener.value("turned_away", Json::object());
+    for (const auto& [end, count] : turned_away.items())
+      add_counts((*same)["turned_away"], turned_away, {end.c_str()});
+  }
   add_pools(own["pools"], theirs.value("pools", Json::array()));
 }
 
@@ -175,6 +181,7 @@ HttpResponse merge_clients(const HttpResponse& own, const std::vector<Predecesso
   for (const auto& other : others)
     if (const Json theirs = body_of(other.status, other.body); theirs.is_object()) add(theirs);
   std::vector<Json> list;
+  list.reserve(clients.size());
   for (auto& [name, client] : clients) list.push_back(std::move(client));
   std::ranges::stable_sort(
       list, [](const Json& a, const Json& b) { return count_of(a, "sessions") > count_of(b, "sessions"); });
@@ -247,6 +254,21 @@ HttpResponse merge_changes(const HttpResponse& own, const std::vector<Predecesso
         all["changed"].push_back(changed);
     }
   }
+  return response_of(all);
+}
+
+HttpResponse naming_unheard(HttpResponse merged, const std::vector<PredecessorAnswer>& others) {
+  Json unheard = Json::array();
+  for (const auto& other : others)
+    if (other.pid != 0 && other.status == 0) unheard.push_back(other.pid);
+  if (unheard.empty()) return merged;
+  Json all = body_of(merged.status, merged.body);
+  if (!all.is_object()) return merged;
+  for (const Json& pid : unheard)
+    all["warnings"].push_back(
+        fmt::format("the older process {} has not answered within 2 s: its sessions are not in this answer",
+                    pid.get<int>()));
+  all["unheard"] = std::move(unheard);
   return response_of(all);
 }
 

@@ -30,6 +30,8 @@ HttpResponse merge_changes(const HttpResponse& own, const std::vector<Predecesso
 /// Of those who wait for a drain's end. A process that says nothing of its sessions may have some: its id is
 /// in "unheard".
 HttpResponse merge_drains(const HttpResponse& own, const std::vector<PredecessorAnswer>& others);
+/// `merged`, with those in "unheard" that have not answered, and a warning for each.
+HttpResponse naming_unheard(HttpResponse merged, const std::vector<PredecessorAnswer>& others);
 HttpResponse merge_stops(const HttpResponse& own, const std::vector<PredecessorAnswer>& others);
 
 }  // namespace weir

@@ -10,6 +10,7 @@
 #include "lb/control/admin_json.h"
 #include "lb/control/admin_request.h"
 #include "lb/control/merge_answers.h"
+#include "lb/net/background.h"
 
 namespace weir {
 
@@ -18,6 +19,8 @@ namespace {
 using Answer = HttpServer::Answer;
 using Values = std::map<std::string, std::string, std::less<>>;
 using Merge = std::function<HttpResponse(const HttpResponse&, const std::vector<PredecessorAnswer>&)>;
+
+constexpr const char* kRules = "rules";
 
 enum class Kind : std::uint8_t { Local, Status, Sessions, Drains, Kill, Change, Logs, Stop };
 
@@ -78,19 +81,26 @@ std::string body_of(const Values& values) {
 }
 
 /// An answer that is put together from several.
-struct Gathering {
+struct Gathering : std::enable_shared_from_this<Gathering> {
   Merge merge = merge_status;
   Answer answer;
-  std::size_t waiting = 1;  // this process's own
+  std::shared_ptr<Background> background;  ///< where they are put together; null: on the loop
+  bool names_unheard = false;              ///< whoever has not answered is in the answer
+  std::size_t waiting = 1;                 // this process's own
   HttpResponse own;
   std::vector<PredecessorAnswer> others;
 
   void arrived() {
-    if (--waiting == 0) answer(merged());
+    if (--waiting > 0) return;
+    if (background == nullptr || others.empty()) return answer(merged());
+    background->run([self = shared_from_this()] {
+      return [self, all = std::make_shared<HttpResponse>(self->merged())] { self->answer(std::move(*all)); };
+    });
   }
   HttpResponse merged() const {
     try {
-      return merge(own, others);
+      auto merged = merge(own, others);
+      return names_unheard ? naming_unheard(std::move(merged), others) : merged;
     } catch (const nlohmann::ordered_json::exception& error) {
       // A Weir of another version that answers in another way.
       daemon_log().warn("an older process answers what this one does not understand: {}", error.what());
@@ -111,8 +121,13 @@ struct Predecessors::State {
 
   Loop& loop;
   std::vector<Predecessor> list;
+  std::function<void(pid_t, bool)> on_leave = nullptr;
+  std::function<std::string()> rules = nullptr;
   std::uint64_t last_request = 0;
   std::map<std::uint64_t, std::unique_ptr<AdminRequest>> requests;
+  /// Where what may be megabytes is put together, and nothing is done that could hang; made when it is
+  /// needed.
+  std::shared_ptr<Background> background;
 };
 
 Predecessors::Predecessors(Loop& loop) : state_(std::make_shared<State>(loop)) {}
@@ -127,7 +142,17 @@ const std::vector<Predecessor>& Predecessors::list() const {
 }
 
 bool Predecessors::dismiss(pid_t pid) {
-  return std::erase_if(state_->list, [&](const Predecessor& one) { return one.pid == pid; }) > 0;
+  const bool known = std::erase_if(state_->list, [&](const Predecessor& one) { return one.pid == pid; }) > 0;
+  if (known && state_->on_leave != nullptr) state_->on_leave(pid, true);
+  return known;
+}
+
+void Predecessors::on_leave(std::function<void(pid_t, bool)> heard) {
+  state_->on_leave = std::move(heard);
+}
+
+void Predecessors::judge_by(std::function<std::string()> rules) {
+  state_->rules = std::move(rules);
 }
 
 void Predecessors::clear() {
@@ -142,6 +167,7 @@ void Predecessors::State::forget(pid_t pid) {
   ::unlink(found->socket.c_str());
   daemon_log().info("the older process {} is gone", pid);
   list.erase(found);
+  if (on_leave != nullptr) on_leave(pid, false);
 }
 
 void Predecessors::State::ask(const Predecessor& predecessor, const HttpRequest& request,
@@ -149,9 +175,10 @@ void Predecessors::State::ask(const Predecessor& predecessor, const HttpRequest&
   ++gathering->waiting;
   const std::size_t place = gathering->others.size();
   gathering->others.push_back({predecessor.pid, 0, ""});
-  const bool get = request.method == "GET";
+  // Rules may be longer than a target can be.
+  const bool in_target = request.method == "GET" && !values.contains(kRules);
   auto target = escaped_path(request.path);
-  if (get && !values.empty()) target += "?" + escaped_query(values);
+  if (in_target && !values.empty()) target += "?" + escaped_query(values);
   const auto id = ++last_request;
   auto done = [this, gathering, place, id, pid = predecessor.pid](const AdminRequest::Outcome& outcome) {
     auto& other = gathering->others[place];
@@ -166,7 +193,7 @@ void Predecessors::State::ask(const Predecessor& predecessor, const HttpRequest&
     gathering->arrived();
   };
   auto& sent = requests[id] = std::make_unique<AdminRequest>(loop, std::move(done));
-  sent->send(predecessor.socket, request.method, target, get ? "" : body_of(values));
+  sent->send(predecessor.socket, request.method, target, in_target ? "" : body_of(values));
 }
 
 void Predecessors::State::ask_all(const HttpRequest& request, Values values,
@@ -174,6 +201,10 @@ void Predecessors::State::ask_all(const HttpRequest& request, Values values,
   const Kind kind = kind_of(request);
   // This process has decided that it may be done.
   if (kind == Kind::Change) values["force"] = "true";
+  // Of thousands most have nothing to add.
+  if (kind == Kind::Status) values["busy"] = "true";
+  const bool judges = kind == Kind::Kill || kind == Kind::Sessions;
+  if (judges && rules != nullptr && values.contains("denied")) values[kRules] = rules();
   const auto ids = values.find("ids");
   const std::string all_ids = ids != values.end() ? ids->second : "";
   for (const Predecessor& predecessor : std::vector(list)) {
@@ -208,6 +239,10 @@ void Predecessors::handle(HttpRequest request, Answer answer, const Local& local
   if (alone || !values) return local(std::move(request), answer);
   auto gathering = std::make_shared<Gathering>();
   gathering->merge = merge_of(kind);
+  gathering->names_unheard = kind == Kind::Sessions || kind == Kind::Kill || kind == Kind::Change;
+  if (state_->background == nullptr && !state_->list.empty())
+    state_->background = std::make_shared<Background>(state_->loop);
+  gathering->background = state_->background;
   HttpRequest own = request;
   if (const auto limit = values->find("limit"); kind == Kind::Sessions && values->contains("by")) {
     // Whoever has few sessions here may have most in all: it is cut when they have been added up.

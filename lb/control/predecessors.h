@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "lb/control/http_server.h"
@@ -24,8 +25,14 @@ class Predecessors {
   /// Takes the process off the list when it is one of them: it has said all that it had to say.
   bool dismiss(pid_t pid);
   const std::vector<Predecessor>& list() const;
+  /// From now on `heard` is told of each that leaves the list by its end; `said_all`: it was dismissed.
+  void on_leave(std::function<void(pid_t pid, bool said_all)> heard);
   /// This process has been superseded itself: its successor asks them from now on.
   void clear();
+
+  /// Their sessions are judged by what `rules` says when it is asked (door_rules), not by what was in force
+  /// in them.
+  void judge_by(std::function<std::string()> rules);
 
   /// Asks each of them for /v1/NAME; calls back once, when all have answered or have had their time.
   void ask_each(const std::string& name, std::function<void(const std::vector<PredecessorAnswer>&)> done);

@@ -16,11 +16,13 @@
 #include "lb/config/config.h"
 #include "lb/control/commands.h"
 #include "lb/control/legacy.h"
+#include "lb/control/metrics_view.h"
 #include "lb/control/status.h"
 
 namespace weir {
 
 class Events;
+class History;
 
 /// What one configuration changed, a line each, as an operator reads it: "+ web/web4", "~ web/web1 weight
 /// 1→5", "- listener old". A run-time member that leaves is among the changes and the notes.
@@ -144,6 +146,9 @@ class Registry {
 
   /// For the rates of the status; every RateWindow::kStep.
   void sample_rates();
+  /// One look at all that there are, those whose last sessions go on included; every
+  /// HistorySeries::kShortStep. What other processes of this Weir have counted is not in it.
+  void look(History& history) const;
 
   // --- the operator's word. `target` is POOL/BACKEND, either part a glob; all of it is done or nothing.
   // Idempotent.
@@ -185,11 +190,16 @@ class Registry {
   CommandError unknown_pool(std::string_view name) const;
   /// Why listeners cannot be served, a line each: those named, or else all that count. Empty: they can.
   CommandResult<std::vector<std::string>> unready(const std::vector<std::string>& listeners) const;
+  /// `pool`: of this one only; "" = all.
+  /// `elders`: what older processes have counted besides.
+  CommandResult<MetricsView> metrics_view(std::string_view pool = {}, Counts elders = {}) const;
   CommandResult<Explanation> explain(std::string_view pool, std::string_view client_ip) const;
 
   const std::shared_ptr<const Table>& table() const;
 
   /// The listener's counters, made at its first use; lives as long as the Registry.
+  /// That it has now, whatever pools it has fed.
+  std::uint64_t listener_sessions(std::string_view name) const;
   ListenerLoad& listener_load(std::string_view listener, std::string_view pool);
 
  private:

@@ -52,23 +52,42 @@ Legacy Registry::legacy() const {
            .agent = entry.agent,
            .agent_since = entry.agent_since,
            .totals = totals_of(*entry.load),
+           .tally = tally_of(*entry.load),
            .active = entry.load->active.load(std::memory_order_relaxed) + s.elsewhere(*entry.load)});
   }
   for (const auto& [key, load] : s.listener_loads.all())
-    out.listeners.push_back({key.first, key.second, total_of(*load)});
+    out.listeners.push_back({key.first, key.second, total_of(*load), tally_of(*load)});
+  for (const auto& [id, one] : s.departed.each())
+    out.gone.push_back(
+        {one.load->pool, one.load->name, one.load->address, totals_of(*one.load), tally_of(*one.load), id});
+  for (const auto& [pool, counted] : s.departed.rest())
+    out.gone.push_back({pool, "-", "", counted.totals, counted.tally});
   return out;
 }
 
 void Registry::hand_over(const Legacy& legacy) {
   auto& handed = state_->handed_over;
+  handed.done = true;
+  const auto note = [&handed](BackendId id, const auto& counted) {
+    handed.backends[id] = counted.totals;
+    handed.tallies[id] = counted.tally;
+  };
   for (const auto& known : legacy.pools) {
     const PoolEntry* const pool = state_->members.find_pool(known.name);
     if (pool == nullptr || pool->entries.size() != known.backends.size()) continue;
     for (std::size_t i = 0; i < known.backends.size(); ++i)
-      handed.backends[pool->entries[i].load->id] = known.backends[i].totals;
+      note(pool->entries[i].load->id, known.backends[i]);
   }
-  for (const auto& listener : legacy.listeners)
+  for (const auto& one : legacy.gone) {
+    if (one.id != 0)
+      note(one.id, one);
+    else
+      handed.rest[one.pool] = {one.totals, one.tally};
+  }
+  for (const auto& listener : legacy.listeners) {
     handed.listeners[{listener.name, listener.pool}] += listener.total;
+    handed.listener_tallies[{listener.name, listener.pool}] += listener.tally;
+  }
 }
 
 Counts Registry::counts() const {
@@ -79,15 +98,35 @@ Counts Registry::counts() const {
     if (const auto handed = s.handed_over.backends.find(load.id); handed != s.handed_over.backends.end())
       totals -= handed->second;
     if (totals != Totals()) out.backends[{load.pool, load.name}] += totals;
+    Tally tally = tally_of(load);
+    if (const auto handed = s.handed_over.tallies.find(load.id); handed != s.handed_over.tallies.end())
+      tally -= handed->second;
+    if (tally != Tally()) out.tallies[{load.pool, load.name}] += tally;
+    if (const auto active = load.active.load(std::memory_order_relaxed); active > 0)
+      out.active[{load.pool, load.name}] += active;
   };
   for (const auto& pool : s.members.pools)
     for (const auto& entry : pool.entries) note(*entry.load);
-  for (const auto& [id, leaver] : s.leavers.all()) note(*leaver.last.load);
+  for (const auto& [id, one] : s.departed.each()) note(*one.load);
+  for (const auto& [pool, counted] : s.departed.rest()) {
+    Departed::Counted rest = counted;
+    if (const auto handed = s.handed_over.rest.find(pool); handed != s.handed_over.rest.end())
+      rest -= handed->second;
+    if (rest.totals != Totals()) out.backends[{pool, "-"}] += rest.totals;
+    if (rest.tally != Tally()) out.tallies[{pool, "-"}] += rest.tally;
+  }
   for (const auto& [key, load] : s.listener_loads.all()) {
     std::uint64_t sessions = total_of(*load);
     if (const auto handed = s.handed_over.listeners.find(key); handed != s.handed_over.listeners.end())
       sessions -= handed->second;
     if (sessions > 0) out.listeners[key] += sessions;
+    ListenerTally tally = tally_of(*load);
+    if (const auto handed = s.handed_over.listener_tallies.find(key);
+        handed != s.handed_over.listener_tallies.end())
+      tally -= handed->second;
+    if (tally != ListenerTally()) out.listener_tallies[key] += tally;
+    if (const auto active = load->active.load(std::memory_order_relaxed); active > 0)
+      out.listener_active[key] += active;
   }
   return out;
 }
@@ -121,24 +160,31 @@ void Registry::add(const Counts& counts) {
   auto& s = *state_;
   for (const auto& [key, sessions] : counts.listeners)
     count_elsewhere(s.listener_loads.get(key.first, key.second), sessions);
+  for (const auto& [key, tally] : counts.listener_tallies)
+    count_elsewhere(s.listener_loads.get(key.first, key.second), tally);
   Counts left = counts;
   const auto take = [&](BackendLoad& load) -> std::uint64_t {
-    const auto found = left.backends.find({load.pool, load.name});
-    if (found == left.backends.end()) return 0;
-    const std::uint64_t sessions = found->second.sessions;
-    count_elsewhere(load, found->second);
-    left.backends.erase(found);
-    return sessions;
+    const std::pair key(load.pool, load.name);
+    if (const auto tally = left.tallies.extract(key)) count_elsewhere(load, tally.mapped());
+    const auto totals = left.backends.extract(key);
+    if (!totals) return 0;
+    count_elsewhere(load, totals.mapped());
+    return totals.mapped().sessions;
   };
   for (auto& pool : s.members.pools)
     for (auto& entry : pool.entries) entry.rate.shift(take(*entry.load));
-  for (const auto& [id, leaver] : s.leavers.all()) take(*leaver.last.load);
+  for (const auto& [id, one] : s.departed.each()) take(*one.load);
+  // No sum over a pool falls for those whom nobody knows any more.
+  for (const auto& [key, totals] : left.backends) s.departed.add(key.first, {totals, {}});
+  for (const auto& [key, tally] : left.tallies) s.departed.add(key.first, {{}, tally});
 }
 
 void Registry::inherit(const Legacy& legacy, std::shared_ptr<const Config> old) {
   auto& s = *state_;
   for (const auto& listener : legacy.listeners)
     count_elsewhere(s.listener_loads.get(listener.name, listener.pool), listener.total);
+  for (const auto& listener : legacy.listeners)
+    count_elsewhere(s.listener_loads.get(listener.name, listener.pool), listener.tally);
   for (const auto& known : legacy.pools) {
     PoolEntry pool;
     pool.config.name = known.name;
@@ -169,10 +215,21 @@ void Registry::inherit(const Legacy& legacy, std::shared_ptr<const Config> old) 
       if (backend.active > 0)
         s.active_elsewhere[{known.name, backend.file.name, backend.file.endpoint.text}] = backend.active;
       count_elsewhere(*entry.load, backend.totals);
+      count_elsewhere(*entry.load, backend.tally);
       entry.rate = RateWindow(s.clock.steady(), backend.totals.sessions);
       pool.entries.push_back(std::move(entry));
     }
     s.members.pools.push_back(std::move(pool));
+  }
+  for (const auto& one : legacy.gone) {
+    if (one.name == "-") {
+      s.departed.add(one.pool, {one.totals, one.tally});
+      continue;
+    }
+    auto load = std::make_shared<BackendLoad>(++s.last_id, one.pool, one.name, one.address, s.workers);
+    count_elsewhere(*load, one.totals);
+    count_elsewhere(*load, one.tally);
+    s.departed.add(std::move(load), s.clock.steady());
   }
   s.config = std::move(old);
   s.inherited = true;

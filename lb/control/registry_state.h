@@ -41,6 +41,7 @@ struct Registry::State {
   std::shared_ptr<const Config> config;
   Members members;
   Leavers leavers;
+  Departed departed;
   OperatorWords words;
   /// The members are those of an older process, until the first configuration.
   bool inherited = false;
@@ -48,8 +49,12 @@ struct Registry::State {
   struct {
     std::map<BackendId, Totals> backends;
     std::map<std::pair<std::string, std::string>, std::uint64_t> listeners;  ///< by listener and pool
+    std::map<BackendId, Tally> tallies;
+    std::map<std::pair<std::string, std::string>, ListenerTally> listener_tallies;
+    std::map<std::string, Departed::Counted> rest;  ///< by pool
+    bool done = false;
   } handed_over;
-  /// What older processes of this Weir still have (SharedLimits).
+  /// What older processes of this Weir still have (SharedLimit).
   SessionsByBackend active_elsewhere;
   /// Of every pool that there has ever been: what is counted of a name stays, as its backends' loads do.
   std::map<std::string, std::shared_ptr<PoolLoad>, std::less<>> pool_loads;

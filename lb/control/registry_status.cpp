@@ -87,6 +87,8 @@ std::uint64_t total_sessions(const BackendLoad& load) {
 
 void Registry::sample_rates() {
   const auto now = state_->clock.steady();
+  // What has been handed over is told apart by who it was.
+  if (!state_->handed_over.done) state_->departed.tidy(now);
   for (auto& pool : state_->members.pools)
     for (auto& entry : pool.entries) {
       const Totals totals = totals_of(*entry.load);
@@ -261,7 +263,9 @@ CommandResult<Status> Registry::status(std::string_view pool_name, std::string_v
   const auto sums = s.listener_loads.sums();
   for (const auto& listener : s.config->listeners) {
     const auto found = sums.find(listener.name);
-    if (wanted(listener.pool))
+    const bool by_route =
+        std::ranges::any_of(listener.door.routes, [&](const RouteTo& route) { return wanted(route.pool); });
+    if (wanted(listener.pool) || by_route)
       out.listeners.push_back(
           s.listener_status(listener, found != sums.end() ? found->second : ListenerLoads::Sum()));
   }
@@ -279,9 +283,13 @@ ListenerStatus Registry::State::listener_status(const ListenerConfig& listener,
   for (const auto& address : listener.bind) out.bind.push_back(address.to_string());
   out.active = sessions.active;
   out.total = sessions.total;
+  auto turned_away = sessions.turned_away;
+  for (auto handed = handed_over.listener_tallies.lower_bound({listener.name, ""});
+       handed != handed_over.listener_tallies.end() && handed->first.first == listener.name; ++handed)
+    for (std::size_t end = 0; end < kEnds; ++end) turned_away[end] -= handed->second.turned_away[end];
   for (std::size_t end = 0; end < kEnds; ++end)
-    if (sessions.turned_away[end] > 0)
-      out.turned_away.emplace_back(to_string(static_cast<End>(end)), sessions.turned_away[end]);
+    if (turned_away[end] > 0)
+      out.turned_away.emplace_back(to_string(static_cast<End>(end)), turned_away[end]);
   for (auto handed = handed_over.listeners.lower_bound({listener.name, ""});
        handed != handed_over.listeners.end() && handed->first.first == listener.name; ++handed)
     out.total -= handed->second;
@@ -309,6 +317,12 @@ CommandResult<std::vector<std::string>> Registry::unready(const std::vector<std:
   return tl::unexpected(unknown_listener(*unknown.begin()));
 }
 
+std::uint64_t Registry::listener_sessions(std::string_view name) const {
+  const auto sums = state_->listener_loads.sums();
+  const auto found = sums.find(name);
+  return found != sums.end() ? found->second.active : 0;
+}
+
 CommandResult<Explanation> Registry::explain(std::string_view pool_name, std::string_view client_ip) const {
   const auto& s = *state_;
   const auto* pool = state_->members.find_pool(pool_name);
@@ -321,8 +335,10 @@ CommandResult<Explanation> Registry::explain(std::string_view pool_name, std::st
                   .backend = {},
                   .because = {},
                   .excluded = {}};
-  const auto* picked =
-      pool->built->explain({.client = *client, .tried = {}, .now_ms = monotonic_ms()}, out.because);
+  const PickInput input{.client = *client, .tried = {}, .now_ms = monotonic_ms()};
+  const auto* picked = pool->built->explain(input, out.because);
+  out.waits_for = pool->built->would_wait(input, picked);
+  if (out.waits_for) picked = nullptr;
   if (picked != nullptr) out.backend = picked->name;
   if (picked != nullptr && picked->stand_in)
     out.because.push_back(fmt::format("{} stands in: no backend of the pool has a verdict yet",

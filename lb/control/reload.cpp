@@ -98,9 +98,15 @@ void Reload::run(std::string by, Done done) {
     return [this, by, done, loaded = load()] {
       --reading_;
       const auto report = attempt(loaded);
-      tell(report, by, parts_.events);
-      if (parts_.on_end) parts_.on_end();
-      done(report);
+      const auto say = [this, by, done, report] {
+        tell(report, by, parts_.events);
+        if (parts_.on_end) parts_.on_end();
+        done(report);
+      };
+      if (report.done && parts_.when_heard)
+        parts_.when_heard(say);
+      else
+        say();
     };
   });
 }

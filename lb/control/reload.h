@@ -55,6 +55,8 @@ struct ReloadParts {
   /// Reads the file, or a text in its place. On the thread of `background`.
   std::function<LoadResult()> load;
   std::function<LoadResult(std::string_view text, const std::string& file)> parse;
+  /// Calls back once every worker follows what was changed before. Null: there are none.
+  std::function<void(std::function<void()>)> when_heard = nullptr;
   /// Why nothing may change now; "" = it may. Null: it always may.
   std::function<std::string()> refusal = nullptr;
   /// A reload has begun to read, and has been done or refused. Null: nobody wants to know.
@@ -71,8 +73,9 @@ class Reload {
 
   explicit Reload(ReloadParts parts) : parts_(std::move(parts)) {}
 
-  /// `by`: who wants it, for the log, to which goes what came of it, too. Whether what operators said is on
-  /// the disk is the StateKeeper's to tell.
+  /// `by`: who wants it, for the log, to which goes what came of it, too. It is said, there and to `done`,
+  /// once whoever comes from then on meets the new file. Whether what operators said is on the disk is the
+  /// StateKeeper's to tell.
   void run(std::string by, Done done);
   /// What a reload of a file with this text would report. Changes nothing, logs nothing. Whether an address
   /// can be bound or a log be opened is known only when it is tried: the notes say where that is open.

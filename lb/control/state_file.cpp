@@ -37,6 +37,13 @@ std::string directory_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+/// With those above it that are missing. errno says why not.
+bool make_directory(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return true;
+  const auto above = directory_of(path);
+  return errno == ENOENT && above != path && make_directory(above, 0700) && make_directory(path, mode);
+}
+
 std::string text_of(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -308,8 +315,7 @@ Result<void> StateFile::save(const Overrides& overrides, const std::function<boo
 Result<void> StateFile::check_writable(bool create_directory) const {
   if (off()) return {};
   const auto directory = directory_of(real_path(path_));
-  if (create_directory && ::mkdir(directory.c_str(), 0750) != 0 && errno != EEXIST)
-    return fail_errno(directory, errno);
+  if (create_directory && !make_directory(directory, 0750)) return fail_errno(directory, errno);
   if (::access(directory.c_str(), W_OK | X_OK) != 0) return fail_errno(directory, errno);
   if (::access(path_.c_str(), W_OK) != 0 && errno != ENOENT) return fail_errno(path_, errno);
   return {};

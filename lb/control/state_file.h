@@ -37,8 +37,8 @@ class StateFile {
   /// process writes by now; then nothing is replaced, and that is no error.
   Result<void> save(const Overrides& overrides, const std::function<bool()>& wanted = nullptr);
 
-  /// Whether save() can be expected to work. `create_directory`: makes the last directory of the path when it
-  /// is missing.
+  /// Whether save() can be expected to work. `create_directory`: makes the directories of the path that are
+  /// missing.
   Result<void> check_writable(bool create_directory) const;
 
   const std::string& path() const { return path_; }

@@ -9,6 +9,7 @@
 
 #include "lb/balance/agent_state.h"
 #include "lb/balance/backend.h"
+#include "lb/balance/wait_for.h"
 #include "lb/base/duration.h"
 #include "lb/base/state.h"
 #include "lb/control/commands.h"
@@ -107,6 +108,7 @@ struct Explanation {
   std::string pool = {};
   std::string client = {};
   std::optional<std::string> backend = {};
+  std::optional<WaitFor> waits_for = {};  ///< before it gets one: which, is not known yet
   std::vector<std::string> because = {};
   std::vector<std::pair<std::string, std::string>> excluded = {};  ///< backend, reason
 };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lb/balance/session_info.h"
+#include "lb/control/counts.h"
 
 namespace weir {
 
@@ -23,6 +24,10 @@ class Workers {
   /// Of every client address that has one, in no order.
   using Counted = std::function<void(std::vector<ClientSessions> clients)>;
   virtual void count_by_client(const SessionFilter& filter, Counted done) = 0;
+
+  /// Of every client whose sessions its listener limits.
+  using LimitedCounted = std::function<void(SessionsByClient sessions)>;
+  virtual void count_limited(LimitedCounted done) = 0;
 
   /// How long the session of each backend has been idle that has been so for longest.
   using Idled = std::function<void(std::unordered_map<BackendId, Millis> longest)>;

@@ -6,6 +6,8 @@
 #include <csignal>
 #include <random>
 
+#include "lb/base/build.h"
+#include "lb/base/daemon_log.h"
 #include "lb/base/log.h"
 #include "lb/control/event_json.h"
 #include "lb/control/operator_words.h"
@@ -64,13 +66,23 @@ Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, Origin
       adoption_(worker_count_),
       names_(*loop_, registry_),
       instance_(fmt::format("{:08x}", std::random_device()())),
-      doors_(options_.descriptor_limit / Descriptors::kOfSession),
+      doors_(options_.descriptor_limit / Descriptors::kOfSession,
+             origin_.inheritance ? std::exchange(origin_.inheritance->tokens, "") : ""),
       arrivals_(worker_count_),
       listening_(worker_count_, doors_),
       loop_guard_([this](BackendId id) { loop_->post([this, id] { on_loop(id); }); }),
       service_(*loop_, [this](std::function<void()> done) { fleet_->when_settled(std::move(done)); }),
       predecessors_(*loop_),
-      shared_limits_(*loop_, registry_, predecessors_),
+      held_places_(doors_),
+      shared_backend_limits_(
+          *loop_, predecessors_,
+          {.name = "active",
+           .wanted = [this] { return registry_.any_limited(); },
+           .count = [this](const SessionsByBackend& all) { registry_.set_active_elsewhere(all); }}),
+      shared_client_limits_(*loop_, predecessors_,
+                            {.name = "clients",
+                             .wanted = [this] { return doors_.any_client_limit(); },
+                             .count = [this](const SessionsByClient& all) { held_places_.set(all); }}),
       background_(*loop_),
       reload_(
           {.registry = registry_,
@@ -82,10 +94,12 @@ Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, Origin
            .parse = [options = options_](
                         std::string_view text,
                         const std::string& file) { return parse_config(text, file, options); },
+           .when_heard = [this](std::function<void()> done) { fleet_->when_settled(std::move(done)); },
            .refusal = [this] { return upgrade_->reload_refusal(); },
            .on_begin = [this] { service_.reloading(); },
            .on_end = [this] { service_.ready(""); }}),
       shortages_(*loop_, registry_, limits_.admission(), events_),
+      history_(*loop_, registry_),
       start_timer_(*loop_, [this] { open_listeners(); }),
       slow_start_timer_(*loop_,
                         [this] {
@@ -108,6 +122,13 @@ Result<void> Daemon::take_resources() {
     if (!admin) return tl::unexpected(admin.error());
     (level == AdminApi::Level::All ? admin_socket_ : read_only_admin_socket_) = std::move(*admin);
   }
+  std::vector<Web::Socket> inherited;
+  if (origin_.inheritance)
+    for (InheritedSocket& socket : origin_.inheritance->web)
+      inherited.push_back({socket.address, std::move(socket.fd)});
+  auto web = Web::bind(first_config_->web, std::move(inherited));
+  if (!web) return tl::unexpected(web.error());
+  web_sockets_ = std::move(*web);
   if (auto state = open_state_file(); !state) return state;
   auto target = AccessLog::open(first_config_->log.access);
   if (!target) return tl::unexpected(target.error());
@@ -117,6 +138,7 @@ Result<void> Daemon::take_resources() {
         loop_->post([complaint = std::move(complaint)] { daemon_log().warn("{}", complaint); });
       },
       instance_);
+  access_log_->set_style({first_config_->log.format, first_config_->log.sample});
   auto health = HealthDesk::create(*loop_, registry_, names_);
   if (!health) return tl::unexpected(health.error());
   health_ = std::move(*health);
@@ -155,6 +177,7 @@ Result<void> Daemon::read_state_file(Overrides& overrides) {
 }
 
 void Daemon::on_trouble(std::uint32_t worker, const Trouble& trouble) {
+  ++own_trouble_[trouble.doing];
   daemon_log().warn("worker {}: {} (this host's trouble, not a backend's)", worker + 1,
                     fail_errno(trouble.doing, trouble.error).value().message);
   if (trouble.error == EMFILE) limits_.on_shortage();
@@ -254,7 +277,7 @@ void Daemon::on_settled() {
   service_.ready(ready);
   tell_first_process(origin_.first_process);
   if (takeover_ != nullptr) takeover_->serving(unused);
-  tell(Event::Kind::Process, "weir " WEIR_VERSION " " + ready);
+  tell(Event::Kind::Process, fmt::format("weir {} {}", kBuild.version, ready));
 }
 
 void Daemon::tell(Event::Kind kind, std::string text, std::string by, std::vector<std::string> changes) {
@@ -267,7 +290,8 @@ void Daemon::tell(Event::Kind kind, std::string text, std::string by, std::vecto
 
 void Daemon::on_free(const std::optional<Predecessor>& predecessor) {
   if (predecessor) predecessors_.add(*predecessor);
-  shared_limits_.begin();
+  shared_backend_limits_.begin();
+  shared_client_limits_.begin();
   tell(Event::Kind::Upgrade,
        predecessor ? fmt::format("upgraded: took over from process {}", predecessor->pid) : "upgraded",
        origin_.inheritance->by, std::exchange(inherited_changes_, {}));
@@ -285,18 +309,26 @@ void Daemon::on_free(const std::optional<Predecessor>& predecessor) {
 int Daemon::run() {
   watch_signals();
   make_admin_api();
+  make_web();
   make_upgrade();
   fleet_->start();
   shortages_.begin();
   health_->start(*fleet_);
+  SessionsByClient held_elsewhere;
   if (origin_.inheritance && origin_.inheritance->legacy) {
     for (Event& event : parse_events(origin_.inheritance->events)) events_.add(std::move(event));
     const Legacy legacy = std::move(*std::exchange(origin_.inheritance->legacy, std::nullopt));
+    held_elsewhere = legacy.clients;
     registry_.inherit(legacy, parse_config(legacy.text, legacy.file, options_).config);
   }
   const ApplyReport report = registry_.apply(first_config_);
   std::move(*first_change_).commit(registry_, *fleet_);
   first_change_.reset();
+  // Before the first accept.
+  for (const ListenerConfig& listener : first_config_->listeners) doors_.take(listener);
+  held_places_.set(held_elsewhere);
+  history_.keep(!first_config_->web.bind.empty(),
+                origin_.inheritance ? std::exchange(origin_.inheritance->history, "") : "");
   for (const std::string& note : report.notes) daemon_log().warn("{}", note);
   if (origin_.inheritance)
     inherited_changes_ = report.changes;
@@ -315,6 +347,8 @@ int Daemon::run() {
   // The workers first: they report to everybody else. What they had in hand ends as `shutdown`.
   takeover_.reset();
   upgrade_.reset();
+  web_.reset();
+  metrics_.reset();
   admin_api_.reset();
   fleet_.reset();
   health_.reset();
@@ -327,7 +361,7 @@ void Daemon::say_what_is_in_force() const {
   std::size_t said = 0;
   for (const auto& [key, word] : words) {
     if (said++ == kMostWordsSaid) break;
-    const auto say = [&key](const auto& one) {
+    const auto say = [&key = key](const auto& one) {
       if (one) daemon_log().info("{}/{} {}: in force", key.first, key.second, to_string(*one));
     };
     say(word.admin);
@@ -342,18 +376,25 @@ struct Daemon::Prepared final : PreparedReload {
       : daemon(to), next(std::move(config)), sockets(std::move(planned)) {}
 
   void commit() && override {
+    daemon.last_reload_success_ = std::chrono::system_clock::now();
     daemon.limits_.set(next);
     if (log_target) daemon.access_log_->redirect(std::move(*log_target));
+    daemon.access_log_->set_style({next->log.format, next->log.sample});
+    if (next_daemon_log) std::move(*next_daemon_log).take();
     daemon_log().set_level(level_of(next->log.level));
     std::move(sockets).commit(daemon.registry_, *daemon.fleet_);
     daemon.names_.ask_again();
     daemon.admin_api_->bring_back(next->admin);
+    daemon.web_->change(std::move(web), next->web);
+    daemon.history_.keep(!next->web.bind.empty());
   }
 
   Daemon& daemon;
   std::shared_ptr<const Config> next;
   Listening::Change sockets;
+  std::vector<Web::Socket> web;
   std::optional<AccessLog::Target> log_target;
+  std::optional<NextDaemonLog> next_daemon_log;
 };
 
 Result<std::unique_ptr<PreparedReload>> Daemon::prepare(std::shared_ptr<const Config> next) {
@@ -361,8 +402,18 @@ Result<std::unique_ptr<PreparedReload>> Daemon::prepare(std::shared_ptr<const Co
   if (shutting_down_) return fail("this process has been told to end");
   auto sockets = listening_.plan(*next);
   if (!sockets) return tl::unexpected(sockets.error());
+  auto web = web_->plan(next->web);
+  if (!web) return tl::unexpected(web.error());
   auto prepared = std::make_unique<Prepared>(*this, next, std::move(*sockets));
-  if (next->log.access != registry_.config()->log.access) {
+  prepared->web = std::move(*web);
+  const LogConfig& now = registry_.config()->log;
+  const DaemonLogStyle style{next->log.format, next->log.daemon};
+  if (style != DaemonLogStyle{now.format, now.daemon}) {
+    auto log = NextDaemonLog::open(style);
+    if (!log) return fail(fmt::format("cannot open the daemon's log: {}", log.error().message));
+    prepared->next_daemon_log = std::move(*log);
+  }
+  if (next->log.access != now.access) {
     auto target = AccessLog::open(next->log.access);
     if (!target) return tl::unexpected(target.error());
     prepared->log_target = std::move(*target);

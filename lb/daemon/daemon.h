@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,14 +13,18 @@
 #include "lb/control/admin_api.h"
 #include "lb/control/admin_request.h"
 #include "lb/control/adoption.h"
+#include "lb/control/history_keeper.h"
+#include "lb/control/metrics.h"
 #include "lb/control/name_resolution.h"
 #include "lb/control/rebalancing.h"
 #include "lb/control/registry.h"
 #include "lb/control/reload.h"
 #include "lb/control/shared_limits.h"
 #include "lb/control/state_keeper.h"
+#include "lb/control/web.h"
 #include "lb/daemon/fleet.h"
 #include "lb/daemon/health_desk.h"
+#include "lb/daemon/held_places.h"
 #include "lb/daemon/limits.h"
 #include "lb/daemon/listening.h"
 #include "lb/daemon/service_manager.h"
@@ -62,6 +67,8 @@ class Daemon final : private ReloadSteps {
   Result<void> read_state_file(Overrides& overrides);
   WorkerShared shared_with_workers();
   void make_admin_api();
+  void make_web();
+  MetricsFacts metrics_facts();
   void make_upgrade();
   void open_admin_api();
   void watch_signals();
@@ -115,18 +122,24 @@ class Daemon final : private ReloadSteps {
   std::optional<Listening::Change> first_change_;  // until run()
   Fd admin_socket_;                                // until the admin API has it, as the next one
   Fd read_only_admin_socket_;
+  std::vector<Web::Socket> web_sockets_;  // until Web has them
   std::unique_ptr<AccessLog> access_log_;
   std::unique_ptr<HealthDesk> health_;
   LoopGuard loop_guard_;
   std::unique_ptr<Fleet> fleet_;
   ServiceManager service_;
   Predecessors predecessors_;
-  SharedLimits shared_limits_;
+  HeldPlaces held_places_;
+  SharedLimit<SessionsByBackend> shared_backend_limits_;
+  SharedLimit<SessionsByClient> shared_client_limits_;
   Background background_;
   Reload reload_;
   Shortages shortages_;
+  HistoryKeeper history_;
   std::unique_ptr<Rebalancing> rebalancing_;
   std::unique_ptr<AdminApi> admin_api_;
+  std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<Web> web_;
   std::unique_ptr<Upgrade> upgrade_;
   std::unique_ptr<Takeover> takeover_;  // of a process that an upgrade has started
   std::unique_ptr<AdminRequest> last_word_;
@@ -138,6 +151,9 @@ class Daemon final : private ReloadSteps {
   std::chrono::nanoseconds orders_deadline_{0};   ///< of answers to whoever has ordered the end
   std::chrono::nanoseconds answers_deadline_{0};  ///< of a superseded process whose last session has ended
   std::vector<std::string> inherited_changes_;    ///< by the file, over the upgrade that has started this
+  const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
+  std::chrono::system_clock::time_point last_reload_success_ = started_;
+  std::map<std::string, std::uint64_t> own_trouble_;  ///< system calls that failed, by what they were for
   bool names_answered_ = false;
   bool targets_stale_ = false;
   bool open_ = false;

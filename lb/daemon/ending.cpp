@@ -16,7 +16,8 @@ constexpr Millis kShutdownStep{20};
 
 void Daemon::on_superseded(const UpgradeOrder& order) {
   health_->update(true);
-  shared_limits_.end();
+  shared_backend_limits_.end();
+  shared_client_limits_.end();
   const auto now = loop_->refresh_now();
   answers_deadline_ = now + kLastAnswers;
   if (shutting_down_) return;

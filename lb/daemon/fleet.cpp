@@ -16,11 +16,19 @@ SessionId id_of(const Worker& worker, const Session& session) {
   return {worker.index() + 1, session.number()};
 }
 
+/// By the rules of now; of a listener that is nowhere any more those that it had last.
+bool is_denied(const SessionFilter& filter, const Session& session) {
+  if (filter.doors != nullptr)
+    if (const auto door = filter.doors->find(session.listener().load().name); door != filter.doors->end())
+      return session.is_denied_by(door->second.get());
+  return session.is_denied();
+}
+
 bool matches(const SessionFilter& filter, const Worker& worker, const Session& session) {
   return filter.matches(id_of(worker, session), session.pool_name(), session.backend(),
                         session.client_address()) &&
          (!filter.accepted_before || session.times().accepted < *filter.accepted_before) &&
-         (!filter.denied || session.is_denied()) && (!filter.movable || session.is_movable());
+         (!filter.denied || is_denied(filter, session)) && (!filter.movable || session.is_movable());
 }
 
 /// At one moment for the sessions of all workers, so that their order is that of their accepts.
@@ -121,7 +129,8 @@ void Fleet::on_all_in_steps(const std::function<void(Worker&, std::function<void
   }
 }
 
-void Fleet::adopt(const std::shared_ptr<const Table>& table, std::function<void(std::uint32_t)> adopted) {
+void Fleet::adopt(const std::shared_ptr<const Table>& table,
+                  const std::function<void(std::uint32_t)>& adopted) {
   for (auto& worker : workers_) {
     worker->post([this, &worker = *worker, table, adopted] {
       worker.adopt(table);
@@ -208,6 +217,27 @@ void Fleet::count_by_client(const SessionFilter& filter, Counted done) {
           list.push_back(std::move(client));
         }
         done(std::move(list));
+      });
+}
+
+void Fleet::count_limited(LimitedCounted done) {
+  auto parts = std::make_shared<std::vector<SessionsByClient>>(workers_.size());
+  on_all_in_steps(
+      [parts](Worker& worker, std::function<void()> finished) {
+        SessionsByClient& part = (*parts)[worker.index()];
+        worker.sweep(
+            [&part](Session& session) {
+              if (session.over() || !session.has_client_place()) return false;
+              ++part[{session.listener().load().name, session.client_address().ip_to_string()}];
+              return false;
+            },
+            std::move(finished));
+      },
+      [parts, done = std::move(done)] {
+        SessionsByClient all;
+        for (const SessionsByClient& part : *parts)
+          for (const auto& [key, sessions] : part) all[key] += sessions;
+        done(std::move(all));
       });
 }
 

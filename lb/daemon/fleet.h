@@ -25,10 +25,12 @@ class Fleet final : public Workers {
   Worker& worker(std::size_t index) { return *workers_[index]; }
 
   /// `adopted` comes once for each worker.
-  void adopt(const std::shared_ptr<const Table>& table, std::function<void(std::uint32_t worker)> adopted);
+  void adopt(const std::shared_ptr<const Table>& table,
+             const std::function<void(std::uint32_t worker)>& adopted);
   void list_sessions(const SessionFilter& filter, SessionOrder order, std::size_t limit,
                      Listed done) override;
   void count_by_client(const SessionFilter& filter, Counted done) override;
+  void count_limited(LimitedCounted done) override;
   void longest_idle(Idled done) override;
   void kill_sessions(const SessionFilter& filter, std::uint64_t limit, End how, Killed done) override;
   /// The backend has gone down, and its sessions are not to stay (Session::leave_backend). How many were

@@ -6,13 +6,16 @@
 #include <algorithm>
 #include <csignal>
 
+#include "lb/base/build.h"
 #include "lb/base/log.h"
+#include "lb/control/door_rules.h"
 #include "lb/daemon/daemon.h"
 
 namespace weir {
 
 void Daemon::make_admin_api() {
   rebalancing_ = std::make_unique<Rebalancing>(*loop_, *fleet_);
+  predecessors_.judge_by([this] { return format_door_rules(doors_.in_force()); });
   admin_api_ = std::make_unique<AdminApi>(
       AdminParts{.loop = *loop_,
                  .registry = registry_,
@@ -25,7 +28,7 @@ void Daemon::make_admin_api() {
                  .facts =
                      [this] {
                        ProcessFacts facts;
-                       facts.version = WEIR_VERSION;
+                       facts.version = kBuild.version;
                        facts.workers = worker_count_;
                        facts.pid = ::getpid();
                        facts.max_sessions = limits_.admission().max();
@@ -38,7 +41,13 @@ void Daemon::make_admin_api() {
                        facts.last_reload = events_.last(Event::Kind::Reload);
                        return facts;
                      },
+                 .history = [this] { return history_.kept(); },
                  .doorway = [this](const std::string& listener) { return doors_.find(listener); },
+                 .is_shut =
+                     [this](const std::string& listener) {
+                       const auto shut = listening_.shut();
+                       return std::ranges::find(shut, listener) != shut.end();
+                     },
                  .predecessors = &predecessors_,
                  .refusal = [this](const HttpRequest& request) { return upgrade_->refusal(request); },
                  .upgrade = [this](UpgradeOrder order,
@@ -62,6 +71,28 @@ void Daemon::make_admin_api() {
                  .places = admin_connection_limit(options_.descriptor_limit)});
 }
 
+MetricsFacts Daemon::metrics_facts() {
+  MetricsFacts out;
+  out.version = kBuild.version;
+  out.sessions = limits_.admission().active();
+  out.most_sessions = limits_.admission().max();
+  out.last_reload_success = last_reload_success_;
+  // One that is older than this process was another one's.
+  const auto& last = events_.last(Event::Kind::Reload);
+  out.last_reload_good = !last || last->time < started_ || last->text.starts_with("reloaded");
+  out.own_trouble = own_trouble_;
+  return out;
+}
+
+void Daemon::make_web() {
+  metrics_ = std::make_unique<Metrics>(*loop_, registry_, predecessors_, [this] { return metrics_facts(); });
+  web_ = std::make_unique<Web>(WebParts{.loop = *loop_,
+                                        .api = *admin_api_,
+                                        .metrics = metrics_.get(),
+                                        .places = admin_connection_limit(options_.descriptor_limit)},
+                               std::move(web_sockets_));
+}
+
 void Daemon::make_upgrade() {
   upgrade_ = std::make_unique<Upgrade>(
       UpgradeParts{.loop = *loop_,
@@ -72,13 +103,23 @@ void Daemon::make_upgrade() {
                    .predecessors = predecessors_,
                    .service = service_,
                    .admin = *admin_api_,
+                   .web = *web_,
                    .program = origin_.program,
                    .first_process = origin_.first_process,
                    .reload_file = reload_,
                    .events = events_,
+                   .history = [this] { return history_.kept(); },
+                   .tokens = [this] { return doors_.to_bytes(loop_->now()); },
                    .reload = [this] { reload(); },
                    .ending = [this] { return shutting_down_; },
                    .sessions = [this] { return limits_.admission().active(); },
+                   .clients =
+                       [this](std::function<void(SessionsByClient)> done) {
+                         fleet_->count_limited([this, done = std::move(done)](SessionsByClient all) {
+                           for (const auto& [key, count] : held_places_.sessions()) all[key] += count;
+                           done(std::move(all));
+                         });
+                       },
                    .on_superseded = [this](const UpgradeOrder& order) { on_superseded(order); }});
   if (!origin_.inheritance) return;
   for (Predecessor& predecessor : origin_.inheritance->predecessors)
@@ -97,6 +138,7 @@ void Daemon::open_admin_api() {
   };
   serve(admin_socket_, config.socket, AdminApi::Level::All);
   serve(read_only_admin_socket_, config.read_only_socket, AdminApi::Level::Look);
+  web_->open(registry_.config()->web);
 }
 
 void Daemon::watch_signals() {

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "lb/base/journal.h"
 #include "lb/base/log.h"
 #include "lb/control/event_json.h"
 #include "lb/daemon/first_process.h"
@@ -111,6 +112,14 @@ void Upgrade::begin(UpgradeOrder order, UpgradeDone done) {
 void Upgrade::begin_start() {
   daemon_log().info("upgrade: starting {}", weir::quoted(order_.binary));
   parts_.fleet.expect_children(true);
+  parts_.clients([this, number = number_](SessionsByClient clients) {
+    if (phase_ != Phase::Starting || number != number_) return;
+    clients_ = std::move(clients);
+    hand_over_listeners();
+  });
+}
+
+void Upgrade::hand_over_listeners() {
   parts_.fleet.duplicate_listeners([this, number = number_](std::optional<std::vector<Fd>> sockets) {
     if (phase_ != Phase::Starting || number != number_) return;
     if (!sockets) return fail_with("there were no descriptors left to hand over");
@@ -151,12 +160,18 @@ Result<void> Upgrade::start(std::vector<Fd> sockets) {
   inheritance.admin = Fd(::fcntl(parts_.admin.listening(), F_DUPFD_CLOEXEC, 3));
   inheritance.read_only_admin =
       Fd(::fcntl(parts_.admin.listening(AdminApi::Level::Look), F_DUPFD_CLOEXEC, 3));
+  auto web = parts_.web.duplicate();
+  if (!web) return tl::unexpected(web.error());
+  inheritance.web = std::move(*web);
   inheritance.predecessors = parts_.predecessors.list();
   // By hand: the disk may not have them, and the new process may keep them elsewhere.
   inheritance.overrides = format_state(parts_.registry.overrides());
   legacy_ = parts_.registry.legacy();
   inheritance.legacy = legacy_;
+  inheritance.legacy->clients = std::exchange(clients_, {});
   inheritance.events = to_json(parts_.events.find({}));
+  if (const History* const kept = parts_.history()) inheritance.history = kept->to_bytes();
+  inheritance.tokens = parts_.tokens();
   inheritance.by = order_.by;
   inheritance.first_descriptor_limit = first_descriptor_limit();
   auto bequest = bequeath(inheritance);
@@ -190,10 +205,10 @@ void Upgrade::on_word(const std::optional<std::string>& line) {
   std::vector<std::string> unused;
   for (const auto& address : word.value("unused", Json::array()))
     if (address.is_string()) unused.push_back(address.get<std::string>());
-  step_back(std::move(unused));
+  step_back(unused);
 }
 
-void Upgrade::step_back(std::vector<std::string> unused) {
+void Upgrade::step_back(const std::vector<std::string>& unused) {
   patience_.stop();
   phase_ = Phase::Superseded;
   parts_.fleet.expect_children(false);
@@ -205,6 +220,7 @@ void Upgrade::step_back(std::vector<std::string> unused) {
     parts_.service.hand_over(child_->pid());
     const std::string socket = open_private_socket();
     parts_.admin.leave(AdminApi::Level::Look);
+    parts_.web.leave();
     parts_.predecessors.clear();
     channel_->say(text_of({{"free", true}, {"pid", ::getpid()}, {"socket", socket}}));
     const UpgradeReport report{
@@ -324,6 +340,7 @@ void Takeover::serving(const std::vector<std::string>& unused) {
     flush_daemon_log();
     ::dup2(standard_error_.get(), STDERR_FILENO);
     standard_error_.reset();
+    look_at_stderr_again();
   }
   if (alone_) return free(std::nullopt);
   channel_->say(text_of({{"serving", true}, {"unused", unused}}));

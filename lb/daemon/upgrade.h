@@ -9,6 +9,7 @@
 #include "lb/control/admin_api.h"
 #include "lb/control/inheritance.h"
 #include "lb/control/upgrade_channel.h"
+#include "lb/control/web.h"
 #include "lb/daemon/fleet.h"
 #include "lb/daemon/listening.h"
 #include "lb/daemon/service_manager.h"
@@ -28,13 +29,18 @@ struct UpgradeParts {
   Predecessors& predecessors;
   ServiceManager& service;
   AdminApi& admin;
+  Web& web;
   std::string program;      ///< what to start when the order does not say
   const Fd& first_process;  ///< may be none
   const Reload& reload_file;
   Events& events;
+  std::function<const History*()> history;  ///< may answer null
+  std::function<std::string()> tokens;      ///< Doors::to_bytes()
   std::function<void()> reload;
   std::function<bool()> ending;  ///< this process has been told to end
   std::function<std::uint64_t()> sessions;
+  /// Of clients that have a limit: of older processes, too.
+  std::function<void(std::function<void(SessionsByClient)> done)> clients;
   std::function<void(const UpgradeOrder&)> on_superseded;
 };
 
@@ -67,10 +73,11 @@ class Upgrade {
   /// Why the file, as it is foreseen, is none to begin with; nothing when it is.
   std::optional<CommandError> file_refusal() const;
   void begin_start();
+  void hand_over_listeners();
   Result<void> start(std::vector<Fd> sockets);
   void on_word(const std::optional<std::string>& line);
   void on_exit(ChildProcess::Exit exit);
-  void step_back(std::vector<std::string> unused);
+  void step_back(const std::vector<std::string>& unused);
   std::string open_private_socket();
   void fail_with(std::string reason);
   /// Back to where it was before begin().
@@ -84,6 +91,7 @@ class Upgrade {
   ReloadReport foreseen_;
   bool reload_wanted_ = false;  ///< by a signal that came while it was starting
   Legacy legacy_;               ///< what the new process has been told
+  SessionsByClient clients_;    ///< that have a limit: for it
   std::unique_ptr<ChildProcess> child_;
   std::unique_ptr<StartOutput> output_;  ///< the child's, until it serves
   bool child_ended_ = false;
