@@ -293,6 +293,13 @@ TEST_CASE("an admin socket that is brought back answers, however few descriptors
   const auto said = [&](const std::string& what, std::size_t since) {
     return weir.log().find(what, since) != std::string::npos;
   };
+  const auto answers = [&] {
+    try {
+      return weir.get("status").contains("pools");
+    } catch (const std::exception&) {
+      return false;
+    }
+  };
   std::size_t came_back = 0;
   for (std::size_t left = 0; left < 16; ++left) {
     CAPTURE(left);
@@ -311,15 +318,15 @@ TEST_CASE("an admin socket that is brought back answers, however few descriptors
       std::vector<Stream> clients;
       for (int i = 0; i < 20; ++i) clients.push_back(weir.connect());
       eventually(200ms, [&] { return weir.process().descriptors() >= limit; });
-      for (int i = 0; i < 3; ++i) CHECK(weir.cli({"status", "--timeout", "2s"}).status == 0);
+      for (int i = 0; i < 3; ++i) CHECK(answers());
     }
     set_limit(enough);
     seen = weir.log().size();
-    if (weir.cli({"status"}).status != 0) {
+    if (!answers()) {
       weir.process().signal(SIGHUP);
       CHECK(eventually([&] { return said("it is there again", seen); }));
     }
-    CHECK(weir.status({"status"}) == 0);
+    CHECK(answers());
   }
   CHECK(came_back > 0);
   CHECK(weir.letters(1) == "a");

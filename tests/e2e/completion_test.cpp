@@ -5,6 +5,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "tests/support/paths.h"
 #include "tests/support/port.h"
 #include "tests/support/skip.h"
 #include "tests/support/weir_daemon.h"
@@ -65,7 +66,7 @@ void check_keys(const Served& served, const std::string& shell, const std::vecto
   for (const Keys& one : keys) {
     CAPTURE(shell, one.typed);
     const Finished line = run_program(
-        {"python3", WEIR_SOURCE_DIR "/tests/e2e/type_into_shell.py", shell, script, one.how, one.typed},
+        {"python3", source_path("tests/e2e/type_into_shell.py"), shell, script, one.how, one.typed},
         served.options(), 60s);
     INFO(line.err);
     CHECK(line.out == one.becomes + "\n");

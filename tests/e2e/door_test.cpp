@@ -5,7 +5,10 @@
 #include <csignal>
 #include <filesystem>
 
+#include "tests/support/operated.h"
 #include "tests/support/rig.h"
+#include "tests/support/slow_calls.h"
+#include "tests/support/tls_hello.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -46,30 +49,6 @@ bool every_thread_has_stopped(pid_t pid) {
   for (const auto& task : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid)))
     if (read_file(task.path() / "stat").find(") T ") == std::string::npos) return false;
   return true;
-}
-
-/// A TLS 1.2 client's first message that asks for `name` and offers `protocols` (RFC 7301's list).
-std::string hello(const std::string& name, const std::string& protocols = "") {
-  const auto number = [](std::size_t value, int bytes) {
-    std::string out;
-    for (int i = bytes - 1; i >= 0; --i) out += static_cast<char>(value >> (8 * i));
-    return out;
-  };
-  std::string extensions;
-  if (!name.empty()) {
-    const std::string entry = std::string(1, '\0') + number(name.size(), 2) + name;
-    const std::string list = number(entry.size(), 2) + entry;
-    extensions += number(0, 2) + number(list.size(), 2) + list;
-  }
-  if (!protocols.empty()) {
-    const std::string list = number(protocols.size(), 2) + protocols;
-    extensions += number(16, 2) + number(list.size(), 2) + list;
-  }
-  const std::string body = std::string("\x03\x03", 2) + std::string(32, 'r') + std::string(1, '\0') +
-                           std::string("\x00\x02\x13\x01", 4) + std::string("\x01\x00", 2) +
-                           number(extensions.size(), 2) + extensions;
-  const std::string message = "\x01" + number(body.size(), 3) + body;
-  return std::string("\x16\x03\x01", 3) + number(message.size(), 2) + message;
 }
 
 /// Pools "web" and "shop" of one backend each, whose letter each session is told once it has said something.
@@ -405,11 +384,11 @@ TEST_CASE("a session goes where its first message asks to go, unchanged, whereve
   TwoPools rig("[[listener.route]]\nsni = [\"shop.example.org\", \"*.shop.example.org\"]\npool = \"shop\"\n");
   for (const std::size_t cut : {std::string::npos, std::size_t{1}, std::size_t{5}, std::size_t{60}}) {
     CAPTURE(cut);
-    CHECK(rig.served_by(hello("shop.example.org"), cut) == "b");
-    CHECK(rig.served_by(hello("SHOP.example.org."), cut) == "b");
-    CHECK(rig.served_by(hello("a.b.shop.example.org"), cut) == "b");
-    CHECK(rig.served_by(hello("www.example.org"), cut) == "a");
-    CHECK(rig.served_by(hello(""), cut) == "a");
+    CHECK(rig.served_by(tls_hello("shop.example.org"), cut) == "b");
+    CHECK(rig.served_by(tls_hello("SHOP.example.org."), cut) == "b");
+    CHECK(rig.served_by(tls_hello("a.b.shop.example.org"), cut) == "b");
+    CHECK(rig.served_by(tls_hello("www.example.org"), cut) == "a");
+    CHECK(rig.served_by(tls_hello(""), cut) == "a");
   }
   CHECK(rig.served_by("GET / HTTP/1.1\r\n\r\n") == "a");
   CHECK(eventually([&] {
@@ -426,16 +405,16 @@ TEST_CASE("a client that says nothing goes to the pool of those without a name, 
   CHECK(client.recv_exact(1) == "a");
   CHECK(client.echoes("late words"));
   Stream begun = rig.connect();
-  begun.send_all(hello("shop.example.org").substr(0, 30));
+  begun.send_all(tls_hello("shop.example.org").substr(0, 30));
   CHECK(begun.recv_to_end().ending == Ending::Reset);
   CHECK(rig.weir.wait_for_access(1)[0]["end"] == "bad_hello");
 }
 
 TEST_CASE("whom no route takes is refused where the listener has no pool") {
   TwoPools rig("[[listener.route]]\nsni = \"shop.example.org\"\npool = \"shop\"\n", "");
-  CHECK(rig.served_by(hello("shop.example.org")) == "b");
+  CHECK(rig.served_by(tls_hello("shop.example.org")) == "b");
   Stream client = rig.connect();
-  client.send_all(hello("www.example.org"));
+  client.send_all(tls_hello("www.example.org"));
   CHECK(client.recv_to_end().ending == Ending::Reset);
   CHECK(eventually([&] {
     for (const AccessLine& line : rig.weir.access_log())
@@ -446,8 +425,8 @@ TEST_CASE("whom no route takes is refused where the listener has no pool") {
 
 TEST_CASE("routes go by protocol and by address, and ask for no message where the address decides") {
   TwoPools by_protocol("[[listener.route]]\nalpn = \"h2\"\npool = \"shop\"\n");
-  CHECK(by_protocol.served_by(hello("x.org", std::string("\x02h2\x08http/1.1", 12))) == "b");
-  CHECK(by_protocol.served_by(hello("x.org", std::string("\x08http/1.1", 9))) == "a");
+  CHECK(by_protocol.served_by(tls_hello("x.org", std::string("\x02h2\x08http/1.1", 12))) == "b");
+  CHECK(by_protocol.served_by(tls_hello("x.org", std::string("\x08http/1.1", 9))) == "a");
   TwoPools by_address("[[listener.route]]\nclient = [\"127.0.4.0/24\"]\npool = \"shop\"\n");
   Stream there = Stream::connect(by_address.port.v4(), {.source = to_address("127.0.4.1:0")});
   CHECK(there.recv_exact(1) == "b");
@@ -483,6 +462,35 @@ TEST_CASE("a reload that takes a route and its pool away costs no session") {
   clients.join();
   CHECK(lost == 0);
   CHECK(served > 20);
+}
+
+TEST_CASE("explain judges who announces a client, and says what keeps connections waiting") {
+  const TempDir dir;
+  const std::string socket = dir.file("admin");
+  SimpleConfig config = with(
+      "proxy_from = [\"10.0.0.0/8\"]\nnew_sessions = \"1/h\"\nmax_connections = 5\nwhen_down = \"close\"");
+  config.admin = fmt::format("socket = \"{}\"", socket);
+  Rig rig(lettered(1), config);
+  const auto explain = [&](std::vector<std::string> more) {
+    std::vector<std::string> command{weir_binary(), "explain", "--socket", socket, "--listener", "web"};
+    command.insert(command.end(), more.begin(), more.end());
+    return run_program(command).out;
+  };
+  CHECK_THAT(explain({"192.0.2.1"}), Catch::Contains("192.0.2.1 itself may not connect: not in proxy_from") &&
+                                         Catch::Contains("192.0.2.1 would get web/a"));
+  CHECK_THAT(explain({"192.0.2.1", "--peer", "10.1.2.3"}),
+             Catch::Contains("10.1.2.3 is in proxy_from: it may announce the client") &&
+                 Catch::Contains("the listener has 0 of 5 sessions") &&
+                 Catch::Contains("new_sessions = 1/h: there is room") &&
+                 Catch::Contains("192.0.2.1 would get web/a"));
+  CHECK_THAT(explain({"192.0.2.1", "--peer", "11.1.2.3"}),
+             Catch::Contains("would be refused by listener web: denied") &&
+                 Catch::Contains("11.1.2.3 is not in proxy_from"));
+  // Its token is given back when it is refused: only who is let in takes one.
+  CHECK(run_program({weir_binary(), "disable", "--force", "--socket", socket, "web/a"}).status == 0);
+  CHECK(eventually([&] {
+    return explain({"192.0.2.1"}).find("would be refused by listener web: closed") != std::string::npos;
+  }));
 }
 
 TEST_CASE("explain says of a client whether it would be let in, where to, and why") {
@@ -524,17 +532,40 @@ TEST_CASE("explain says of a client whether it would be let in, where to, and wh
 
 TEST_CASE("whoever is at the door while a reload takes it away is served as it was asked to come in") {
   const std::string route = "[[listener.route]]\nsni = \"shop.example.org\"\npool = \"shop\"\n";
-  TwoPools rig(route);
+  TwoPools rig("header_timeout = \"10m\"\n" + route);
   Stream client = rig.connect();
+  REQUIRE(rig.served_by("not TLS") == "a");  // whoever came before has been accepted, too
   std::string without = read_file(rig.weir.config_file());
   without.erase(without.find(route), route.size());
   write_file(rig.weir.config_file(), without);
   rig.weir.process().signal(SIGHUP);
   REQUIRE(rig.weir.process().wait_for_err("reloaded"));
-  // A newcomer is asked nothing any more.
-  CHECK(eventually([&] { return rig.connect().recv_exact(1) == "a"; }));
-  client.send_all(hello("shop.example.org"));
+  // A newcomer is asked nothing any more, from when the worker has heard of the reload, too.
+  CHECK(eventually([&] { return rig.connect().recv_to_end(100ms).data == "a"; }));
+  client.send_all(tls_hello("shop.example.org"));
   CHECK(client.recv_exact(1) == "b");
+}
+
+TEST_CASE("a reload is said to be done once whoever comes from then on meets the new rules") {
+  const TempDir dir;
+  const std::string hang = dir.file("hang");
+  ProcessOptions options;
+  options.environment = with_slow_calls({{"WEIR_TEST_HANG_ACCEPT", hang}});
+  Operated weir(lettered(1), with("", ""), options);
+  REQUIRE(weir.letters(1) == "a");
+  write_file(hang, "");
+  Stream holds_the_worker_up = weir.connect();
+  weir.config.listener = "deny = [\"127.0.0.0/8\"]";
+  weir.write_config();
+  Process reload({weir_binary(), "reload", "--socket", weir.socket()});
+  // The control thread has long done its part.
+  REQUIRE(eventually([&] { return weir.get("status").at("generation") == 2; }));
+  CHECK_FALSE(eventually(500ms, [&] { return !reload.running(); }));
+  CHECK(weir.log().find("reloaded") == std::string::npos);
+  std::filesystem::remove(hang);
+  REQUIRE(reload.wait() == 0);
+  CHECK(weir.connect().recv_to_end().ending == Ending::Reset);
+  CHECK(holds_the_worker_up.recv_exact(1) == "a");
 }
 
 TEST_CASE("a reset right behind a header ends its session before a backend hears of it") {

@@ -16,7 +16,7 @@ std::string page(const std::string& name) {
 }  // namespace
 
 TEST_CASE("neither mandoc nor groff finds anything wrong with the manual") {
-  const auto name = GENERATE("weir", "weir.toml");
+  const auto name = GENERATE("weir", "weir.toml", "weir-metrics");
   CAPTURE(name);
   const TempDir dir;
   write_file(dir.file("page"), page(name));
@@ -39,7 +39,7 @@ TEST_CASE("both pages have what a reader looks for, and name each other") {
     for (const auto* section :
          {"NAME", "DESCRIPTION", "FILES", "SIGNALS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"})
       CHECK(text.find(std::string(".SH ") + section + "\n") != std::string::npos);
-  CHECK(commands.find(".BR weir.toml (5)") != std::string::npos);
+  CHECK(commands.find(".BR weir.toml (5),") != std::string::npos);
   CHECK(file.find(".BR weir (8)") != std::string::npos);
 }
 

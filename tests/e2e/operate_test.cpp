@@ -252,6 +252,21 @@ TEST_CASE("a wait without a timeout returns when the last session has ended") {
   CHECK_THAT(waits.out(), Contains("web/a: drained, 0 sessions left"));
 }
 
+TEST_CASE("who asks how a drain goes may wait for its end, as long as said") {
+  Operated weir(lettered(2));
+  std::vector<Stream> live = held_by(weir, 'a', 1);
+  REQUIRE(weir.status({"drain", "web/a"}) == 0);
+  const auto left = [&](const std::string& wait) {
+    return weir.get("drains/web/a?wait_ms=" + wait).at("changed").at(0).at("sessions");
+  };
+  CHECK(left("0") == 1);
+  const auto begin = Clock::now();
+  CHECK(left("400") == 1);
+  CHECK(since(begin) >= 400ms);
+  live.clear();
+  CHECK(eventually([&] { return left("1000") == 0; }));
+}
+
 TEST_CASE("a daemon that goes away while a drain waits is reported with 5") {
   Operated weir(lettered(2));
   std::vector<Stream> live = held_by(weir, 'a', 1);

@@ -8,6 +8,7 @@
 #include "lb/base/user_name.h"
 #include "tests/support/operated.h"
 #include "tests/support/skip.h"
+#include "tests/support/slow_calls.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -190,12 +191,11 @@ TEST_CASE("a state file that is somebody else's is refused and left alone") {
 }
 
 TEST_CASE("a disk that hangs holds up only the command that waits for it") {
-  SKIP_UNLESS(!kSanitized, "what is loaded before a sanitizer's library is refused");
   TempDir dir;
   SimpleConfig config;
   config.health = "probe = \"tcp\"\ninterval = \"100ms\"\nfall = 1\nrise = 1";
   ProcessOptions options;
-  options.environment = {{"LD_PRELOAD", WEIR_SLOW_CALLS}, {"WEIR_TEST_HANG", dir.file("hang")}};
+  options.environment = with_slow_calls({{"WEIR_TEST_HANG", dir.file("hang")}});
   Operated weir(lettered(3), config, options);
   REQUIRE(eventually([&] { return weir.backend_status("b").at("health") == "up"; }));
   write_file(dir.file("hang"), "");
@@ -232,6 +232,8 @@ TEST_CASE("an override that cannot be kept is said to its operator and holds all
   CHECK(weir.letters(2) == "bb");
   CHECK(weir.get("status").at("overrides_saved") == false);
   std::filesystem::remove_all(temporary);
+  // Without another word from anybody.
+  CHECK(eventually([&] { return weir.get("status").at("overrides_saved") == true; }));
   CHECK(weir.cli({"drain", "web/a"}).err.empty());
   weir.restart();
   CHECK(weir.backend_status("a").at("admin") == "drained");

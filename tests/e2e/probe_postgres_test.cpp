@@ -1,80 +1,13 @@
 // Probes in PostgreSQL's own words, with Debian's server.
-#include <csignal>
-#include <filesystem>
 #include <thread>
 
+#include "tests/e2e/postgres_cluster.h"
 #include "tests/e2e/probed.h"
-#include "tests/support/temp_dir.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-/// Where Debian has a version's programs; "" when there is none.
-std::string program(const std::string& name) {
-  std::error_code none;
-  for (const auto& version : std::filesystem::directory_iterator("/usr/lib/postgresql", none))
-    if (const auto path = version.path() / "bin" / name; std::filesystem::exists(path)) return path.string();
-  return "";
-}
-
-/// PostgreSQL does not run as root.
-ProcessOptions as_nobody() {
-  ProcessOptions options;
-  if (::geteuid() == 0) options.user = 65534;
-  return options;
-}
-
-class Cluster {
- public:
-  Cluster() {
-    std::filesystem::permissions(dir_.path(), std::filesystem::perms::all);
-    const Finished made = run_program({program("initdb"), "-D", data(), "-U", "admin", "-A", "trust",
-                                       "--no-sync", "--no-instructions", "-E", "UTF8", "--locale=C"},
-                                      as_nobody(), patient(20s));
-    INFO(made.out << made.err);
-    REQUIRE(made.status == 0);
-    write_file(data() + "/pg_hba.conf",
-               "host all admin,weir 127.0.0.1/32 trust\nhost all locked 127.0.0.1/32 scram-sha-256\n");
-  }
-
-  std::string data() const { return dir_.file("data"); }
-  const FreePort& port() const { return port_; }
-  std::string log() const { return process_->err(); }
-
-  void start(const std::vector<std::string>& settings = {}) {
-    std::vector<std::string> command = {program("postgres"), "-D", data(), "-p",
-                                        std::to_string(port_.number())};
-    for (std::string setting : {"listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off",
-                                "shared_buffers=1MB", "logging_collector=off"})
-      command.insert(command.end(), {"-c", std::move(setting)});
-    for (const std::string& setting : settings) command.insert(command.end(), {"-c", setting});
-    process_ = std::make_unique<Process>(command, as_nobody());
-    REQUIRE(accepts(port_.v4()));
-  }
-  void stop() {
-    process_->signal(SIGINT);
-    REQUIRE(process_->wait() == 0);
-  }
-  void run(const std::string& sql) const {
-    const Finished psql = run_program({"psql", "-h", "127.0.0.1", "-p", std::to_string(port_.number()), "-U",
-                                       "admin", "-d", "postgres", "-c", sql});
-    INFO(psql.err);
-    REQUIRE(psql.status == 0);
-  }
-
- private:
-  TempDir dir_;
-  FreePort port_;
-  std::unique_ptr<Process> process_;
-};
-
-bool no_postgres() {
-  if (!program("postgres").empty() && have_program("psql")) return false;
-  note_skipped("postgresql is not installed");
-  return true;
-}
 
 /// Nothing in a server's log is ours.
 void check_clean(const std::string& log) {

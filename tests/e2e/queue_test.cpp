@@ -70,6 +70,19 @@ TEST_CASE("who finds every backend full waits, and gets what becomes free in the
   }
 }
 
+TEST_CASE("explain says of a client that it would wait, while there is room in the queue") {
+  Operated weir({{.greeting = "a"}}, limited({"max_sessions = 1"}, "queue = 1"));
+  const auto explain = [&] { return weir.cli({"explain", "web", "192.0.2.1"}).out; };
+  CHECK_THAT(explain(), Catch::Contains("192.0.2.1 would get web/a"));
+  Stream held = weir.connect();
+  REQUIRE(held.recv_exact(1) == "a");
+  CHECK_THAT(explain(),
+             Catch::Contains("192.0.2.1 would wait in the queue of pool web, for a backend with room"));
+  CHECK(weir.answer({"explain", "web", "192.0.2.1"})["waits_for"] == "a backend with room");
+  const auto line = wait_in_line(weir, 1);
+  CHECK_THAT(explain(), Catch::Contains("would get no backend of pool web"));
+}
+
 TEST_CASE("a full queue turns away, and so does its timeout; both are counted") {
   Operated weir(
       {{.greeting = "a"}},

@@ -2,13 +2,14 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/paths.h"
 #include "tests/support/weir_daemon.h"
 
 using namespace weir::test;
 
 namespace {
 
-const std::filesystem::path kConf = std::filesystem::path(WEIR_SOURCE_DIR) / "conf";
+const std::filesystem::path kConf = source_path("conf");
 
 }  // namespace
 

@@ -13,6 +13,7 @@
 
 #include "tests/support/operated.h"
 #include "tests/support/skip.h"
+#include "tests/support/slow_calls.h"
 #include "tests/support/stream.h"
 
 using namespace weir::test;
@@ -205,9 +206,10 @@ TEST_CASE("a probe's command has the descriptor limit Weir was started with, and
 }
 
 TEST_CASE("a probe's command never sees another descriptor limit, however soon it looks") {
-  SKIP_UNLESS(!kSanitized, "what is loaded before a sanitizer's library is refused");
   const TempDir dir;
-  Peculiar weir(fmt::format("ulimit -Sn 512; LD_PRELOAD={} exec \"$@\"", WEIR_SLOW_CALLS),
+  std::string preload;
+  for (const auto& [name, value] : with_slow_calls()) preload += fmt::format("{}='{}' ", name, value);
+  Peculiar weir(fmt::format("ulimit -Sn 512; {} exec \"$@\"", preload),
                 fmt::format("probe = \"exec\"\ncommand = [\"/bin/sh\", \"-c\", \"ulimit -n >> {}\"]\n"
                             "interval = \"50ms\"\nfast_interval = \"50ms\"",
                             dir.file("limits")));

@@ -12,6 +12,7 @@
 #include <set>
 #include <thread>
 
+#include "tests/support/paths.h"
 #include "tests/support/skip.h"
 #include "tests/support/upgradable.h"
 
@@ -99,7 +100,7 @@ std::vector<std::string> activated(const std::string& config, const std::string&
 TEST_CASE("the service file is as strict as systemd-analyze can tell") {
   SKIP_UNLESS(have_program("systemd-analyze"), "systemd-analyze is not installed");
   const Finished done = run_program({"systemd-analyze", "security", "--offline=true", "--threshold=20",
-                                     WEIR_SOURCE_DIR "/conf/systemd/weir.service"});
+                                     source_path("conf/systemd/weir.service").string()});
   CAPTURE(done.out, done.err);
   CHECK(done.status == 0);
   CHECK_THAT(done.out, Contains("Overall exposure level for weir.service"));

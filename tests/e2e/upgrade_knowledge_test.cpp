@@ -289,3 +289,67 @@ TEST_CASE("a file whose backends are all new costs no session at an upgrade") {
   clients.stop();
   CHECK(clients.failures() == std::vector<std::string>());
 }
+
+TEST_CASE("a client that has its sessions with an old process gets none of the new one until they end") {
+  SimpleConfig config;
+  config.workers = 2;
+  config.listener = "sessions_per_client = 2";
+  Upgradable weir({{.greeting = "a"}}, config);
+  const auto connect = [&](const std::string& source) {
+    return Stream::connect(weir.address(), {.source = to_address(source + ":0")});
+  };
+  const auto is_let_in = [](Stream& client) {
+    try {
+      return client.recv_exact(1) == "a";
+    } catch (const StreamError&) {
+      return false;
+    }
+  };
+  const auto comes = [&](const std::string& source) {
+    Stream client = connect(source);
+    return is_let_in(client);
+  };
+  Stream first = connect("127.0.0.5"), second = connect("127.0.0.5");
+  REQUIRE((is_let_in(first) && is_let_in(second)));
+  REQUIRE_FALSE(comes("127.0.0.5"));
+  weir.upgrade();
+  for (int i = 0; i < 20; ++i) {
+    CHECK_FALSE(comes("127.0.0.5"));
+    CHECK(comes(fmt::format("127.0.1.{}", i + 1)));
+    std::this_thread::sleep_for(20ms);  // over several questions to the old process
+  }
+  // Over another one both of the older processes count: the second has nothing of this client.
+  Stream of_second = connect("127.0.0.7");
+  REQUIRE(is_let_in(of_second));
+  weir.upgrade();
+  CHECK_FALSE(comes("127.0.0.5"));
+  second.close();
+  Stream third = connect("127.0.0.7");
+  CHECK(eventually([&] {
+    third = connect("127.0.0.5");
+    return is_let_in(third);
+  }));
+  CHECK_FALSE(comes("127.0.0.5"));
+  CHECK(first.echoes("still there"));
+}
+
+TEST_CASE("the sessions of an old process that is gone without a word count no more") {
+  SimpleConfig config;
+  config.listener = "sessions_per_client = 1";
+  Upgradable weir({{.greeting = "a"}}, config);
+  const auto comes = [&] {
+    Stream client = Stream::connect(weir.address());
+    try {
+      return client.recv_exact(1) == "a";
+    } catch (const StreamError&) {
+      return false;
+    }
+  };
+  Stream first = Stream::connect(weir.address());
+  REQUIRE(first.recv_exact(1) == "a");
+  weir.upgrade();
+  CHECK_FALSE(comes());
+  weir.rig().weir().expect_exit();
+  weir.rig().process().signal(SIGKILL);
+  CHECK(eventually(comes));
+}

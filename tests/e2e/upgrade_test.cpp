@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "lb/base/fd.h"
 #include "tests/support/steady_clients.h"
 #include "tests/support/upgradable.h"
 
@@ -469,4 +471,57 @@ TEST_CASE("a replaced binary is what an upgrade starts") {
   CHECK_THAT(done.err, Contains(link + " exited with status 1"));
   first.signal(SIGTERM);
   CHECK(first.wait() == 0);
+}
+
+TEST_CASE("a reload that was still reading when an upgrade began changes nothing, and says why") {
+  Upgradable weir({{.greeting = "a"}}, with_workers(1));
+  const std::string file = weir.rig().weir().config_file(), good = read_file(file);
+  std::filesystem::remove(file);
+  REQUIRE(::mkfifo(file.c_str(), 0600) == 0);
+  weir::Fd to_come(::open(file.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  REQUIRE(to_come);
+  Process reload({weir_binary(), "reload", "--socket", weir.socket()});
+  // Nothing comes out of it yet: the upgrade's own look at the file is the next one.
+  const auto is_read = [&] {
+    const auto open_files = fmt::format("/proc/{}/fd", weir.rig().process().pid());
+    std::error_code gone;
+    for (const auto& one : std::filesystem::directory_iterator(open_files))
+      if (std::filesystem::read_symlink(one, gone) == file) return true;
+    return false;
+  };
+  REQUIRE(eventually(is_read));
+  write_file(file + ".next", good);
+  std::filesystem::rename(file + ".next", file);
+  Process upgrade({weir_binary(), "upgrade", "--socket", weir.socket(), "-o", "json"});
+  const auto is_upgrading = [&] {
+    return weir.cli({"enable", "web/b0"}).err.find("upgrading") != std::string::npos;
+  };
+  REQUIRE(eventually(is_upgrading));
+  std::string other = good;
+  const auto at = other.find("[[pool]]\n");
+  REQUIRE(at != std::string::npos);
+  other.insert(at + 9, "slow_start = \"7s\"\n");
+  REQUIRE(::write(to_come.get(), other.data(), other.size()) == static_cast<ssize_t>(other.size()));
+  to_come.reset();
+  CHECK(reload.wait() == 1);
+  CHECK_THAT(reload.err(), Contains("upgrading, ask again"));
+  REQUIRE(upgrade.wait() == 0);
+  const Descendant successor(Json::parse(upgrade.out()).at("pid").get<pid_t>());
+  Stream client = weir.rig().connect();
+  CHECK(client.recv_exact(1) == "a");
+}
+
+TEST_CASE("an older process that hangs is named by whatever cannot tell of its sessions") {
+  Upgradable weir({{.greeting = "a"}}, with_workers(1));
+  Stream held = weir.rig().connect();
+  REQUIRE(held.recv_exact(1) == "a");
+  weir.upgrade();
+  const std::string named = fmt::format("the older process {} has not answered", weir.rig().process().pid());
+  CHECK(weir.cli({"sessions"}).err.empty());
+  weir.rig().process().signal(SIGSTOP);
+  CHECK_THAT(weir.cli({"sessions"}).err, Contains(named));
+  CHECK_THAT(weir.cli({"kill", "--pool", "web"}).err, Contains(named));
+  CHECK_THAT(weir.cli({"drain", "web/*", "--force"}).err, Contains(named));
+  weir.rig().process().signal(SIGCONT);
+  CHECK(eventually([&] { return weir.cli({"sessions"}).err.empty(); }));
 }

@@ -1,4 +1,7 @@
+#include <algorithm>
+
 #include "lb/wire/client_hello.h"
+#include "lb/wire/postgres_start.h"
 #include "tests/fuzz/input.h"
 
 using namespace weir;
@@ -43,6 +46,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     WEIR_CHECK(!protocols.failed());
     WEIR_CHECK(hello->server_name().find('\0') == std::string::npos);
   }
-  recognize_postgres(all.bytes());
+
+  const PostgresStart start = recognize_postgres(all.bytes());
+  for (std::size_t cut = 0; cut <= std::min(size, kPostgresRequestBytes); ++cut) {
+    const PostgresStart sooner = recognize_postgres(Exact(data, cut).bytes());
+    WEIR_CHECK(sooner == start || (sooner == PostgresStart::NeedsMore && cut < kPostgresRequestBytes));
+  }
   return 0;
 }

@@ -104,6 +104,38 @@ TEST_CASE("what does not fit is counted and said, and never blocks the worker") 
   REQUIRE(complaints.mention("were dropped"));
 }
 
+TEST_CASE("clients that are turned away never take the room of others, and each of them is in a line") {
+  TempDir directory;
+  Complaints complaints;
+  const ListenerLoad listener("web", "pool", 1);
+  const std::string path = directory.file("log");
+  auto log = open_log(path, 1, complaints);
+  constexpr std::uint64_t kTurnedAway = 3 * AccessLog::kQueueRecords;
+  constexpr std::uint64_t kOthers = AccessLog::kQueueRecords / 2;
+  // A burst that is faster than the log's thread.
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto time_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  for (std::uint64_t i = 0; i < kTurnedAway; ++i) {
+    AccessRecord refused = record(listener, i);
+    refused.time_ms = time_ms;
+    refused.end = End::Denied;
+    log->write(0, std::move(refused));
+    if (i % 6 == 0) log->write(0, record(listener, i));
+  }
+  static_assert(kTurnedAway / 6 == kOthers);
+  const auto told = [&] {
+    const std::string text = read_file(path);
+    std::uint64_t denied = 0, others = 0;
+    for (const AccessLine& line : parse_access_log(text.substr(0, text.rfind('\n') + 1))) {
+      if (line["end"] == "done") ++others;
+      if (line["end"] == "denied") denied += line["why"] == "-" ? 1 : std::stoull(line["why"]);
+    }
+    return std::pair(denied, others);
+  };
+  CHECK(eventually([&] { return told() == std::pair(kTurnedAway, kOthers); }));
+  CHECK_FALSE(complaints.mention("dropped"));
+}
+
 TEST_CASE("a log whose reader takes nothing holds up the end by a second, not by one for each batch") {
   TempDir directory;
   Complaints complaints;

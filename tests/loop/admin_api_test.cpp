@@ -39,6 +39,7 @@ class FakeWorkers final : public Workers {
         out.push_back({infos[i].client.ip_to_string(), i + 1, 10, 20});
     done(out);
   }
+  void count_limited(LimitedCounted done) override { done({{{"web", "203.0.113.9"}, 2}}); }
   void list_sessions(const SessionFilter& filter, SessionOrder, std::size_t limit, Listed done) override {
     std::vector<SessionInfo> out;
     for (std::size_t i = 0; i < infos.size(); ++i)

@@ -106,13 +106,15 @@ TEST_CASE(
   CAPTURE(kind);
   std::mutex mutex;
   std::set<std::string> seen;
-  FakeBackendOptions options = backend_for(kind, "127.0.0.1:0");
-  options.script = [&](Stream& stream) {
-    const std::lock_guard lock(mutex);
-    const std::string peer = stream.peer_address();
-    // One that has reset already has no name any more.
-    if (peer.starts_with("127.")) seen.insert(peer.substr(0, peer.find(':')));
-    if (kind == "expect") stream.send_all("yes");
+  FakeBackendOptions options;
+  options.script = [&, answer = kind == "expect" ? "yes" : backend_for(kind, "").greeting](Stream& stream) {
+    {
+      const std::lock_guard lock(mutex);
+      const std::string peer = stream.peer_address();
+      // A tcp probe resets at once, and has no name any more.
+      if (peer.starts_with("127.")) seen.insert(peer.substr(0, peer.find(':')));
+    }
+    stream.send_all(answer);
   };
   FakeBackend backend(options);
   HealthBench bench;

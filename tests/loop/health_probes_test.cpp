@@ -1,6 +1,7 @@
 #include <signal.h>
 
 #include <catch2/catch.hpp>
+#include <mutex>
 
 #include "tests/loop/health_bench.h"
 #include "tests/support/process.h"
@@ -142,6 +143,40 @@ TEST_CASE("http: path and host go out as configured, on a unix socket too") {
   CHECK(report->health == Health::Up);
   CHECK_THAT(request, Catch::StartsWith("GET /a/../b?c=d HTTP/1.1\r\n") &&
                           Catch::Contains("Host: www.example.org\r\n"));
+}
+
+TEST_CASE("http: what a probe says comes behind the header that the backend expects, in its version") {
+  const auto [version, header] = GENERATE(
+      table<SendProxy, std::string>({{SendProxy::V1, "PROXY TCP4 127.0.0.1 127.0.0.1 "},
+                                     {SendProxy::V2, std::string("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16)}}));
+  const bool https = GENERATE(false, true);
+  CAPTURE(https);
+  std::mutex mutex;
+  std::string got;
+  FakeBackend backend({.script = [&, https = https](Stream& stream) {
+    std::string all;
+    const auto whole = [&] {
+      return https ? all.find("\x16\x03\x01") != std::string::npos
+                   : all.find("HTTP/1.1\r\n") != std::string::npos && all.ends_with("\r\n\r\n");
+    };
+    while (!whole()) all += stream.recv_some();
+    {
+      const std::lock_guard lock(mutex);
+      if (got.empty()) got = all;
+    }
+    if (!https) stream.send_all("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  }});
+  auto probe = http_get("/ready", https);
+  probe.header = version;
+  probe.interval = Millis(3'600'000);
+  const auto report = verdict_on(backend.address(), probe);
+  REQUIRE(report);
+  const std::lock_guard lock(mutex);
+  CAPTURE(report->reason, got);
+  CHECK((report->health == Health::Up) == !https);
+  CHECK_THAT(got, Catch::StartsWith(header));
+  const std::size_t behind = version == SendProxy::V1 ? got.find("\r\n") + 2 : header.size();
+  CHECK_THAT(got.substr(behind), Catch::StartsWith(https ? "\x16\x03\x01" : "GET /ready HTTP/1.1\r\n"));
 }
 
 TEST_CASE("http: the body is searched, its first 64 KiB only") {

@@ -35,11 +35,16 @@ TEST_CASE("a bequest names every descriptor once, and is read back with the kern
   given.first_descriptor_limit = 1'024;
   given.predecessors = {{41, "/run/weir/weir.sock.41"}};
   given.overrides = "{}";
-  given.legacy = Legacy{"weir.toml", std::string(1'000'000, '#'), {}, {}};
+  given.legacy.emplace();
+  given.legacy->file = "weir.toml";
+  given.legacy->text = std::string(1'000'000, '#');
+  given.history = std::string(1'000'000, '\xff');
+  given.tokens = std::string(1'000, '\0');
   const auto bequest = bequeath(given);
   REQUIRE(bequest);
-  REQUIRE(bequest->descriptors.size() == 4);
-  for (int i = 0; i < 4; ++i) CHECK(bequest->descriptors[static_cast<std::size_t>(i)].first == 3 + i);
+  REQUIRE(bequest->files.size() == 3);
+  REQUIRE(bequest->descriptors.size() == 6);
+  for (int i = 0; i < 6; ++i) CHECK(bequest->descriptors[static_cast<std::size_t>(i)].first == 3 + i);
   CHECK(bequest->variable.starts_with("WEIR_INHERIT={"));
   CHECK(bequest->variable.size() < 1'000);
 
@@ -51,9 +56,12 @@ TEST_CASE("a bequest names every descriptor once, and is read back with the kern
                 R"({{"version":1,"sockets":[{{"fd":{},"held_outside":true}}],"channel":{},"predecessors":[{{"pid":41,"socket":"/x"}}],"overrides":"{{}}"}})",
                 duplicate(given.sockets[0].fd), duplicate(given.channel))
           : fmt::format(
-                R"({{"version":{},"sockets":[{{"fd":{},"held_outside":true}}],"channel":{},"predecessors":[{{"pid":41,"socket":"/x"}}],"known":{},"standard_error":{}}})",
-                version, duplicate(given.sockets[0].fd), duplicate(given.channel), duplicate(bequest->known),
-                duplicate(given.standard_error));
+                R"({{"version":{},"sockets":[{{"fd":{},"held_outside":true}}],"channel":{},"predecessors":[{{"pid":41,"socket":"/x"}}],"known":{},"standard_error":{}{}}})",
+                version, duplicate(given.sockets[0].fd), duplicate(given.channel),
+                duplicate(bequest->files[0]), duplicate(given.standard_error),
+                version == 3 ? fmt::format(R"(,"history":{},"tokens":{})", duplicate(bequest->files[1]),
+                                           duplicate(bequest->files[2]))
+                             : "");
   ::setenv(kInheritVariable, text.c_str(), 1);
   auto taken = take_inheritance();
   CHECK(std::getenv(kInheritVariable) == nullptr);
@@ -72,6 +80,9 @@ TEST_CASE("a bequest names every descriptor once, and is read back with the kern
   CHECK(got.legacy.has_value() == (version > 1));
   CHECK(got.first_descriptor_limit == (version > 1 ? 1'024U : 0U));
   CHECK(static_cast<bool>(got.standard_error) == (version == 3));
+  // One of an older process that keeps none has none.
+  CHECK(got.history == (version == 3 ? given.history : ""));
+  CHECK(got.tokens == (version == 3 ? given.tokens : ""));
   if (got.legacy) CHECK(got.legacy->text == given.legacy->text);
 }
 

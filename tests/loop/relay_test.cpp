@@ -110,3 +110,19 @@ TEST_CASE("a unix client that has closed is gone only if nothing of what it said
   CHECK(relay.client_is_gone(kClosed, false));
   CHECK(relay.client_is_gone(kClosed | events::kError, true));
 }
+
+TEST_CASE("two sides that have reset, each with bytes unread, are not waited for") {
+  RelayRig rig;
+  for (Pair* pair : {&rig.client, &rig.backend}) {
+    pair->far.send_all("unread");
+    wait_for(pair == &rig.client ? rig.relay.client_fd() : rig.relay.backend_fd(), POLLIN);
+    pair->far.reset();
+    wait_for(pair == &rig.client ? rig.relay.client_fd() : rig.relay.backend_fd(), POLLRDHUP);
+  }
+  // As the events were before the resets: a write to each then takes its error away.
+  rig.relay.hear_client(kAnything);
+  rig.relay.hear_backend(kAnything);
+  const Relay::Step step = rig.run();
+  REQUIRE(step.over);
+  CHECK(step.over->how == End::ClientReset);
+}

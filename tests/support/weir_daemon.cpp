@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "tests/support/paths.h"
+
 namespace weir::test {
 namespace {
 
@@ -31,7 +33,7 @@ bool complains(const std::string& log) {
 std::string weir_binary() {
   // Lets the same tests run against an installed Weir.
   const char* other = std::getenv("WEIR_TEST_BINARY");
-  return other != nullptr ? other : WEIR_BINARY_DIR "/weir";
+  return other != nullptr ? other : binary_path("weir").string();
 }
 
 std::string SimpleConfig::toml() const {

@@ -258,3 +258,40 @@ TEST_CASE("clients get no token more than their bucket has, on all threads toget
   });
   for (const auto& times : admitted) CHECK(times == kBurst);
 }
+
+TEST_CASE("tokens that a client has spent are spent in the table of the process that follows") {
+  const ClientLimit limit = at_rate({1min, 2});
+  ClientLimits before(100, 100, kKey), after(100, 100, kKey);
+  std::vector<ClientPlace> places, later;
+  for (int i = 0; i < 2; ++i) REQUIRE(asked(before, places, numbered(1), limit) == "in");
+  REQUIRE(asked(before, places, numbered(2), limit) == "in");
+  REQUIRE(asked(before, places, numbered(3), limit, kStart - 10min) == "in");
+  const auto spent = before.spent(kStart);
+  CHECK(spent.size() == 2);  // the third one's bucket is full again
+  const int times = GENERATE(1, 2);
+  for (int i = 0; i < times; ++i) after.spend(spent);
+  CHECK(after.standing(numbered(1), limit, kStart).sessions == 0);
+  CHECK(asked(after, later, numbered(1), limit) == "client_rate");
+  CHECK(asked(after, later, numbered(1), limit, kStart + 1min) == "in");
+  CHECK(asked(after, later, numbered(2), limit) == "in");
+  CHECK(asked(after, later, numbered(2), limit) == "client_rate");
+  for (int i = 0; i < 2; ++i) CHECK(asked(after, later, numbered(3), limit) == "in");
+}
+
+TEST_CASE("what cannot have been said of a table is not believed") {
+  ClientLimits limits(100, 100, kKey);
+  const ClientLimits::Spent good = [] {
+    ClientLimits other(100, 100, kKey);
+    std::vector<ClientPlace> places;
+    REQUIRE(asked(other, places, numbered(1), at_rate({1min, 1})) == "in");
+    return other.spent(kStart).at(0);
+  }();
+  const std::uint64_t top = std::uint64_t{1} << 63;
+  limits.spend({{limits.size(), good.who, good.full_at},
+                {good.place, 0, good.full_at},
+                {good.place, good.who + 1, good.full_at},
+                {good.place, good.who, good.full_at | top}});
+  CHECK(limits.spent(Rate::Time{0}).empty());
+  limits.spend({good});
+  CHECK(limits.spent(kStart).size() == 1);
+}

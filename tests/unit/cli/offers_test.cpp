@@ -86,7 +86,7 @@ TEST_CASE("an option's words are offered, beside it and behind its sign of equal
   CHECK(ask({"sessions", "--by", ""}).values() == Words{"client"});
   CHECK(ask({"weight", "web/web1", ""}).values() == Words{"default"});
   CHECK(ask({"completion", ""}).values() == Words{"bash", "zsh", "fish"});
-  CHECK(ask({"man", ""}).values() == Words{"weir", "weir.toml"});
+  CHECK(ask({"man", ""}).values() == Words{"weir", "weir.toml", "weir-metrics"});
 }
 
 TEST_CASE("files are offered where a file is meant, and nowhere else") {

@@ -17,6 +17,7 @@ TEST_CASE("a file of the least that is needed has every documented default") {
   CHECK(config.admin.mode == 0660);
   CHECK(config.log.level == LogLevel::Info);
   CHECK(config.log.access == "stdout");
+  CHECK(config.web == WebConfig());
   REQUIRE(config.listeners.size() == 1);
   CHECK(config.listeners[0].max_connections == 0);
   REQUIRE(config.pools.size() == 1);
@@ -71,7 +72,13 @@ read_only_mode = "0644"
 upgrade = "any"
 [log]
 level = "warn"
+format = "json"
+daemon = "syslog:"
 access = "/tmp/access.log"
+sample = "1/100"
+[web]
+bind = ["127.0.0.1:9110", "unix:/tmp/weir-web.sock"]
+hosts = ["Weir.example.org.", "*.lan"]
 [[listener]]
 name = "web"
 bind = ["0.0.0.0:8080", "[::]:8080", "unix:/tmp/web.sock"]
@@ -128,7 +135,14 @@ admin = "disabled"
                                     .read_only_socket = "/tmp/weir-look.sock",
                                     .read_only_mode = 0644,
                                     .any_upgrade = true});
-  CHECK(config.log == LogConfig{.level = LogLevel::Warn, .access = "/tmp/access.log"});
+  CHECK(config.log == LogConfig{.level = LogLevel::Warn,
+                                .format = LogFormat::Json,
+                                .access = "/tmp/access.log",
+                                .daemon = "syslog:",
+                                .sample = 100});
+  REQUIRE(config.web.bind.size() == 2);
+  CHECK(config.web.bind[1].to_string() == "unix:/tmp/weir-web.sock");
+  CHECK(config.web.hosts == std::vector<std::string>{"weir.example.org", "*.lan"});
   const ListenerConfig& listener = config.listeners.at(0);
   REQUIRE(listener.bind.size() == 3);
   CHECK(listener.bind[1].to_string() == "[::]:8080");

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "lb/config/keys.h"
+#include "tests/support/paths.h"
 #include "tests/unit/config/parse.h"
 
 using namespace weir;
@@ -18,7 +19,7 @@ std::string contents(const std::filesystem::path& path) {
   return text.str();
 }
 
-const std::filesystem::path kConf = std::filesystem::path(WEIR_SOURCE_DIR) / "conf";
+const std::filesystem::path kConf = source_path("conf");
 
 /// The file with its commented defaults in force: "# key = value" becomes "key = value".
 std::string uncommented(const std::string& text, std::string_view key) {

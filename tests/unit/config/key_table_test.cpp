@@ -23,6 +23,7 @@ std::string file_with(const TableKeys& table, const Key& key, const std::string&
       {"", {}},
       {"admin", {}},
       {"log", {}},
+      {"web", {}},
       {"listener", {{"name", "\"web\""}, {"bind", "\"127.0.0.1:8080\""}, {"pool", "\"web\""}}},
       {"pool", {{"name", "\"web\""}}},
       {"pool.health", {}},
@@ -84,6 +85,12 @@ struct NetworksThere : test::TempDir {
 };
 const NetworksThere kNetworks;
 
+/// The same with a token.
+struct TokenThere : test::TempDir {
+  TokenThere() { test::write_file(file("token"), "0123456789abcdef\n"); }
+};
+const TokenThere kToken;
+
 Samples samples_of(ValueType type) {
   switch (type) {
     case ValueType::Duration:
@@ -101,7 +108,14 @@ Samples samples_of(ValueType type) {
       return {{"", "/tmp/x", "/tmp/" + std::string(102, 'x')},
               {"x", "/tmp/", "/tmp/" + std::string(103, 'x')}};
     case ValueType::LogTarget:
-      return {{"off", "stdout", "/tmp/x"}, {"", "on", "x/y", "/tmp/"}};
+      return {{"off", "stdout", "/tmp/x", "syslog:", "syslog:/tmp/x"},
+              {"", "on", "x/y", "/tmp/", "syslog:x", "syslog:/tmp/", "syslog"}};
+    case ValueType::DaemonLogTarget:
+      return {{"stderr", "syslog:", "syslog:/tmp/x"},
+              {"", "stdout", "/tmp/x", "syslog:x", "syslog:/tmp/", "syslog:/tmp/" + std::string(103, 'x')}};
+    case ValueType::Sample:
+      return {{"1/1", "1/100", "1/007", "1/999999"},
+              {"", "100", "1/0", "2/100", "1/1000000", "1/-1", "1/2x"}};
     case ValueType::Bind:
       return {{"0.0.0.0:1", "[::]:65535", "unix:/tmp/x", "127.0.0.1:08080", "unix:@x", "[fe80::1%lo]:80"},
               {"0.0.0.0:0", "0.0.0.0:65536", "::1:80", "[::1]", "1.2.3.4", ":80", "host:80", "unix:x",
@@ -140,6 +154,10 @@ Samples samples_of(ValueType type) {
       return {{"x", "www.example.org", "*.example.org", "*"}, {"", "a b", "*x.org", "a/b"}};
     case ValueType::Protocol:
       return {{"h2", "http/1.1"}, {"", std::string(256, 'x')}};
+    case ValueType::TokenFile:
+      return {{"", kToken.file("token")}, {"x"}};
+    case ValueType::WebBind:
+      return {{"", "127.0.0.1:1", "[::]:65535", "unix:/tmp/x"}, {"0.0.0.0:0", "host:80", "80", "unix:x"}};
     case ValueType::NetworkFile:
       return {{kNetworks.file("networks")}, {"", "x"}};
     default:

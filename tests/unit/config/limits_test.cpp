@@ -182,9 +182,9 @@ TEST_CASE("a path given in the file must be in a directory that exists") {
       {"state_file = \"x.json\"", "f:1:14: state_file = \"x.json\": must be an absolute path\n"},
       {"[admin]\nsocket = \"x.sock\"", "f:2:10: admin.socket = \"x.sock\": must be an absolute path\n"},
       {"[log]\naccess = \"stderr\"",
-       "f:2:10: log.access = \"stderr\": must be \"off\", \"stdout\" or an absolute path\n"},
+       "f:2:10: log.access = \"stderr\": must be \"off\", \"stdout\", an absolute path or \"syslog:\"\n"},
       {"[log]\naccess = \"\"",
-       "f:2:10: log.access = \"\": must be \"off\", \"stdout\" or an absolute path\n"},
+       "f:2:10: log.access = \"\": must be \"off\", \"stdout\", an absolute path or \"syslog:\"\n"},
       {"state_file = \"/tmp/a\\u0000b\"",
        "f:1:14: state_file = \"/tmp/a\\x00b\": a path cannot hold a NUL character\n"},
   }));

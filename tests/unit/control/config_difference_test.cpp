@@ -130,18 +130,26 @@ TEST_CASE("every key of the file that a reload changes is told with what it was 
                    .burst = 9,
                    .unlimited = {network},
                    .client_prefix = {24, 48},
-                   .routes = {{{.names = {"x"}, .protocols = {}, .clients = {}}, "x"}}};
+                   .routes = {{{.names = {"x"}, .protocols = {}, .clients = {}}, "x"}},
+                   .preface = ClientPreface::Postgres};
   CHECK(names_in(difference_of(ListenerConfig(), listener)) == keys_of(listener_keys(), "", {"name"}));
   Config config;
   config.max_connections = 9;
   config.shutdown_grace = Millis(1);
   config.state_file = "x";
   config.admin.any_upgrade = true;
-  config.log = {.level = LogLevel::Error, .access = "off"};
+  config.log = {.level = LogLevel::Error,
+                .format = LogFormat::Json,
+                .access = "off",
+                .daemon = "syslog:",
+                .sample = 100};
+  config.web = {.bind = {address("127.0.0.1:1")}, .hosts = {"x"}, .token_file = "/x", .token = "y"};
   std::set<std::string> of_globals;
   for (const auto& line : global_differences(Config(), config)) of_globals.merge(names_in(" " + line));
   CHECK(of_globals == std::set<std::string>{"max_connections", "shutdown_grace", "state_file",
-                                            "admin.upgrade", "log.level", "log.access"});
+                                            "admin.upgrade", "log.level", "log.format", "log.daemon",
+                                            "log.access", "log.sample", "web.bind", "web.hosts",
+                                            "web.token_file"});
 }
 
 TEST_CASE("of a backend's own probe only what its pool's difference does not say is told") {

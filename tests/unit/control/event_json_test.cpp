@@ -20,7 +20,7 @@ TEST_CASE("events are handed over as they are") {
   event.by = "ann";
   event.changes = {"+ web/b", "- web/c"};
   event.count = 7;
-  const auto back = parse_events(to_json({event}));
+  const auto back = parse_events(to_json(std::vector{event}));
   REQUIRE(back.size() == 1);
   CHECK(back[0].time == event.time);
   CHECK(back[0].kind == event.kind);

@@ -126,6 +126,15 @@ TEST_CASE("a name that moves altogether is tried at its old addresses after the 
   REQUIRE(*name.due() == 310s);
 }
 
+TEST_CASE("a name that moves after a failure is tried at its old addresses, too") {
+  FollowedName name = known(found({kA}, 300s));
+  name.asked(10s);
+  REQUIRE_FALSE(name.answered(10s, failed()));
+  name.asked(11s);
+  REQUIRE_FALSE(name.answered(11s, found({kB}, 300s)));
+  REQUIRE(name.addresses() == addresses({kB, kA}));
+}
+
 TEST_CASE("a name that moves there and back does not list an address twice") {
   FollowedName name = known(found({kA}, 1s));
   name.asked(1s);

@@ -104,3 +104,14 @@ TEST_CASE("whoever waits for our work has no deadline, and gives way to a newcom
   CHECK(places.busy());
   CHECK(places.arrive(100, false, kStart + 1h).displaced == 0);
 }
+
+TEST_CASE("a stream that has nothing to say has no deadline and never gives way and is nothing to wait for") {
+  HttpPlaces places(kPlaces);
+  arrive(places, 0, kOpen, false);
+  for (int i = 0; i < kOpen; ++i) places.enter(i, Phase::Stream, kStart);
+  CHECK_FALSE(places.next_deadline());
+  CHECK_FALSE(places.busy());
+  CHECK_FALSE(places.arrive(100, false, kStart + 1h).admitted);
+  places.enter(0, Phase::Answer, kStart + 1h);
+  CHECK(places.next_deadline() == kStart + 1h + HttpPlaces::kAnswerTime);
+}

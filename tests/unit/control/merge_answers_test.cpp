@@ -69,6 +69,15 @@ TEST_CASE("status sums the counters of all processes and lists the older ones") 
   CHECK(merged["predecessors"][1]["error"] == "no answer within 2 s");
 }
 
+TEST_CASE("those who were turned away by any process are counted at its listener, by their end") {
+  Json here = status(0, {}), there = status(0, {});
+  here["listeners"][0]["turned_away"] = {{"denied", 2u}};
+  there["listeners"][0]["turned_away"] = {{"denied", 3u}, {"bad_header", 1u}};
+  const auto merged =
+      read(merge_status(own(here), {{41, 200, there.dump()}, {42, 200, status(0, {}).dump()}}));
+  CHECK(merged["listeners"][0]["turned_away"] == Json{{"denied", 5}, {"bad_header", 1}});
+}
+
 TEST_CASE("what only an older process has is shown as removed while it has sessions") {
   const auto theirs = status(2, {backend("gone", 2, 5), backend("empty", 0, 5)}).dump();
   const auto merged = read(merge_status(own(status(0, {backend("a", 0, 0)})), {{41, 200, theirs}}));
@@ -142,6 +151,18 @@ TEST_CASE("a client's sessions in several processes are added up before the list
   CHECK(merged.at("clients").at(1).at("client") == "a");
   CHECK(merged.at("left_out") == 1);
   CHECK(nlohmann::json::parse(merge_clients(own, others, "").body).at("clients").size() == 3);
+}
+
+TEST_CASE("an older process that does not answer is named, and one that is gone or refuses is not") {
+  const HttpResponse merged{200, R"({"killed":1})"};
+  const auto named =
+      read(naming_unheard(merged, {{41, 0, ""}, {42, 200, R"({"killed":1})"}, {0, 0, ""}, {43, 404, "{}"}}));
+  CHECK(named["killed"] == 1);
+  CHECK(named["unheard"] == Json::array({41}));
+  REQUIRE(named["warnings"].size() == 1);
+  CHECK(named["warnings"][0].get<std::string>().starts_with("the older process 41 has not answered"));
+  CHECK(naming_unheard(merged, {{42, 200, "{}"}}).body == merged.body);
+  CHECK(naming_unheard({409, "{}"}, {{41, 0, ""}}).status == 409);
 }
 
 TEST_CASE("an older process that says nothing of a drain's sessions is not taken for one without any") {

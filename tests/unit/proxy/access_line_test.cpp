@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 #include "lb/proxy/access_log.h"
 #include "tests/support/access_log.h"
@@ -206,4 +207,82 @@ TEST_CASE("a clock that is set back does not silence those who are not let in") 
   // Of another worker, a moment late.
   CHECK(lines.take(names.listener, End::Denied, 6'401));
   CHECK(lines.take(names.listener, End::Denied, 6'400));
+}
+
+namespace {
+
+nlohmann::ordered_json json_of(const AccessRecord& record, std::uint32_t sample = 1) {
+  std::string line;
+  append_line(line, "1f2e3d4c", record, {LogFormat::Json, sample});
+  REQUIRE(line.ends_with("}\n"));
+  REQUIRE(line.find('\n') + 1 == line.size());
+  return nlohmann::ordered_json::parse(line);
+}
+
+}  // namespace
+
+TEST_CASE("a line in JSON has the keys of the text in its order, numbers as numbers") {
+  const Names names;
+  const AccessRecord record = full_record(names);
+  const auto json = json_of(record);
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : json.items()) keys.push_back(key);
+  CHECK(keys == test::AccessLine(line_of(record)).keys());
+  CHECK(json.at("time") == "2026-01-31T10:00:00.123Z");
+  CHECK(json.at("backend") == "web1");
+  CHECK(json.at("attempts") == 1);
+  CHECK(json.at("connect_ms") == 0.4);
+  CHECK(json.at("duration_ms") == 12.9);
+  CHECK(json.at("bytes_to_client") == 5120);
+  CHECK(json.at("end") == "done");
+  for (const char* name : {"peer", "sni", "queue_ms", "tried", "why"}) CHECK(json.at(name).is_null());
+}
+
+TEST_CASE("a line in JSON can be parsed whatever bytes are in it") {
+  ListenerLoad listener("l\"\\\n\xff", "p\x01", 1);
+  for (int byte = 0; byte < 256; ++byte) {
+    auto facts = std::make_shared<Facts>();
+    const char c = static_cast<char>(byte);
+    facts->sni = std::string("a") + c + "b";
+    facts->why = std::string(1, c);
+    facts->tried = std::string(3, c) + "\xe4\xb8";
+    facts->pool = "p" + std::string(1, c);
+    AccessRecord record;
+    record.listener = &listener;
+    record.end = End::ConnectFailed;
+    record.facts = facts;
+    CAPTURE(byte);
+    const auto json = json_of(record);
+    if (byte < 0x80) {
+      CHECK(json.at("sni") == facts->sni);
+      CHECK(json.at("why") == facts->why);
+    }
+  }
+}
+
+TEST_CASE("the line of refused clients in JSON has the same keys") {
+  const Names names;
+  TurnedAwayLines::Others others{&names.listener, End::Denied, 1'769'853'600, 390};
+  std::string text, json;
+  append_line(text, others);
+  append_line(json, others, {LogFormat::Json});
+  text.pop_back();  // the line's end
+  const auto parsed = nlohmann::ordered_json::parse(json);
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : parsed.items()) keys.push_back(key);
+  CHECK(keys == test::AccessLine(text).keys());
+  CHECK(parsed.at("client").is_null());
+  CHECK(parsed.at("why") == "390 more in 1 s");
+}
+
+TEST_CASE("a line that stands for others says for how many") {
+  const Names names;
+  AccessRecord record = full_record(names);
+  CHECK(json_of(record, 100).at("sample") == 100);
+  record.end = End::ConnectFailed;
+  CHECK_FALSE(json_of(record, 100).contains("sample"));
+  record.end = End::Done;
+  std::string text;
+  append_line(text, "1f2e3d4c", record, {LogFormat::Text, 100});
+  CHECK(text.ends_with(" why=- sample=100\n"));
 }

@@ -2,7 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "lb/wire/postgres_start.h"
 #include "tests/support/port.h"
+#include "tests/support/tls_hello.h"
 
 using namespace weir;
 using namespace std::chrono_literals;
@@ -39,6 +41,29 @@ bool admitted(const Arrival::Answer& answer) {
 
 bool waits(const Arrival::Answer& answer) {
   return std::holds_alternative<Arrival::Wait>(answer);
+}
+
+std::string rest_of(Arrival& client) {
+  const auto rest = client.take_bytes();
+  return {reinterpret_cast<const char*>(rest.data()), rest.size()};
+}
+
+std::string pool_of(Arrival& client) {
+  const auto facts = client.take_facts();
+  return facts != nullptr ? facts->pool : "";
+}
+
+const std::string kSslRequest(kPostgresSslRequest);
+const std::string kGssRequest(kPostgresGssRequest);
+/// Of PostgreSQL's protocol 3.0, without TLS; and one that cancels what another session does.
+const std::string kStartup = std::string("\0\0\0\x12\0\3\0\0", 8) + std::string("user\0me\0\0", 10);
+const std::string kCancel = std::string("\0\0\0\x10\x04\xd2\x16\x2e", 8) + "12345678";
+
+DoorTerms postgres_terms() {
+  DoorTerms terms;
+  terms.routes = {{{.names = {"shop.example.org"}, .protocols = {}, .clients = {}}, "shop"}};
+  terms.preface = ClientPreface::Postgres;
+  return terms;
 }
 
 const std::string kHeader = "PROXY TCP4 203.0.113.9 198.51.100.1 51234 443\r\n";
@@ -172,4 +197,76 @@ TEST_CASE("of a name of any length no more is kept than 255 bytes") {
   REQUIRE(waits(client.begin(0ns)));
   REQUIRE(admitted(client.on_bytes(bytes("\x16\x03\x01" + number(message.size(), 2) + message), 0ns)));
   CHECK(client.take_facts()->sni == std::string(Arrival::kMaxName, 'x'));
+}
+
+TEST_CASE("PostgreSQL's client is told that it may speak TLS, and then goes by its name, however it is cut") {
+  const std::string hello = test::tls_hello("shop.example.org");
+  struct Case {
+    std::string header, said, reply, rest, pool;
+    bool promised;
+  };
+  const Case cases[] = {
+      {"", kSslRequest + hello, "S", hello, "shop", true},
+      {"", kSslRequest + test::tls_hello("other.example.org"), "S", test::tls_hello("other.example.org"), "",
+       true},
+      {"", kGssRequest + kSslRequest + hello, "NS", hello, "shop", true},
+      {"", kGssRequest + kStartup, "N", kStartup, "", false},
+      {"", kGssRequest + hello, "N", hello, "shop", false},
+      {"", kStartup, "", kStartup, "", false},
+      {"", kCancel, "", kCancel, "", false},
+      {"", hello, "", hello, "shop", false},
+      {kHeader, kSslRequest + hello, "S", hello, "shop", true},
+      {kHeader, kStartup, "", kStartup, "", false},
+  };
+  for (const Case& one : cases) {
+    DoorTerms terms = postgres_terms();
+    if (!one.header.empty()) terms.proxy_from = {network("10.0.0.0/8")};
+    const std::string all = one.header + one.said;
+    for (std::size_t cut = 1; cut <= all.size(); ++cut) {
+      CAPTURE(one.said.size(), cut);
+      Arrival client(doorway(terms), address("10.0.0.1:99"));
+      Arrival::Answer answer = client.begin(0ns);
+      std::string reply;
+      std::size_t told = 0;
+      while (waits(answer) && told < all.size()) {
+        const std::size_t size = told == 0 ? cut : all.size() - told;
+        answer = client.on_bytes(bytes(all.substr(told, size)), 0ns);
+        told += size;
+        reply += client.take_reply();
+      }
+      REQUIRE(admitted(answer));
+      CHECK(reply == one.reply);
+      CHECK(client.was_promised_tls() == one.promised);
+      CHECK(rest_of(client) + all.substr(told) == one.rest);
+      CHECK(pool_of(client) == one.pool);
+    }
+  }
+}
+
+TEST_CASE("a client that has asked for TLS and does not go on is no client of any pool") {
+  const auto arrive = [&](const std::string& said) {
+    auto client = std::make_unique<Arrival>(doorway(postgres_terms()), address("10.0.0.1:99"));
+    REQUIRE(waits(client->begin(0ns)));
+    if (!said.empty()) REQUIRE(waits(client->on_bytes(bytes(said), 0ns)));
+    return client;
+  };
+  CHECK(admitted(arrive("")->on_end()));
+  CHECK(admitted(arrive("")->on_timeout()));
+  for (const std::string& said : {kSslRequest.substr(0, 7), kSslRequest, kGssRequest, kSslRequest + "\x16"}) {
+    CHECK(why(arrive(said)->on_end()) == "bad_hello: the connection ended within the first message");
+    CHECK(why(arrive(said)->on_timeout()) == "bad_hello: no whole first message within header_timeout = 3s");
+  }
+  Arrival twice(doorway(postgres_terms()), address("10.0.0.1:99"));
+  REQUIRE(waits(twice.begin(0ns)));
+  CHECK(why(twice.on_bytes(bytes(kGssRequest + kGssRequest), 0ns)) == "bad_hello: a second GSSENCRequest");
+}
+
+TEST_CASE("without that preface PostgreSQL's request is what no TLS is") {
+  DoorTerms terms = postgres_terms();
+  terms.preface = ClientPreface::Off;
+  Arrival client(doorway(terms), address("10.0.0.1:99"));
+  REQUIRE(waits(client.begin(0ns)));
+  REQUIRE(admitted(client.on_bytes(bytes(kSslRequest), 0ns)));
+  CHECK(client.take_reply().empty());
+  CHECK(rest_of(client) == kSslRequest);
 }

@@ -183,6 +183,16 @@ TEST_CASE("when both sides are over and nothing can be delivered any more, so is
   });
 }
 
+TEST_CASE("when both sides are lost before either has been heard to its end, nobody is waited for") {
+  for_all([](const EndingFacts& facts, Act act) {
+    const bool both_lost = facts.client.lost && facts.backend.lost && !facts.hearing_out;
+    return !both_lost || act != Act::Wait;
+  });
+  EndingFacts facts;
+  facts.client.lost = facts.backend.lost = true;
+  CHECK(next_act(facts) == Act::EndClientReset);
+}
+
 TEST_CASE("both sides are treated alike while neither is gone") {
   for_all([](const EndingFacts& facts, Act act) {
     if (is_gone(facts.client) || is_gone(facts.backend) || facts.hearing_out) return true;

@@ -245,13 +245,3 @@ TEST_CASE("a hello that comes byte by byte costs what one costs that comes at on
   CHECK(said(feed(records(whole, 1))) == "\"slow\"");
   CHECK(std::chrono::steady_clock::now() - start < test::patient(std::chrono::milliseconds(500)));
 }
-
-TEST_CASE("PostgreSQL's request for TLS is recognized at its eighth byte") {
-  const std::string request = "\0\0\0\x08\x04\xd2\x16\x2f"s;
-  for (std::size_t size = 0; size < request.size(); ++size)
-    CHECK(recognize_postgres(Exact(request.substr(0, size)).bytes()) == PostgresStart::NeedsMore);
-  CHECK(recognize_postgres(Exact(request).bytes()) == PostgresStart::SslRequest);
-  CHECK(recognize_postgres(Exact(request + "\x16\x03\x01").bytes()) == PostgresStart::SslRequest);
-  CHECK(recognize_postgres(Exact("\0\0\0\x08\x04\xd2\x16\x30"s).bytes()) == PostgresStart::Other);
-  CHECK(recognize_postgres(Exact("\x16"s).bytes()) == PostgresStart::Other);
-}

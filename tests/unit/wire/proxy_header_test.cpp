@@ -321,4 +321,6 @@ TEST_CASE("our own words are left out where the header would pass 4,096 bytes") 
   CHECK(size_with(4061, "id", "") == 28 + 3 + 4061);
   CHECK(size_with(4065, "id", "") == 4096);
   CHECK(size_with(4060, "too long", "a") == 28 + 3 + 4060 + 4);
+  // So is what came in, where it had no addresses before it.
+  CHECK(size_with(4066, "id", "") == 28 + 5);
 }

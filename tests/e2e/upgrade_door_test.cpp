@@ -1,0 +1,157 @@
+// Who is let in, and who was not, over upgrades.
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/http.h"
+#include "tests/support/scraped.h"
+#include "tests/support/upgradable.h"
+
+using namespace weir::test;
+using namespace std::chrono_literals;
+using Json = nlohmann::json;
+
+namespace {
+
+SimpleConfig asking(std::string listener) {
+  SimpleConfig config;
+  config.workers = 2;
+  config.listener = std::move(listener);
+  return config;
+}
+
+/// What the next reload or upgrade reads.
+void ask_now(Upgradable& weir, std::string listener) {
+  SimpleConfig next = weir.rig().config();
+  next.listener = std::move(listener);
+  write_file(weir.rig().weir().config_file(), next.toml());
+}
+
+Stream from(const Upgradable& weir, const std::string& source) {
+  return Stream::connect(weir.address(), {.source = to_address(source + ":0")});
+}
+
+bool is_served(Stream& client) {
+  try {
+    return client.recv_exact(1) == "a";
+  } catch (const StreamError&) {
+    return false;
+  }
+}
+
+Json turned_away(const Upgradable& weir) {
+  return weir.get("status").at("listeners").at(0).at("turned_away");
+}
+
+}  // namespace
+
+TEST_CASE("kill --denied judges the sessions of older processes by the newest one's rules") {
+  Upgradable weir({{.greeting = "a"}}, asking(""));
+  Stream first = from(weir, "127.0.0.2"), second = from(weir, "127.0.0.3"), third = from(weir, "127.0.0.4");
+  REQUIRE((is_served(first) && is_served(second) && is_served(third)));
+  // More than a request usually has room for.
+  std::string deny;
+  for (int i = 0; i < 3'500; ++i) deny += fmt::format("2001:db8:{:x}::/48\n", 0x1000 + 2 * i);
+  write_file(weir.file("deny"), deny + "127.0.0.2\n");
+  const std::string by_file = fmt::format("deny_file = \"{}\"", weir.file("deny"));
+  ask_now(weir, by_file);
+  weir.upgrade();
+  Stream fourth = from(weir, "127.0.0.4");
+  REQUIRE(is_served(fourth));
+  CHECK(weir.ask({"sessions", "--denied"}).at("sessions").size() == 1);
+  CHECK(weir.ask({"kill", "--denied", "--client", "127.0.0.3"}).at("killed") == 0);
+  CHECK(weir.ask({"kill", "--denied"}).at("killed") == 1);
+  CHECK(first.recv_to_end().ending == Ending::Reset);
+  CHECK(second.echoes("let in still"));
+  // Over two processes, by what the last of three reads.
+  ask_now(weir, "deny = [\"127.0.0.4\"]");
+  weir.upgrade();
+  CHECK(weir.ask({"sessions", "--denied"}).at("sessions").size() == 2);
+  CHECK(weir.ask({"kill", "--denied"}).at("killed") == 2);
+  CHECK(third.recv_to_end().ending == Ending::Reset);
+  CHECK(fourth.recv_to_end().ending == Ending::Reset);
+  CHECK(second.echoes("and still"));
+  ask_now(weir, "proxy_from = [\"127.0.0.9\"]");
+  REQUIRE(weir.cli({"reload"}).status == 0);
+  CHECK(weir.ask({"kill", "--denied"}).at("killed") == 1);
+}
+
+TEST_CASE("kill --denied spares those whom only the older process would not let in") {
+  Upgradable weir({{.greeting = "a"}}, asking(""));
+  Stream client = from(weir, "127.0.0.2");
+  REQUIRE(is_served(client));
+  ask_now(weir, "deny = [\"127.0.0.2\"]");
+  REQUIRE(weir.cli({"reload"}).status == 0);
+  REQUIRE(weir.ask({"sessions", "--denied"}).at("sessions").size() == 1);
+  ask_now(weir, "");
+  weir.upgrade();
+  CHECK(weir.ask({"sessions", "--denied"}).at("sessions").empty());
+  CHECK(weir.ask({"kill", "--denied"}).at("killed") == 0);
+  CHECK(client.echoes("still there"));
+}
+
+TEST_CASE(
+    "who was turned away stays counted over an upgrade, and while the old process goes on turning away") {
+  const std::string listener =
+      "proxy_from = [\"127.0.0.0/8\"]\nheader_timeout = \"10m\"\ndeny = [\"203.0.113.0/24\"]";
+  const FreePort port;
+  SimpleConfig config = asking(listener);
+  config.log = fmt::format("access = \"off\"\n[web]\nbind = \"{}\"", port.v4());
+  Upgradable weir({{.greeting = "a"}}, config);
+  const auto in_metrics = [&] {
+    return Scraped(http(port.v4(), "/metrics").body, Scraped::Format::Prometheus)
+        .sum("weir_refused_total", {{"reason", "denied"}});
+  };
+  const std::string header = "PROXY TCP4 192.0.2.1 198.51.100.1 51234 443\r\n";
+  const std::string denied = "PROXY TCP4 203.0.113.9 198.51.100.1 51234 443\r\n";
+  const auto refused = [&](Stream client) {
+    client.send_all(denied);
+    return client.recv_to_end().ending == Ending::Reset;
+  };
+  Stream held = from(weir, "127.0.0.2"), late = from(weir, "127.0.0.2");
+  held.send_all(header);
+  REQUIRE(is_served(held));
+  for (int i = 0; i < 3; ++i) REQUIRE(refused(from(weir, "127.0.0.2")));
+  const Json three{{"denied", 3}};
+  REQUIRE(turned_away(weir) == three);
+  // One that the old process has accepted: it is in nobody's count yet.
+  REQUIRE(eventually([&] { return weir.get("status").at("sessions").at("active") == 2; }));
+  weir.upgrade();
+  CHECK(turned_away(weir) == three);
+  REQUIRE(refused(from(weir, "127.0.0.2")));
+  late.send_all(denied);
+  REQUIRE(late.recv_to_end().ending == Ending::Reset);
+  const Json five{{"denied", 5}};
+  CHECK(turned_away(weir) == five);
+  CHECK(in_metrics() == 5);
+  held.close();
+  REQUIRE(eventually([&] { return weir.get("status").at("predecessors").empty(); }));
+  CHECK(turned_away(weir) == five);
+  weir.upgrade();
+  CHECK(turned_away(weir) == five);
+  CHECK(in_metrics() == 5);
+}
+
+TEST_CASE("an upgrade gives nobody new tokens, client or listener") {
+  const bool of_clients = GENERATE(true, false);
+  const std::string limit = of_clients ? "new_sessions_per_client" : "new_sessions";
+  Upgradable weir({{.greeting = "a"}}, asking(limit + " = \"2/h\"\nburst = 2"));
+  for (int upgrades = 0; upgrades < 2; ++upgrades) {
+    Stream client = from(weir, "127.0.0.2");
+    REQUIRE(is_served(client));
+    weir.upgrade();
+  }
+  CAPTURE(limit);
+  if (of_clients) {
+    CHECK(from(weir, "127.0.0.2").recv_to_end().ending == Ending::Reset);
+    Stream other = from(weir, "127.0.0.3");
+    CHECK(is_served(other));
+  } else {
+    // It waits for a token before it is accepted.
+    CHECK(from(weir, "127.0.0.2").recv_to_end(500ms).ending == Ending::Open);
+    CHECK_THAT(weir.cli({"explain", "--listener", "web", "127.0.0.2"}).out,
+               Catch::Contains("the next one for"));
+  }
+}
