@@ -47,12 +47,12 @@ class AgentProbes final : public ProbeFactory {
 
 }  // namespace
 
-Agent::Agent(ProbeLoop& loop, ProbeSlots& slots, ProbeSubject subject, Schedule schedule, AgentState known,
-             Changed on_changed)
+Agent::Agent(ProbeLoop& loop, ProbeSlots& slots, ProbeSubject subject, const Schedule& schedule,
+             AgentState known, Changed on_changed)
     : loop_(loop),
       slots_(slots),
       subject_(std::move(subject)),
-      schedule_(std::move(schedule)),
+      schedule_(schedule),
       state_(std::move(known)),
       on_changed_(std::move(on_changed)),
       factory_(std::make_unique<AgentProbes>(loop_, line_)),

@@ -20,7 +20,7 @@ class Agent final : private ProbeSlots::User {
 
   /// `subject`: the backend's addresses with the agent's port; of its config interval, timeout and source
   /// count. `known`: what it has said before. Asks at once.
-  Agent(ProbeLoop& loop, ProbeSlots& slots, ProbeSubject subject, Schedule schedule, AgentState known,
+  Agent(ProbeLoop& loop, ProbeSlots& slots, ProbeSubject subject, const Schedule& schedule, AgentState known,
         Changed on_changed);
   ~Agent();
   Agent(const Agent&) = delete;

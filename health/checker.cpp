@@ -114,10 +114,10 @@ SharedProbe& Checker::Core::shared_probe(ProbeSubject subject, const ProbeKind& 
     if (known.config == subject.config && known.addresses == subject.addresses) return *it->second;
   }
   const ProbeConfig& config = subject.config;
-  Schedule schedule(config.interval, config.fast_interval, places_.next(config.interval), seed_++);
+  const Schedule schedule(config.interval, config.fast_interval, places_.next(config.interval), seed_++);
   ProbeSlots& slots = kind.is_command ? commands_ : sockets_;
-  auto probe = std::make_unique<SharedProbe>(loop_, factory(kind), slots, reporter_, std::move(subject),
-                                             std::move(schedule));
+  auto probe =
+      std::make_unique<SharedProbe>(loop_, factory(kind), slots, reporter_, std::move(subject), schedule);
   return *probes_.emplace(key, std::move(probe))->second;
 }
 
@@ -133,9 +133,9 @@ void Checker::Core::attach_agent(Entry& entry) {
   subject.config.timeout = target.probe.timeout;
   subject.config.source = target.probe.source;
   const Millis interval = target.probe.interval;
-  Schedule schedule(interval, interval, places_.next(interval), seed_++);
-  entry.agent = std::make_unique<Agent>(loop_, sockets_, std::move(subject), std::move(schedule),
-                                        entry.agent_said, [this, &entry](const AgentState& state) {
+  const Schedule schedule(interval, interval, places_.next(interval), seed_++);
+  entry.agent = std::make_unique<Agent>(loop_, sockets_, std::move(subject), schedule, entry.agent_said,
+                                        [this, &entry](const AgentState& state) {
                                           entry.agent_said = state;
                                           if (report_agent_) report_agent_({entry.target.id, state});
                                         });

@@ -16,13 +16,13 @@ constexpr std::uint32_t kAlarming = 3;
 }  // namespace
 
 SharedProbe::SharedProbe(ProbeLoop& loop, ProbeFactory& factory, ProbeSlots& slots, Reporter& reporter,
-                         ProbeSubject subject, Schedule schedule)
+                         ProbeSubject subject, const Schedule& schedule)
     : loop_(loop),
       factory_(factory),
       slots_(slots),
       reporter_(reporter),
       subject_(std::move(subject)),
-      schedule_(std::move(schedule)),
+      schedule_(schedule),
       start_(loop, [this] { ask_for_slot(); }) {}
 
 SharedProbe::~SharedProbe() {
@@ -78,11 +78,11 @@ void SharedProbe::on_slot() {
   for (const Member& member : members_) member.load->report_pending.store(false);
   last_start_ = loop_.read_clock();
   run_ = std::make_unique<ProbeRun>(loop_, factory_, subject_,
-                                    [this](RunResult result) { on_result(std::move(result)); });
+                                    [this](const RunResult& result) { on_result(result); });
   run_->start();
 }
 
-void SharedProbe::on_result(RunResult result) {
+void SharedProbe::on_result(const RunResult& result) {
   if (result.outcome == Outcome::OwnTrouble)
     tell_trouble(result);
   else

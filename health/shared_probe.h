@@ -17,7 +17,7 @@ namespace weir {
 class SharedProbe final : private ProbeSlots::User {
  public:
   SharedProbe(ProbeLoop& loop, ProbeFactory& factory, ProbeSlots& slots, Reporter& reporter,
-              ProbeSubject subject, Schedule schedule);
+              ProbeSubject subject, const Schedule& schedule);
   ~SharedProbe();
   SharedProbe(const SharedProbe&) = delete;
   SharedProbe& operator=(const SharedProbe&) = delete;
@@ -47,7 +47,7 @@ class SharedProbe final : private ProbeSlots::User {
 
   void on_slot() override;
   void ask_for_slot();
-  void on_result(RunResult result);
+  void on_result(const RunResult& result);
   void count(Member& member, const RunResult& result);
   void tell_trouble(const RunResult& result);
   std::string passed_text(const RunResult& result) const;

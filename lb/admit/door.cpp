@@ -13,6 +13,7 @@ Rate rate_of(const std::string& text, std::uint32_t burst) {
 
 std::vector<RouteTerms> terms_of(const std::vector<RouteTo>& routes) {
   std::vector<RouteTerms> out;
+  out.reserve(routes.size());
   for (const RouteTo& route : routes) out.push_back(route.terms);
   return out;
 }

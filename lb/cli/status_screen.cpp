@@ -63,7 +63,7 @@ std::vector<const Json*> worst_first(const Json& backends) {
   std::vector<const Json*> out;
   for (const auto& backend : backends)
     if (backend.is_object()) out.push_back(&backend);
-  std::ranges::stable_partition(out, [](const Json* backend) { return is_problem(*backend); });
+  std::stable_partition(out.begin(), out.end(), [](const Json* backend) { return is_problem(*backend); });
   return out;
 }
 
@@ -151,7 +151,7 @@ std::vector<const Json*> pools_of(const Json& all) {
   std::vector<const Json*> pools;
   for (const auto& pool : all)
     if (pool.is_object()) pools.push_back(&pool);
-  std::ranges::stable_partition(pools, [](const Json* pool) {
+  std::stable_partition(pools.begin(), pools.end(), [](const Json* pool) {
     const auto verdict = text(*pool, "verdict");
     return !verdict.empty() && verdict != "ok";
   });

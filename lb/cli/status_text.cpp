@@ -64,7 +64,7 @@ std::string failure_first(const std::string& reason) {
 
 /// What the checker says: of one that passes, how long its last probe took.
 std::string check_text(const Json& backend, const Terminal& terminal) {
-  const auto reason = text(backend, "reason");
+  auto reason = text(backend, "reason");
   if (terminal.width > 0 && text(backend, "health") == "down") return failure_first(reason);
   const auto took = backend.find("last_probe_ms");
   constexpr std::string_view kPassed = "probe passed (";

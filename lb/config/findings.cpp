@@ -70,11 +70,11 @@ std::vector<Fault> Findings::List::finish(std::string_view noun) {
   return std::move(kept);
 }
 
-void Findings::fault(Place place, std::string message) {
+void Findings::fault(Place place, std::string_view message) {
   faults_.add(place, message);
 }
 
-void Findings::warn(Place place, std::string message) {
+void Findings::warn(Place place, std::string_view message) {
   warnings_.add(place, message);
 }
 

@@ -9,9 +9,9 @@
 namespace weir {
 namespace {
 
-LoadResult only_fault(Place place, std::string message, const LoadOptions& options) {
+LoadResult only_fault(Place place, const std::string& message, const LoadOptions& options) {
   Findings findings(options);
-  findings.fault(place, std::move(message));
+  findings.fault(place, message);
   return findings.finish();
 }
 

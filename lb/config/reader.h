@@ -30,8 +30,8 @@ class Findings {
   explicit Findings(const LoadOptions& options) : options_(options) {}
 
   const LoadOptions& options() const { return options_; }
-  void fault(Place place, std::string message);
-  void warn(Place place, std::string message);
+  void fault(Place place, std::string_view message);
+  void warn(Place place, std::string_view message);
   Written& written() { return written_; }
 
   /// `: did you mean "x"?` or nothing. Only for the first few of a file, since thousands of names may each be

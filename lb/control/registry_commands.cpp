@@ -232,17 +232,18 @@ std::vector<BackendId> Registry::end_words() {
     if (said.admin) before.emplace(key, said.admin->value);
   const Overrides ended = s.words.take_ended(std::chrono::floor<Millis>(s.clock.system()));
   for (const auto& [key, said] : ended) {
-    const auto over = [&](const auto& word) {
+    const auto& [pool_name, name] = key;
+    const auto over = [&s, &pool = pool_name, &backend = name](const auto& word) {
       if (word)
-        s.tell(spdlog::level::info, Event::Kind::Word, key.first, key.second,
+        s.tell(spdlog::level::info, Event::Kind::Word, pool, backend,
                fmt::format("{}: its time is over", to_string(*word)));
     };
     over(said.admin);
     over(said.weight);
-    PoolEntry* const pool = s.members.find_pool(key.first);
+    PoolEntry* const pool = s.members.find_pool(pool_name);
     if (pool == nullptr || !said.admin) continue;
-    const auto entry =
-        std::ranges::find_if(pool->entries, [&](const Entry& one) { return one.file.name == key.second; });
+    const auto entry = std::ranges::find(
+        pool->entries, name, [](const Entry& one) -> const std::string& { return one.file.name; });
     if (entry == pool->entries.end()) continue;
     s.admin_changed(*pool, *entry, before.at(key));
     if (s.admin(*pool, *entry) == Admin::Enabled) freed.push_back(entry->load->id);

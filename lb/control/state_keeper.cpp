@@ -14,16 +14,16 @@ namespace {
 
 constexpr std::chrono::milliseconds kEndPatience{1'000};
 
+struct Order {
+  std::uint64_t number;
+  std::optional<StateFile> elsewhere;  ///< instead of the present file, from here on
+  bool create_directory = false;
+  std::optional<Overrides> overrides;
+};
+
 }  // namespace
 
 struct StateKeeper::Writer {
-  struct Order {
-    std::uint64_t number;
-    std::optional<StateFile> elsewhere;  ///< instead of the present file, from here on
-    bool create_directory = false;
-    std::optional<Overrides> overrides;
-  };
-
   std::mutex mutex;  // guards all but `file`; never held while the disk is asked
   std::condition_variable changed;
   std::optional<Order> order;  ///< the next one

@@ -47,7 +47,7 @@ Result<Fd> bind_one(const Address& address, bool beside_own) {
 
 }  // namespace
 
-Web::Web(WebParts parts, std::vector<Socket> sockets) : parts_(std::move(parts)) {
+Web::Web(const WebParts& parts, std::vector<Socket> sockets) : parts_(parts) {
   for (Socket& socket : sockets) doors_.push_back({socket.address, std::move(socket.fd), nullptr, {}});
 }
 

@@ -37,7 +37,7 @@ class Web {
   };
 
   /// `sockets`: of bind(). Nothing is accepted before open(); clients wait in the kernel's queue.
-  Web(WebParts parts, std::vector<Socket> sockets);
+  Web(const WebParts& parts, std::vector<Socket> sockets);
   ~Web();
 
   /// Takes those of `inherited` that are at an address of `config`, and binds the others. An error names the

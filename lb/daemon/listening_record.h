@@ -31,12 +31,8 @@ struct Listening::Record {
     std::shared_ptr<CloseOrder> order;
   };
 
-  Record(std::uint32_t own_id, Address where, const ListenerConfig& listener_of, std::size_t workers)
-      : id(own_id),
-        address(std::move(where)),
-        listener(listener_of.name),
-        pool(listener_of.pool),
-        orders(workers) {}
+  Record(std::uint32_t own_id, const Address& where, const ListenerConfig& listener_of, std::size_t workers)
+      : id(own_id), address(where), listener(listener_of.name), pool(listener_of.pool), orders(workers) {}
 
   /// A unix socket whose path has gone: nobody comes to it any more, and it is of no use to another process.
   bool is_pathless() const { return state == State::Closing && address.has_file() && !held_outside; }

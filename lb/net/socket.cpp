@@ -134,7 +134,7 @@ void stop_listening(int fd) {
   // later would inherit, as if it had finished.
   sockaddr nobody{};
   nobody.sa_family = AF_UNSPEC;
-  connect(fd, &nobody, sizeof nobody);
+  (void)connect(fd, &nobody, sizeof nobody);
 }
 
 Result<void> listen_again(int fd) {
