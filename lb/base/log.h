@@ -30,7 +30,7 @@ std::string quoted(std::string_view text);
 
 /// RFC 3339 in UTC with milliseconds: "2026-01-31T10:00:00.123Z".
 std::string format_time(std::chrono::system_clock::time_point time);
-/// The same back, with or without a fraction of the second.
+/// The same back, of 1970 to 2261, with or without a fraction of the second.
 std::optional<std::chrono::system_clock::time_point> parse_time(const std::string& text);
 
 }  // namespace weir

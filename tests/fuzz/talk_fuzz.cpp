@@ -38,6 +38,12 @@ ProbeConfig config_for(std::uint8_t choice) {
   return config;
 }
 
+/// But for what of a foreign protocol is shown: all that had come by then.
+std::string_view judgement(const Heard& heard) {
+  const std::string_view reason = heard.reason;
+  return reason.substr(0, reason.find(", got "));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -53,7 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::size_t cut = 0; cut < said.size();
        cut += cut < 32 || said.size() - cut < 8 ? 1 : 1 + said.size() / 16) {
     const Talked other = run(make, config, said, cut);
-    WEIR_CHECK(other.heard.state == whole.heard.state && other.heard.reason == whole.heard.reason);
+    WEIR_CHECK(other.heard.state == whole.heard.state && judgement(other.heard) == judgement(whole.heard));
     WEIR_CHECK(other.words == whole.words);
   }
   return 0;
