@@ -33,10 +33,12 @@ std::optional<std::chrono::system_clock::time_point> parse_time(const std::strin
   constexpr int kFirstYear = 1970, kLastYear = 2261;
   std::tm parts{};
   const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
-  if (rest == nullptr || parts.tm_year < kFirstYear - 1900 || parts.tm_year > kLastYear - 1900) return std::nullopt;
+  if (rest == nullptr || parts.tm_year < kFirstYear - 1900 || parts.tm_year > kLastYear - 1900)
+    return std::nullopt;
   double fraction = 0;
   if (*rest == '.') {
-    const auto [end, error] = std::from_chars(rest, text.c_str() + text.size(), fraction, std::chars_format::fixed);
+    const auto [end, error] =
+        std::from_chars(rest, text.c_str() + text.size(), fraction, std::chars_format::fixed);
     if (error != std::errc()) return std::nullopt;
     rest = end;
   }

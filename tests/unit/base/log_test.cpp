@@ -15,8 +15,8 @@ TEST_CASE("a time is read as it is written") {
 }
 
 TEST_CASE("a time that the system's clock cannot have, or that is none, is not read") {
-  for (const char* text :
-       {"", "yesterday", "1013-01-31T10:00:00.123Z", "1969-12-31T23:59:59Z", "2262-01-01T00:00:00Z",
-        "2026-01-31T10:00:00", "2026-01-31T10:00:00.Z", "2026-01-31T10:00:00.1e300Z", "2026-01-31T10:00:00.1Z "})
+  for (const char* text : {"", "yesterday", "1013-01-31T10:00:00.123Z", "1969-12-31T23:59:59Z",
+                           "2262-01-01T00:00:00Z", "2026-01-31T10:00:00", "2026-01-31T10:00:00.Z",
+                           "2026-01-31T10:00:00.1e300Z", "2026-01-31T10:00:00.1Z "})
     CHECK_FALSE(parse_time(text).has_value());
 }
