@@ -18,6 +18,10 @@ enum class Health : std::uint8_t { Unknown, Up, Down };
 /// Whether a backend is told who the client is, by a header of which version of the PROXY protocol.
 enum class SendProxy : std::uint8_t { Off, V1, V2 };
 
+/// Whether workers poll for what may come before they sleep: when traffic shows that it pays, never, or
+/// instead of sleeping.
+enum class BusyPoll : std::uint8_t { Auto, Off, Always };
+
 /// How a session ended, in the words of the access log.
 enum class End : std::uint8_t {
   Done,
@@ -62,6 +66,11 @@ constexpr std::string_view to_string(Health health) {
 constexpr std::string_view to_string(SendProxy version) {
   constexpr std::string_view kNames[] = {"off", "v1", "v2"};
   return kNames[static_cast<std::size_t>(version)];
+}
+
+constexpr std::string_view to_string(BusyPoll how) {
+  constexpr std::string_view kNames[] = {"auto", "off", "always"};
+  return kNames[static_cast<std::size_t>(how)];
 }
 
 constexpr std::string_view to_string(End end) {

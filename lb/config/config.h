@@ -177,6 +177,7 @@ struct Config {
   Written written;                               ///< values of it that came out of the environment
   std::uint32_t workers = 0;                     ///< 0 = one for each CPU the process may use
   std::optional<std::uint64_t> max_connections;  ///< absent = as many as the descriptor limit holds
+  BusyPoll busy_poll = BusyPoll::Auto;
   Millis shutdown_grace{30'000};
   std::string state_file = "/var/lib/weir/state.json";  ///< "" = off
   bool state_file_given = false;  ///< false: the default, whose directory is created when missing

@@ -49,6 +49,10 @@ constexpr Key kRoot[] = {
     {"max_connections", integer(1, kMaxSessions), kNone,
      "Sessions at once in the whole process, at which clients wait in the kernel's queue; left out, as many "
      "as the descriptor limit holds."},
+    {"busy_poll", word("auto", "off", "always"), "auto",
+     "Whether workers poll for 100 µs before they sleep: \"auto\", while traffic shows that an answer comes "
+     "sooner then (never under a CPU quota of the cgroup's); \"off\"; \"always\": they never sleep, and each "
+     "takes a CPU."},
     {"shutdown_grace", kDuration, "30s", "How long SIGTERM lets live sessions finish."},
     {"state_file", of(Path), "/var/lib/weir/state.json",
      "Where operators' overrides are kept over a restart; \"\" is nowhere."},

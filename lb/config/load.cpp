@@ -72,6 +72,9 @@ void read_root(Findings& findings, const toml::table& root, Draft& draft) {
     config.max_connections = most;
     draft.max_connections = reader.place("max_connections");
   }
+  constexpr std::string_view kBusyPolls[] = {"auto", "off", "always"};
+  if (std::size_t how = 0; reader.choice("busy_poll", "way of polling", kBusyPolls, how))
+    config.busy_poll = static_cast<BusyPoll>(how);
   reader.duration("shutdown_grace", Zero::Allowed, config.shutdown_grace);
   if (reader.string("state_file", config.state_file)) {
     config.state_file_given = true;

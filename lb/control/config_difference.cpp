@@ -32,6 +32,9 @@ std::string shown(double value) {
 std::string shown(Admin value) {
   return std::string(to_string(value));
 }
+std::string shown(BusyPoll value) {
+  return std::string(to_string(value));
+}
 std::string shown(SendProxy value) {
   return std::string(to_string(value));
 }
@@ -243,6 +246,7 @@ std::string difference_of(const ListenerConfig& now, const ListenerConfig& next)
       .key("bind", now.bind, next.bind)
       .key("pool", now.pool, next.pool)
       .key("max_connections", now.max_connections, next.max_connections)
+      .key("busy_poll", now.busy_poll, next.busy_poll)
       .key("proxy_from", now.door.proxy_from, next.door.proxy_from)
       .key("allow", now.door.allow, next.door.allow)
       .key("deny", now.door.deny, next.door.deny)
@@ -276,6 +280,7 @@ std::vector<std::string> global_differences(const Config& now, const Config& nex
   if (now.max_connections != next.max_connections)
     out.push_back(
         fmt::format("max_connections {}→{}", count(now.max_connections), count(next.max_connections)));
+  say(Difference().key("busy_poll", now.busy_poll, next.busy_poll));
   say(Difference().key("shutdown_grace", now.shutdown_grace, next.shutdown_grace));
   say(Difference().key("state_file", now.state_file, next.state_file));
   say(Difference().key("admin.upgrade", std::string(now.admin.any_upgrade ? "any" : "same"),

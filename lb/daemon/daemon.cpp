@@ -146,6 +146,7 @@ Result<void> Daemon::take_resources() {
   auto fleet = Fleet::create(*loop_, shared_with_workers());
   if (!fleet) return tl::unexpected(fleet.error());
   fleet_ = std::move(*fleet);
+  fleet_->set_busy_poll(first_config_->busy_poll);
   return {};
 }
 
@@ -378,6 +379,7 @@ struct Daemon::Prepared final : PreparedReload {
   void commit() && override {
     daemon.last_reload_success_ = std::chrono::system_clock::now();
     daemon.limits_.set(next);
+    daemon.fleet_->set_busy_poll(next->busy_poll);
     if (log_target) daemon.access_log_->redirect(std::move(*log_target));
     daemon.access_log_->set_style({next->log.format, next->log.sample});
     if (next_daemon_log) std::move(*next_daemon_log).take();

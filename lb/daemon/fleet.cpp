@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "lb/config/cpus.h"
 #include "lb/net/inherited.h"
 
 namespace weir {
@@ -127,6 +128,11 @@ void Fleet::on_all_in_steps(const std::function<void(Worker&, std::function<void
       });
     });
   }
+}
+
+void Fleet::set_busy_poll(BusyPoll how) {
+  if (how == BusyPoll::Auto && cpu_quota()) how = BusyPoll::Off;
+  on_all([how](Worker& worker) { worker.set_busy_poll(how); }, [] {});
 }
 
 void Fleet::adopt(const std::shared_ptr<const Table>& table,

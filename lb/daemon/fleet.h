@@ -40,6 +40,8 @@ class Fleet final : public Workers {
   /// when it has none open any more, unless the order is taken back before.
   std::shared_ptr<CloseOrder> close_listener(std::size_t worker, std::uint32_t id,
                                              std::function<void()> closed);
+  /// How workers wait for events. BusyPoll::Auto is Off where the process has a quota of CPU time.
+  void set_busy_poll(BusyPoll how);
   /// The process ends (Worker::wind_up).
   void wind_up();
   /// Duplicates of all open listening sockets, each once, those that are still being closed among them;

@@ -1,5 +1,6 @@
 #include "lb/net/loop.h"
 
+#include <sched.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -152,14 +153,43 @@ int Loop::wait_timeout_ms() const {
   return uv_timeout < 0 || turn_timeout < uv_timeout ? turn_timeout : uv_timeout;
 }
 
+int Loop::wait(std::span<epoll_event> batch, int timeout_ms) {
+  if (timeout_ms != 0 && busy_polling_.polls())
+    if (const int count = poll(batch, timeout_ms); count != 0 || busy_polling_.instead_of_sleep())
+      return count;
+  const auto woken = now_;
+  const int count = epoll_wait(epoll_fd_, batch.data(), kBatch, timeout_ms);
+  refresh_now();
+  if (timeout_ms != 0) busy_polling_.on_slept(now_ - woken);
+  return count;
+}
+
+int Loop::poll(std::span<epoll_event> batch, int timeout_ms) {
+  const bool instead_of_sleep = busy_polling_.instead_of_sleep();
+  auto last = refresh_now();
+  auto until = last + BusyPolling::kWindow;
+  if (instead_of_sleep) until = timeout_ms < 0 ? std::chrono::nanoseconds::max() : last + Millis(timeout_ms);
+  while (true) {
+    const int count = epoll_wait(epoll_fd_, batch.data(), kBatch, 0);
+    const auto gap = refresh_now() - last;
+    last = now_;
+    const bool taken = gap >= BusyPolling::kTaken;
+    if (count != 0 && !taken)
+      busy_polling_.on_hit();
+    else if (taken || now_ >= until)
+      busy_polling_.on_vain();
+    if (count != 0 || now_ >= until || (taken && !instead_of_sleep)) return count;
+    sched_yield();
+  }
+}
+
 void Loop::run() {
   epoll_event batch[kBatch];
   if (turn_ != nullptr) turn_sleep_ = turn_->on_turn_end();
   while (true) {
     const int timeout = wait_timeout_ms();
-    const int count = epoll_wait(epoll_fd_, batch, kBatch, timeout);
+    const int count = wait(batch, timeout);
     WEIR_CHECK(count >= 0 || errno == EINTR);
-    refresh_now();
     batch_was_full_ = count == kBatch || count < 0;  // interrupted: nobody knows
     // A due timer of libuv's does not make its descriptor readable; a timeout of 0 from it means that it has
     // work to flush.

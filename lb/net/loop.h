@@ -5,9 +5,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "lb/base/duration.h"
 #include "lb/base/error.h"
+#include "lb/net/busy_poll.h"
+
+struct epoll_event;
 
 namespace weir {
 
@@ -80,6 +84,9 @@ class Loop {
   /// At most one; null for none. Not owned.
   void set_turn(LoopTurn* turn) { turn_ = turn; }
 
+  /// Polls before it sleeps, where that pays; off until it is set. What a turn has moved is told to it.
+  BusyPolling& busy_polling() { return busy_polling_; }
+
   /// Whether more events may be waiting than the last batch had room for.
   bool batch_was_full() const { return batch_was_full_; }
 
@@ -99,10 +106,15 @@ class Loop {
   void drain_posts();
   void run_uv();
   int wait_timeout_ms() const;
+  /// Events, or none within the timeout: asleep, or polling for them first.
+  int wait(std::span<epoll_event> batch, int timeout_ms);
+  /// Events that come while it polls, or none.
+  int poll(std::span<epoll_event> batch, int timeout_ms);
 
   std::unique_ptr<Uv> uv_;
   int epoll_fd_ = -1;
   LoopTurn* turn_ = nullptr;
+  BusyPolling busy_polling_;
   Millis turn_sleep_{-1};
   bool batch_was_full_ = false;
   std::chrono::nanoseconds now_{0};

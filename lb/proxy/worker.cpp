@@ -356,6 +356,7 @@ Millis Worker::on_turn_end() {
   const std::uint64_t now = now_ms();
   const bool may_expire = !catching_up(now);
   if (pipes_.tick(now)) shared_.admission.wake_waiting();
+  if (pump_context_.moved_bytes >= BusyPolling::kBulkBytes) loop_->busy_polling().on_bulk();
   pump_context_.moved_bytes = 0;
   if (work_left_) resume_queued();
   if (may_expire) expire_some();

@@ -102,6 +102,7 @@ class Worker final : private LoopTurn {
   void duplicate_listeners(std::vector<Fd>& out) const;
   /// Accepts on where a limit or a shortage had stopped it.
   void resume_listeners();
+  void set_busy_poll(BusyPoll how) { loop_->busy_polling().set(how); }
   /// Gives back what others need more.
   void release_idle_pipes();
   WaitingRoom& waiting_room() { return waiting_room_; }

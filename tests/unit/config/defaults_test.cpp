@@ -9,6 +9,7 @@ TEST_CASE("a file of the least that is needed has every documented default") {
   CHECK(config.file == "f");
   CHECK(config.workers == 0);
   CHECK_FALSE(config.max_connections.has_value());
+  CHECK(config.busy_poll == BusyPoll::Auto);
   CHECK(config.shutdown_grace == 30s);
   CHECK(config.state_file == "/var/lib/weir/state.json");
   CHECK_FALSE(config.state_file_given);
@@ -62,6 +63,7 @@ TEST_CASE("every key is read") {
   const Config config = good(R"(
 workers = 4
 max_connections = 1000
+busy_poll = "always"
 shutdown_grace = "0s"
 state_file = "/tmp/weir-state.json"
 [admin]
@@ -126,6 +128,7 @@ admin = "disabled"
 )");
   CHECK(config.workers == 4);
   CHECK(config.max_connections == 1000U);
+  CHECK(config.busy_poll == BusyPoll::Always);
   CHECK(config.shutdown_grace == 0s);
   CHECK(config.state_file == "/tmp/weir-state.json");
   CHECK(config.state_file_given);

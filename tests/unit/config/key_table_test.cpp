@@ -264,6 +264,7 @@ TEST_CASE("every default in the table of keys is the default") {
           is_string(key.value.type) ? fmt::format("\"{}\"", key.standard) : std::string(key.standard);
       const Config written = good(file_with(table, key, value), options_for_any());
       CHECK(written.workers == plain.workers);
+      CHECK(written.busy_poll == plain.busy_poll);
       CHECK(written.shutdown_grace == plain.shutdown_grace);
       CHECK(written.admin == plain.admin);
       CHECK(written.log == plain.log);

@@ -135,6 +135,7 @@ TEST_CASE("every key of the file that a reload changes is told with what it was 
   CHECK(names_in(difference_of(ListenerConfig(), listener)) == keys_of(listener_keys(), "", {"name"}));
   Config config;
   config.max_connections = 9;
+  config.busy_poll = BusyPoll::Off;
   config.shutdown_grace = Millis(1);
   config.state_file = "x";
   config.admin.any_upgrade = true;
@@ -146,7 +147,7 @@ TEST_CASE("every key of the file that a reload changes is told with what it was 
   config.web = {.bind = {address("127.0.0.1:1")}, .hosts = {"x"}, .token_file = "/x", .token = "y"};
   std::set<std::string> of_globals;
   for (const auto& line : global_differences(Config(), config)) of_globals.merge(names_in(" " + line));
-  CHECK(of_globals == std::set<std::string>{"max_connections", "shutdown_grace", "state_file",
+  CHECK(of_globals == std::set<std::string>{"max_connections", "busy_poll", "shutdown_grace", "state_file",
                                             "admin.upgrade", "log.level", "log.format", "log.daemon",
                                             "log.access", "log.sample", "web.bind", "web.hosts",
                                             "web.token_file"});

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "lb/base/state.h"
+
+namespace weir {
+
+/// When a loop polls its descriptors for a moment before it sleeps: waking a sleeping CPU takes longer than
+/// most answers do to come. Of BusyPoll::Auto it takes traffic that shows it: sleeps so short, one after the
+/// other, that polling would have met their end. What polling then finds keeps it going; two moments in vain
+/// end it, each time for twice as long. Pure: it is told what happened. One thread.
+class BusyPolling {
+ public:
+  using Nanos = std::chrono::nanoseconds;
+
+  /// How long to poll: twice the time that a CPU takes to wake and be woken for an answer on this host.
+  /// Measured.
+  static constexpr Nanos kWindow = std::chrono::microseconds(100);
+  /// A gap this long between two polls: somebody else had the CPU, and is to have it.
+  static constexpr Nanos kTaken = kWindow;
+  /// A turn that moves as much is busy with bulk, for which latency is nothing.
+  static constexpr std::uint64_t kBulkBytes = 64 * 1024;
+
+  void set(BusyPoll how) { *this = BusyPolling(how); }
+
+  /// Whether the loop is to poll before it sleeps, and until when if nothing happens: for the window, or, of
+  /// BusyPoll::Always, instead of the sleep.
+  bool polls() const { return polling_; }
+  bool instead_of_sleep() const { return how_ == BusyPoll::Always; }
+
+  /// The loop has slept. `between`: this wake-up and the one before, the work of that turn included.
+  void on_slept(Nanos between) {
+    if (how_ != BusyPoll::Auto || polling_) return;
+    short_sleeps_ = between < 2 * kWindow ? short_sleeps_ + 1 : 0;
+    if (short_sleeps_ >= needed_) begin();
+  }
+  /// Polling has met an event.
+  void on_hit() {
+    in_vain_ = 0;
+    if (++hits_ == kHitsToForget) needed_ = kFewestSleeps;
+  }
+  /// The window has passed without one, or the CPU was taken away meanwhile.
+  void on_vain() {
+    if (how_ == BusyPoll::Auto && ++in_vain_ == kMostInVain) leave();
+  }
+  void on_bulk() {
+    if (how_ != BusyPoll::Auto) return;
+    if (polling_) leave();
+    short_sleeps_ = 0;
+  }
+
+  BusyPolling() = default;
+
+ private:
+  static constexpr std::uint32_t kFewestSleeps = 8, kMostSleeps = 256;
+  static constexpr std::uint32_t kHitsToForget = 1'024;
+  static constexpr std::uint32_t kMostInVain = 2;
+
+  explicit BusyPolling(BusyPoll how) : how_(how), polling_(how == BusyPoll::Always) {}
+  void begin() {
+    polling_ = true;
+    in_vain_ = hits_ = 0;
+  }
+  void leave() {
+    polling_ = false;
+    short_sleeps_ = 0;
+    if (needed_ < kMostSleeps) needed_ *= 2;
+  }
+
+  BusyPoll how_ = BusyPoll::Off;
+  bool polling_ = false;
+  std::uint32_t needed_ = kFewestSleeps;  ///< short sleeps in a row, to begin
+  std::uint32_t short_sleeps_ = 0;
+  std::uint32_t in_vain_ = 0;  ///< in a row
+  std::uint32_t hits_ = 0;     ///< since it began
+};
+
+}  // namespace weir
