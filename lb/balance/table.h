@@ -39,6 +39,7 @@ struct PoolSettings {
   Millis max_lifetime{0};            ///< 0 = no limit
   std::uint64_t rate_to_client = 0;  ///< of a session, bytes a second; 0 = no limit
   std::uint64_t rate_to_backend = 0;
+  std::string congestion_control = {};  ///< "" = as UnnamedCongestionControl has it
 
   friend bool operator==(const PoolSettings&, const PoolSettings&) = default;
 };

@@ -105,6 +105,7 @@ struct PoolConfig {
   Millis max_lifetime{0};            ///< of a session, from its backend's accept, ±10 %; 0 = no limit
   std::uint64_t rate_to_client = 0;  ///< of a session, bytes a second; 0 = no limit
   std::uint64_t rate_to_backend = 0;
+  std::string congestion_control = {};  ///< of connections to backends; "" = UnnamedCongestionControl
   Millis slow_start{0};
   ProbeConfig probe;
   std::vector<BackendConfig> backends;
@@ -126,6 +127,7 @@ struct ListenerConfig {
   std::vector<Address> bind;
   std::string pool;                        ///< for sessions that no route takes; "" = these are refused
   std::uint64_t max_connections = 0;       ///< 0 = only the global limit
+  std::string congestion_control = {};     ///< of clients' connections; "" = UnnamedCongestionControl
   std::optional<std::uint32_t> mode = {};  ///< of the files of its unix sockets; nothing: 0666, or what it is
   std::optional<std::uint32_t> owner = {};  ///< of these; nothing: Weir's user, or whose it is
   std::optional<std::uint32_t> group = {};

@@ -113,6 +113,9 @@ constexpr Key kListener[] = {
                    "refused."}),
     {"max_connections", integer(0, kMaxSessions), "0",
      "Sessions at once of this listener; 0 is no limit but the global one."},
+    {"congestion_control", of(Text), "",
+     "Of its TCP clients' connections, one that the kernel allows: \"reno\"; \"\" is the system's, and the "
+     "cheapest at a loopback address."},
     {"proxy_from", of(Network, Shape::AnyNumber), kNone,
      "Networks that announce the client with a PROXY header, version 1 or 2: they alone may connect, and "
      "each "
@@ -206,6 +209,10 @@ constexpr Key kPool[] = {
      "is no "
      "limit."},
     {"rate_to_backend", of(ByteRate), "0", "The same to its backend."},
+    {"congestion_control", of(Text), "",
+     "Of TCP connections to its backends, one that the kernel allows: \"reno\"; \"\" is the system's, and "
+     "the "
+     "cheapest where a backend is on this host."},
     {"slow_start", kDuration, "0s",
      "For so long the share of a backend that has come back grows, from a tenth."},
     {"send_proxy", word("off", "v1", "v2"), "off",

@@ -143,6 +143,7 @@ void read_listener(Findings& findings, const toml::table& table, Draft& draft) {
                    "listener.when_down = \"close\": a unix socket that is closed so cannot be opened again");
   if (reader.integer("max_connections", 0, kMaxSessions, listener.max_connections))
     places.max_connections = reader.place("max_connections");
+  reader.congestion_control("congestion_control", listener.congestion_control);
   read_access(reader, listener);
   reader.boolean("ready", listener.ready);
   draft.config->listeners.push_back(std::move(listener));

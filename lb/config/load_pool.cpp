@@ -243,6 +243,7 @@ void read_pool(Findings& findings, const toml::table& table, Draft& draft) {
     places.rate_to_client = reader.place("rate_to_client");
   if (reader.byte_rate("rate_to_backend", pool.rate_to_backend))
     places.rate_to_backend = reader.place("rate_to_backend");
+  reader.congestion_control("congestion_control", pool.congestion_control);
   reader.duration("slow_start", Zero::Allowed, pool.slow_start);
   read_source(reader, pool);
   const toml::table* health = reader.table("health", "[pool.health] below its [[pool]]");

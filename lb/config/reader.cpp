@@ -7,6 +7,7 @@
 
 #include "lb/admit/rate.h"
 #include "lb/base/byte_rate.h"
+#include "lb/base/congestion_control.h"
 #include "lb/config/substitute.h"
 
 namespace weir {
@@ -144,6 +145,17 @@ bool TableReader::byte_rate(std::string_view key, std::uint64_t& target) const {
     return false;
   }
   target = *rate;
+  return true;
+}
+
+bool TableReader::congestion_control(std::string_view key, std::string& target) const {
+  std::string name;
+  if (!string(key, name)) return false;
+  if (const auto may = may_use_congestion_control(name); !may) {
+    wrong(key, name, may.error().message);
+    return false;
+  }
+  target = std::move(name);
   return true;
 }
 

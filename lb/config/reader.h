@@ -99,6 +99,8 @@ class TableReader {
   bool byte_rate(std::string_view key, std::uint64_t& target) const;
   /// "20/s", as parse_rate() reads it; kept as it is written. "" is none.
   bool rate(std::string_view key, std::string& target) const;
+  /// A name that the kernel allows; "" is none.
+  bool congestion_control(std::string_view key, std::string& target) const;
   bool duration(std::string_view key, Zero zero, Millis& target) const;
   /// "0660": permissions of a file.
   bool file_mode(std::string_view key, std::uint32_t& target) const;

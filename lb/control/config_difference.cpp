@@ -216,6 +216,7 @@ std::string difference_of(const PoolConfig& now, const PoolConfig& next) {
                   format_byte_rate(next.rate_to_client))
              .key("rate_to_backend", format_byte_rate(now.rate_to_backend),
                   format_byte_rate(next.rate_to_backend))
+             .key("congestion_control", now.congestion_control, next.congestion_control)
              .key("slow_start", now.slow_start, next.slow_start)
              .text() +
          compare(now.probe, next.probe).text() + (same_order(now, next) ? "" : " the order of its backends");
@@ -246,7 +247,7 @@ std::string difference_of(const ListenerConfig& now, const ListenerConfig& next)
       .key("bind", now.bind, next.bind)
       .key("pool", now.pool, next.pool)
       .key("max_connections", now.max_connections, next.max_connections)
-      .key("busy_poll", now.busy_poll, next.busy_poll)
+      .key("congestion_control", now.congestion_control, next.congestion_control)
       .key("proxy_from", now.door.proxy_from, next.door.proxy_from)
       .key("allow", now.door.allow, next.door.allow)
       .key("deny", now.door.deny, next.door.deny)

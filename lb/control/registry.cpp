@@ -38,7 +38,8 @@ PoolSettings settings_of(const PoolConfig& config) {
           .rebalance = parse_rate(config.rebalance, 0).value_or(Rate()),
           .max_lifetime = config.max_lifetime,
           .rate_to_client = config.rate_to_client,
-          .rate_to_backend = config.rate_to_backend};
+          .rate_to_backend = config.rate_to_backend,
+          .congestion_control = config.congestion_control};
 }
 
 /// Of two limits, each 0 for none.

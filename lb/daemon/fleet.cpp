@@ -130,6 +130,14 @@ void Fleet::on_all_in_steps(const std::function<void(Worker&, std::function<void
   }
 }
 
+void Fleet::set_unnamed(const UnnamedCongestionControl& unnamed) {
+  on_all([unnamed](Worker& worker) { worker.set_unnamed(unnamed); }, [] {});
+}
+
+void Fleet::set_congestion_control(std::uint32_t id, const std::string& name) {
+  on_all([id, name](Worker& worker) { worker.set_congestion_control(id, name); }, [] {});
+}
+
 void Fleet::set_busy_poll(BusyPoll how) {
   if (how == BusyPoll::Auto && cpu_quota()) how = BusyPoll::Off;
   on_all([how](Worker& worker) { worker.set_busy_poll(how); }, [] {});

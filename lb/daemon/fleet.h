@@ -40,6 +40,10 @@ class Fleet final : public Workers {
   /// when it has none open any more, unless the order is taken back before.
   std::shared_ptr<CloseOrder> close_listener(std::size_t worker, std::uint32_t id,
                                              std::function<void()> closed);
+  /// What connections have where the configuration names none.
+  void set_unnamed(const UnnamedCongestionControl& unnamed);
+  /// The clients that this listener's sockets bring get that one from now on.
+  void set_congestion_control(std::uint32_t id, const std::string& name);
   /// How workers wait for events. BusyPoll::Auto is Off where the process has a quota of CPU time.
   void set_busy_poll(BusyPoll how);
   /// The process ends (Worker::wind_up).

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "lb/base/congestion_control.h"
 #include "lb/base/log.h"
 #include "lb/daemon/listening_record.h"
 
@@ -58,6 +59,8 @@ void Listening::open(Registry& registry, Fleet& fleet) {
 
 void Listening::take_effect(Registry& registry, Fleet& fleet) {
   std::set<const Record*> wanted;
+  unnamed_ = UnnamedCongestionControl::read();
+  fleet.set_unnamed(unnamed_);
   for (const ListenerConfig& listener : wanted_) {
     ListenerLoad& load = registry.listener_load(listener.name, listener.pool);
     load.max_connections = listener.max_connections;
@@ -83,6 +86,7 @@ void Listening::take_effect(Registry& registry, Fleet& fleet) {
               worker.set_doorway(id, doorway);
           });
       }
+      keep_congestion_control(listener, *record, fleet);
     }
   }
   for (const auto& record : records_) {
@@ -95,6 +99,15 @@ void Listening::take_effect(Registry& registry, Fleet& fleet) {
   // A limit may have been raised.
   fleet.resume_listeners();
   follow(*registry.table());
+}
+
+void Listening::keep_congestion_control(const ListenerConfig& listener, Record& record, Fleet& fleet) const {
+  if (record.address.is_unix()) return;
+  std::string name = listener.congestion_control;
+  if (name.empty()) name = unnamed_.of_listener(record.address);
+  // One that was handed over, or was another's before, may have had a name.
+  if (name.empty()) name = system_congestion_control();
+  if (std::exchange(record.congestion_control, name) != name) fleet.set_congestion_control(record.id, name);
 }
 
 void Listening::open(Record& record, ListenerLoad& load, const Doorway& doorway, Fleet& fleet) const {

@@ -85,6 +85,8 @@ class Listening {
   void undo(const std::vector<std::uint32_t>& made);
 
   void take_effect(Registry& registry, Fleet& fleet);
+  /// Of the clients that this record's sockets bring.
+  void keep_congestion_control(const ListenerConfig& listener, Record& record, Fleet& fleet) const;
   void open(Record& record, ListenerLoad& load, const Doorway& doorway, Fleet& fleet) const;
   void close(Record& record, Fleet& fleet);
   void order_close(Record& record, std::size_t worker, Fleet& fleet);
@@ -100,6 +102,7 @@ class Listening {
   Records records_;
   std::vector<InheritedSocket> inherited_;
   std::vector<ListenerConfig> wanted_;  ///< by the last Change that was committed
+  UnnamedCongestionControl unnamed_;    ///< as it was then
   Fleet* fleet_ = nullptr;              ///< whose workers have the open ones; set by open()
   bool planning_ = false;               ///< a Change is neither committed nor undone
 };

@@ -43,6 +43,7 @@ struct Listening::Record {
   std::string listener;  ///< with `pool`: what the workers know, or will when it is opened
   std::string pool;
   std::shared_ptr<const Door> door;
+  std::string congestion_control;  ///< what the workers have been told; "" = nothing
   std::vector<Part> parts;
   std::vector<std::size_t> kept;  ///< workers whose close has been taken back; they have their sockets still
   std::vector<Order> orders;      ///< by worker

@@ -61,11 +61,14 @@ struct Connecting {
 /// connections to different places. False, with errno, when this host has no such address.
 bool bind_source(int fd, const Address& from);
 
-/// `from`: the local IP to connect from (port 0); null = the one that the kernel takes.
-Result<Connecting> start_connect(const Address& to, const Address* from = nullptr);
+/// `from`: the local IP to connect from (port 0); null = the one that the kernel takes. `congestion_control`:
+/// "" = the system's; one that the kernel does not allow is as good as none.
+Result<Connecting> start_connect(const Address& to, const Address* from = nullptr,
+                                 const std::string& congestion_control = {});
 /// From the `turn`-th, counted round, of those of `sources` that are of the address's family; when that one
 /// has no port left, or is not this host's, from the next. Of another family's there is no source to choose.
-Result<Connecting> start_connect(const Address& to, std::span<const Address> sources, std::size_t turn);
+Result<Connecting> start_connect(const Address& to, std::span<const Address> sources, std::size_t turn,
+                                 const std::string& congestion_control = {});
 
 /// Of whom a socket() or connect() that failed tells something.
 enum class ConnectFault : std::uint8_t {

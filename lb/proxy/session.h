@@ -197,8 +197,7 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   void give_up_trial();
   /// Begins to connect, and watches it.
   tl::expected<Connection, ConnectFault> open_connection(const Attempts::Try& one,
-                                                         const std::vector<Address>& sources,
-                                                         Watcher& watcher);
+                                                         const PoolSettings& settings, Watcher& watcher);
   /// Nothing: it is under way, or done.
   std::optional<ConnectFault> try_connect(const Attempts::Try& one, const Pool& pool);
   void take_connection(Connection& connection);

@@ -86,12 +86,14 @@ void Session::give_up_trial() {
 }
 
 tl::expected<Connection, ConnectFault> Session::open_connection(const Attempts::Try& one,
-                                                                const std::vector<Address>& sources,
+                                                                const PoolSettings& settings,
                                                                 Watcher& watcher) {
   const bool is_unix = one.address->is_unix();
   if (!worker().waiting_room().may_try(*this, *one.backend->load))
     return tl::unexpected(is_unix ? ConnectFault::BacklogFull : ConnectFault::NoSourcePort);
-  auto connecting = start_connect(*one.address, sources, sources.empty() ? 0 : worker().next_turn());
+  const auto& sources = settings.source;
+  auto connecting = start_connect(*one.address, sources, sources.empty() ? 0 : worker().next_turn(),
+                                  worker().congestion_control(settings, *one.address));
   if (!connecting) {
     const Error& error = connecting.error();
     const ConnectFault fault = classify_connect_error(error.code, *one.address);
@@ -112,7 +114,7 @@ tl::expected<Connection, ConnectFault> Session::open_connection(const Attempts::
 }
 
 std::optional<ConnectFault> Session::try_connect(const Attempts::Try& one, const Pool& pool) {
-  auto connection = open_connection(one, pool.settings().source, static_cast<BackendSide&>(*this));
+  auto connection = open_connection(one, pool.settings(), static_cast<BackendSide&>(*this));
   if (!connection) return connection.error();
   if (phase_ == Phase::Waiting) leave_waiting_room();
   phase_ = Phase::Connecting;

@@ -49,7 +49,7 @@ void Session::try_hedge(std::optional<Attempts::Try> next) {
   const std::shared_ptr<const Pool> pool = this->pool();
   Hedge& hedge = *setup_->hedge;
   while (next) {
-    auto connection = open_connection(*next, pool->settings().source, hedge);
+    auto connection = open_connection(*next, pool->settings(), hedge);
     if (connection) {
       hedge.connection = std::move(*connection);
       hedge.until_ms = next->until_ms;

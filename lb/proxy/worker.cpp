@@ -89,6 +89,12 @@ void Worker::set_doorway(std::uint32_t id, const Doorway& doorway) {
   resume_listeners();
 }
 
+void Worker::set_congestion_control(std::uint32_t id, const std::string& name) {
+  // One that is set goes on when the system's changes.
+  for (const Listener* const listener : find_listeners(id))
+    if (congestion_control_of(listener->fd()) != name) weir::set_congestion_control(listener->fd(), name);
+}
+
 void Worker::move_listener(std::uint32_t id, ListenerLoad& load, const Doorway& doorway) {
   if (const auto close = find_close(id); close != closes_.end()) closes_.erase(close);
   for (Listener* const from : find_listeners(id)) {

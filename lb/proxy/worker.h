@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lb/balance/table.h"
+#include "lb/base/congestion_control.h"
 #include "lb/base/error.h"
 #include "lb/net/loop.h"
 #include "lb/net/socket.h"
@@ -102,6 +103,10 @@ class Worker final : private LoopTurn {
   void duplicate_listeners(std::vector<Fd>& out) const;
   /// Accepts on where a limit or a shortage had stopped it.
   void resume_listeners();
+  /// What connections have where the configuration names none, from now on.
+  void set_unnamed(UnnamedCongestionControl unnamed) { unnamed_ = std::move(unnamed); }
+  /// The clients that this listener's sockets bring get that one from now on.
+  void set_congestion_control(std::uint32_t id, const std::string& name);
   void set_busy_poll(BusyPoll how) { loop_->busy_polling().set(how); }
   /// Gives back what others need more.
   void release_idle_pipes();
@@ -130,6 +135,10 @@ class Worker final : private LoopTurn {
   bool may_meet_itself(std::uint16_t port) const { return local_ports_.contains(port); }
   /// Counts the connects that have sources to choose from.
   std::size_t next_turn() { return connect_turns_++; }
+  /// Of a connection to there; "" = the system's.
+  const std::string& congestion_control(const PoolSettings& settings, const Address& to) const {
+    return settings.congestion_control.empty() ? unnamed_.of(to) : settings.congestion_control;
+  }
   std::uint64_t now_ms() const { return loop_->now_ms(); }
   std::uint64_t turn() const { return turn_; }  ///< counts the batches of events
   const std::shared_ptr<const Table>& table() const { return table_; }
@@ -232,6 +241,7 @@ class Worker final : private LoopTurn {
   const std::uint32_t index_;
   const PortRange local_ports_ = local_port_range();
   WorkerShared& shared_;
+  UnnamedCongestionControl unnamed_;
   std::optional<LoopGuard::Watch> loops_;
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<std::byte[]> buffer_;

@@ -21,6 +21,7 @@ TEST_CASE("a file of the least that is needed has every documented default") {
   CHECK(config.web == WebConfig());
   REQUIRE(config.listeners.size() == 1);
   CHECK(config.listeners[0].max_connections == 0);
+  CHECK(config.listeners[0].congestion_control.empty());
   REQUIRE(config.pools.size() == 1);
   const PoolConfig& pool = config.pools[0];
   CHECK(pool.balance == "round_robin");
@@ -39,6 +40,7 @@ TEST_CASE("a file of the least that is needed has every documented default") {
   CHECK(pool.max_lifetime == 0s);
   CHECK(pool.rate_to_client == 0);
   CHECK(pool.rate_to_backend == 0);
+  CHECK(pool.congestion_control.empty());
   CHECK(pool.probe.kind == "tcp");
   CHECK(pool.probe.interval == 2s);
   CHECK(pool.probe.fast_interval == 500ms);
@@ -86,6 +88,7 @@ name = "web"
 bind = ["0.0.0.0:8080", "[::]:8080", "unix:/tmp/web.sock"]
 pool = "web"
 max_connections = 5
+congestion_control = "reno"
 [[pool]]
 name = "web"
 balance = "source_hash"
@@ -151,6 +154,7 @@ admin = "disabled"
   CHECK(listener.bind[1].to_string() == "[::]:8080");
   CHECK(listener.bind[2].to_string() == "unix:/tmp/web.sock");
   CHECK(listener.max_connections == 5);
+  CHECK(listener.congestion_control == "reno");
   const PoolConfig& pool = config.pools.at(0);
   CHECK(pool.balance == "source_hash");
   CHECK(pool.connect_timeout == 1500ms);
@@ -235,11 +239,13 @@ pool = "web"
 name = "web"
 rate_to_client = "1MiB"
 rate_to_backend = "500KB"
+congestion_control = "reno"
 [[pool.backend]]
 address = "10.0.0.1:80"
 max_sessions = 12
 )");
   CHECK(config.pools.at(0).rate_to_client == 1'048'576);
   CHECK(config.pools.at(0).rate_to_backend == 500'000);
+  CHECK(config.pools.at(0).congestion_control == "reno");
   CHECK(config.pools.at(0).backends.at(0).max_sessions == 12);
 }

@@ -48,6 +48,7 @@ PoolConfig another_pool() {
   out.rebalance = "7/m";
   out.max_lifetime = Millis(1);
   out.rate_to_client = out.rate_to_backend = 9'000;
+  out.congestion_control = "reno";
   out.source = {address("127.0.0.1:1")};
   out.send_proxy = SendProxy::V2;
   out.probe = {.kind = "exec",
@@ -112,6 +113,7 @@ TEST_CASE("every key of the file that a reload changes is told with what it was 
   listener.bind = {address("127.0.0.1:1")};
   listener.pool = "x";
   listener.max_connections = 9;
+  listener.congestion_control = "reno";
   listener.ready = false;
   listener.when_down = WhenDown::Close;
   listener.mode = 0600;
