@@ -7,6 +7,7 @@
 #include <concurrentqueue/concurrentqueue.h>
 #include <cerrno>
 
+#include "lb/net/raw_calls.h"
 #include "lb/net/uv_access.h"
 
 namespace weir {
@@ -158,7 +159,7 @@ int Loop::wait(std::span<epoll_event> batch, int timeout_ms) {
     if (const int count = poll(batch, timeout_ms); count != 0 || busy_polling_.instead_of_sleep())
       return count;
   const auto woken = now_;
-  const int count = epoll_wait(epoll_fd_, batch.data(), kBatch, timeout_ms);
+  const int count = raw::epoll_wait(epoll_fd_, batch.data(), kBatch, timeout_ms);
   refresh_now();
   if (timeout_ms != 0) busy_polling_.on_slept(now_ - woken);
   return count;
@@ -170,7 +171,7 @@ int Loop::poll(std::span<epoll_event> batch, int timeout_ms) {
   auto until = last + BusyPolling::kWindow;
   if (instead_of_sleep) until = timeout_ms < 0 ? std::chrono::nanoseconds::max() : last + Millis(timeout_ms);
   while (true) {
-    const int count = epoll_wait(epoll_fd_, batch.data(), kBatch, 0);
+    const int count = raw::epoll_wait(epoll_fd_, batch.data(), kBatch, 0);
     const auto gap = refresh_now() - last;
     last = now_;
     const bool taken = gap >= BusyPolling::kTaken;

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "lb/net/raw_calls.h"
 #include "lb/net/socket.h"
 #include "lb/proxy/worker.h"
 
@@ -160,7 +161,7 @@ Listener::Accepted Listener::accept_if_admitted() {
     sockaddr_in6 v6;
   } address;
   socklen_t size = sizeof address;
-  Fd client(accept4(fd_.get(), &address.generic, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  Fd client(raw::accept4(fd_.get(), &address.generic, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (client) {
     auto& accepted = load_.accepted[worker_.index()].value;
     accepted.store(accepted.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);

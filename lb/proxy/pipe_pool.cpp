@@ -38,19 +38,25 @@ std::unique_ptr<Pipe> PipePool::take() {
     --denied_for_;
     return nullptr;
   }
-  if (!allowance_.take(kPipeBytes)) return nullptr;
+  auto pipe = allowance_.has_room_for_large() ? make(kLargePipeBytes) : nullptr;
+  if (pipe == nullptr) pipe = make(kPipeBytes);
+  return pipe;
+}
+
+std::unique_ptr<Pipe> PipePool::make(std::size_t bytes) {
+  if (!allowance_.take(bytes)) return nullptr;
   int ends[2];
   if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0) {
-    auto pipe = std::make_unique<Pipe>(Pipe{Fd(ends[0]), Fd(ends[1]), 0});
+    auto pipe = std::make_unique<Pipe>(Pipe{Fd(ends[0]), Fd(ends[1]), bytes});
     // A pipe of the ordinary size, which is what is left once the user's allowance is spent, would be slower
     // than copying.
-    if (fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(kPipeBytes)) >= static_cast<int>(kPipeBytes)) {
+    if (fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(bytes)) >= static_cast<int>(bytes)) {
       ++made_;
       return pipe;
     }
   }
-  allowance_.give(kPipeBytes);
-  denied_for_ = kTakesAfterDenial;
+  allowance_.give(bytes);
+  if (bytes == kPipeBytes) denied_for_ = kTakesAfterDenial;
   return nullptr;
 }
 
@@ -62,9 +68,10 @@ void PipePool::give(std::unique_ptr<Pipe> pipe) {
 }
 
 void PipePool::close(std::unique_ptr<Pipe> pipe) {
+  const std::size_t bytes = pipe->capacity;
   pipe.reset();
   --made_;
-  allowance_.give(kPipeBytes);
+  allowance_.give(bytes);
 }
 
 bool PipePool::close_old() {

@@ -16,6 +16,7 @@ namespace weir {
 struct Pipe {
   Fd read_end;
   Fd write_end;
+  std::size_t capacity;
   std::size_t bytes = 0;
 };
 
@@ -25,12 +26,15 @@ class PipeAllowance {
   /// The kernel grants an ordinary user 64 MiB of pipe buffers in all and then denies larger pipes
   /// (pipe-user-pages-soft): the workers together stay below that.
   static constexpr std::size_t kTotalBytes = 48 * 1024 * 1024;
+  /// Up to here large pipes are granted.
+  static constexpr std::size_t kBytesForLarge = 32 * 1024 * 1024;
 
   explicit PipeAllowance(Descriptors& descriptors) : descriptors_(descriptors) {}
 
   bool take(std::size_t bytes);
   void give(std::size_t bytes);
   std::size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  bool has_room_for_large() const { return bytes() < kBytesForLarge; }
 
  private:
   Descriptors& descriptors_;
@@ -41,7 +45,10 @@ class PipeAllowance {
 /// back when they have been idle for a while or when descriptors run short. The worker's thread only.
 class PipePool {
  public:
-  /// Measured: throughput is flat from 256 KiB up; more pipes fit under the cap with the smaller size.
+  /// A flow that is marked (Pump::mark) moves so much at once; an ordinary user may have no larger ones
+  /// (fs.pipe-max-size).
+  static constexpr std::size_t kLargePipeBytes = 1024 * 1024;
+  /// When many are in use: more fit under the cap. Smaller ones are slower.
   static constexpr std::size_t kPipeBytes = 256 * 1024;
   static constexpr std::uint64_t kIdleMs = 10'000;
 
@@ -80,6 +87,8 @@ class PipePool {
   };
   bool close_old();
   void close(std::unique_ptr<Pipe> pipe);
+  /// Null when the allowance or the kernel does not grant it.
+  std::unique_ptr<Pipe> make(std::size_t bytes);
 
   PipeAllowance& allowance_;
   std::size_t made_ = 0;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "lb/net/raw_calls.h"
 #include "lb/net/socket.h"
 
 namespace weir {
@@ -19,10 +20,6 @@ constexpr int kFullReadsToSplice = 2;
 /// A bulk flow is copied again after this many splices in a row of less than kSmallSplice bytes.
 constexpr int kSmallSplicesToCopy = 8;
 constexpr std::size_t kSmallSplice = 16 * 1024;
-/// More than a pipe of PipePool::kPipeBytes takes, whose slots hold up to 32 KiB each on loopback: the pipe's
-/// size decides.
-constexpr std::size_t kSpliceBytes = 1024 * 1024;
-
 /// Unsent bytes that the kernel may queue behind a bulk receiver. Without it megabytes pile up and are sent
 /// in the receiver's context; with it the sender runs on the balancer's time slice, in larger bursts.
 /// Measured: flat from 256 KiB to 1 MiB.
@@ -52,7 +49,7 @@ bool is_starvation(int error) {
 /// Takes bytes out of the source's queue that have been peeked at and delivered. TCP does not even copy them.
 int consume(int source, std::span<std::byte> bytes) {
   while (!bytes.empty()) {
-    const ssize_t got = recv(source, bytes.data(), bytes.size(), MSG_TRUNC);
+    const ssize_t got = raw::recv(source, bytes.data(), bytes.size(), MSG_TRUNC);
     if (got == 0) return 0;
     if (got > 0)
       bytes = bytes.subspan(static_cast<std::size_t>(got));
@@ -101,6 +98,7 @@ void Pump::forget_sink() {
 }
 
 void Pump::on_fresh_source(Source kind) {
+  marked_ = false;
   source_kind_ = kind;
   readable_ = read_to_end_ = urgent_ = fin_arrived_ = finished_ = false;
   source_error_ = 0;
@@ -123,11 +121,28 @@ void Pump::give_pipe(PipePool& pipes) {
   if (auto pipe = held_.take_pipe()) pipes.give(std::move(pipe));
 }
 
+bool Pump::mark(int source) {
+  // A unix socket has none, and what is out of band does not wait for one.
+  if (source_kind_ != Source::Tcp || !bulk_ || urgent_ || fin_arrived_ || discarding_ || source_over())
+    return false;
+  return marked_ = setsockopt(source, SOL_SOCKET, SO_RCVLOWAT, &kMarkBytes, sizeof kMarkBytes) == 0;
+}
+
+void Pump::unmark(int source) {
+  if (!marked_) return;
+  // The kernel says at once what it has not said (tcp_set_rcvlowat); it is looked at without that, too.
+  constexpr int kAnything = 1;
+  setsockopt(source, SOL_SOCKET, SO_RCVLOWAT, &kAnything, sizeof kAnything);
+  marked_ = false;
+  readable_ = true;
+}
+
 Pump::Outcome Pump::run(int source, int sink, PumpContext& context) {
   const std::uint64_t delivered_before = delivered_bytes_;
   const std::uint64_t moved_before = context.moved_bytes;
   starved_ = false;
   const Outcome outcome = move(source, sink, context);
+  if (marked_ && (!bulk_ || urgent_ || discarding_)) unmark(source);
   const std::uint64_t read = context.moved_bytes - moved_before;
   const std::uint64_t delivered = delivered_bytes_ - delivered_before;
   if (delivered > read) context.moved_bytes += delivered - read;
@@ -152,7 +167,7 @@ Pump::Outcome Pump::move(int source, int sink, PumpContext& context) {
     // One read goes past a spent turn: a small message ends with it.
     if (read >= kBudgetBytes || (read > 0 && context.turn_is_spent())) return Outcome::OutOfBudget;
     if (bulk_ && !urgent_ && !context.splice_refused)
-      splice_in(source, sink, context);
+      splice_in(source, sink, context, std::max(kBudgetBytes - read, PipePool::kPipeBytes));
     else
       copy(source, sink, context);
     if (stands_still()) return Outcome::Waiting;
@@ -196,7 +211,7 @@ void Pump::copy(int source, int sink, PumpContext& context) {
   std::size_t most = context.turn_is_spent() ? kReadOfSpentTurn : context.buffer.size();
   if (!trusted && !peek) most = kSmallRead;
   const std::span<std::byte> room = context.buffer.first(std::min(most, context.buffer.size()));
-  const ssize_t got = recv(source, room.data(), room.size(), peek ? MSG_PEEK : 0);
+  const ssize_t got = raw::recv(source, room.data(), room.size(), peek ? MSG_PEEK : 0);
   if (got < 0) return on_read_failure(errno);
   const std::span<std::byte> bytes = room.first(static_cast<std::size_t>(got));
   const bool full = bytes.size() == room.size();
@@ -238,14 +253,13 @@ void Pump::deliver_peeked(int source, int sink, std::span<std::byte> bytes, bool
   if (!slow_sink_) on_read(written, full);
 }
 
-void Pump::splice_in(int source, int sink, PumpContext& context) {
+void Pump::splice_in(int source, int sink, PumpContext& context, std::size_t most) {
   if (held_.pipe() == nullptr) held_.hold(context.pipes.take());
   Pipe* const pipe = held_.pipe();
   if (pipe == nullptr) return copy(source, sink, context);
   // The pipe is empty here (run() flushes first). Otherwise EAGAIN could mean a full pipe as well as an empty
   // socket.
-  const ssize_t got = splice(source, nullptr, pipe->write_end.get(), nullptr, kSpliceBytes,
-                             SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  const ssize_t got = raw::splice(source, pipe->write_end.get(), most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (got < 0 && (is_refusal(errno) || is_starvation(errno))) {
     if (is_refusal(errno)) context.splice_refused = true;
     give_pipe(context.pipes);
@@ -290,8 +304,8 @@ void Pump::flush_pipe(int sink, PumpContext& context) {
   Pipe& pipe = *held_.pipe();
   while (pipe.bytes > 0) {
     const ssize_t sent = context.splice_refused ? -1
-                                                : splice(pipe.read_end.get(), nullptr, sink, nullptr,
-                                                         pipe.bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+                                                : raw::splice(pipe.read_end.get(), sink, pipe.bytes,
+                                                              SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (sent < 0) {
       const int error = context.splice_refused ? ENOSYS : errno;
       if (error == EINTR) continue;
@@ -328,7 +342,7 @@ std::size_t Pump::write(int sink, std::span<const std::byte> bytes) {
   }
   std::size_t written = 0;
   while (written < bytes.size()) {
-    const ssize_t sent = send(sink, bytes.data() + written, bytes.size() - written, MSG_NOSIGNAL);
+    const ssize_t sent = raw::send(sink, bytes.data() + written, bytes.size() - written, MSG_NOSIGNAL);
     if (sent < 0) {
       if (errno == EINTR) continue;
       on_write_failure(errno);

@@ -86,8 +86,8 @@ class Pump {
     SinkFailed     ///< what is still in hand cannot be delivered: sink_error()
   };
 
-  /// The bytes of one run().
-  static constexpr std::size_t kBudgetBytes = 512 * 1024;
+  /// The bytes of one run(): what a large pipe takes.
+  static constexpr std::size_t kBudgetBytes = PipePool::kLargePipeBytes;
 
   Pump() = default;
   Pump(const Pump&) = delete;
@@ -131,6 +131,13 @@ class Pump {
     if (!held_.empty()) give_back(pipes);
   }
 
+  /// That the kernel is to say that there is something to be read only once it is so much, or the end: less
+  /// waits until unmark(). Taken away by run() when the flow is no bulk any more. False: this cannot be had.
+  static constexpr int kMarkBytes = 256 * 1024;
+  bool mark(int source);
+  void unmark(int source);
+  bool has_mark() const { return marked_; }
+
   /// It fills every read: where others wait too, it can.
   bool bulk() const { return bulk_; }
   /// The source's FIN is in the kernel's queue, behind its last byte.
@@ -155,7 +162,7 @@ class Pump {
   void copy(int source, int sink, PumpContext& context);
   void deliver_read(int sink, std::span<const std::byte> bytes, PumpContext& context);
   void deliver_peeked(int source, int sink, std::span<std::byte> bytes, bool full);
-  void splice_in(int source, int sink, PumpContext& context);
+  void splice_in(int source, int sink, PumpContext& context, std::size_t most);
   void flush(int sink, PumpContext& context);
   void flush_pipe(int sink, PumpContext& context);
   void pipe_to_stash(PipePool& pipes);
@@ -189,6 +196,7 @@ class Pump {
   bool slow_sink_ : 1 = false;   ///< the last write to it was short
   bool large_read_ : 1 = false;  ///< the last one brought more than kSmallRead
   bool touched_ : 1 = false;
+  bool marked_ : 1 = false;  ///< SO_RCVLOWAT is set on the source
 };
 
 }  // namespace weir

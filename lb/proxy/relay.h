@@ -12,6 +12,9 @@
 
 namespace weir {
 
+/// Which way bytes go.
+enum class Way : std::uint8_t { ToBackend, ToClient };
+
 /// A client's and a backend's socket, the two pumps between them, and how it all ends.
 ///
 ///   Relaying → over
@@ -123,6 +126,15 @@ class Relay {
   bool answer_taken() const;
   std::uint64_t bytes_to_backend() const { return to_backend_.delivered_bytes(); }
   std::uint64_t bytes_to_client() const { return to_client_.delivered_bytes(); }
+
+  /// Pump::mark() and the like, of one of its pumps.
+  bool has_mark(Way way) const { return (way == Way::ToBackend ? to_backend_ : to_client_).has_mark(); }
+  bool mark(Way way) {
+    return way == Way::ToBackend ? to_backend_.mark(client_.get()) : to_client_.mark(backend_.get());
+  }
+  void unmark(Way way) {
+    way == Way::ToBackend ? to_backend_.unmark(client_.get()) : to_client_.unmark(backend_.get());
+  }
 
   /// Both sockets will be closed with a reset, unless they have had one.
   void prepare_reset();

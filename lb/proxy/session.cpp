@@ -116,6 +116,8 @@ void Session::count_bytes(std::uint64_t to_backend, std::uint64_t to_client) {
   if (to_backend + to_client == 0) return;
   WorkerTotals& totals = lease_.get()->per_worker[worker().index()];
   if (to_backend > 0) WorkerTotals::add(totals.bytes_to_backend, to_backend);
+  if (to_backend >= Flows::kRunBytes && relay_.bulk()) worker().flows().watch(*this, Way::ToBackend);
+  if (to_client >= Flows::kRunBytes && relay_.bulk()) worker().flows().watch(*this, Way::ToClient);
   if (to_client > 0) {
     WorkerTotals::add(totals.bytes_to_client, to_client);
     if (to_client == bytes_to_client()) record_first_byte(totals);
@@ -124,6 +126,11 @@ void Session::count_bytes(std::uint64_t to_backend, std::uint64_t to_client) {
   if (setup_) end_probation();
   // A reset waits for so long, whatever passes.
   if (patience_ != Relay::Patience::Resetting) touch();
+}
+
+void Session::unmark(Way way) {
+  relay_.unmark(way);
+  worker().run_again(*this);
 }
 
 void Session::take(Relay::Step& step) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "lb/net/raw_calls.h"
 #include "lb/net/socket.h"
 #include "lb/proxy/session.h"
 #include "lb/proxy/worker.h"
@@ -45,7 +46,7 @@ void Session::on_arrival_event(std::uint32_t seen) {
   const std::span<std::byte> buffer = worker().pump_context().buffer;
   while (true) {
     const std::size_t room = std::min(client.room(), buffer.size());
-    const ssize_t got = recv(relay_.client_fd(), buffer.data(), room, 0);
+    const ssize_t got = raw::recv(relay_.client_fd(), buffer.data(), room, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) return;
     // One that is reset before its first byte has said as little as one that has finished.
@@ -120,7 +121,7 @@ void Session::give_back_token() {
 
 bool Session::read_first_bytes() {
   const std::span<std::byte> buffer = worker().pump_context().buffer.first(kFirstBytes);
-  const ssize_t got = recv(relay_.client_fd(), buffer.data(), buffer.size(), 0);
+  const ssize_t got = raw::recv(relay_.client_fd(), buffer.data(), buffer.size(), 0);
   if (got < 0 && errno != EAGAIN && errno != EINTR) return false;
   if (got <= 0) return true;
   const auto size = static_cast<std::size_t>(got);

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "lb/net/raw_calls.h"
 #include "lb/net/socket.h"
 #include "lb/proxy/session.h"
 #include "lb/proxy/worker.h"
@@ -18,13 +19,13 @@ constexpr std::uint64_t kProbationMs = 1'000;
 
 bool has_unread_bytes(int fd) {
   char byte;
-  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+  return raw::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 /// Nothing is there to be read, and the end has not come either.
 bool is_silent(int fd) {
   char byte;
-  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+  return raw::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 /// Whose trouble is none of a backend's.

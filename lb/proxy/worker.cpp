@@ -307,6 +307,7 @@ void Worker::dispose_of_ended() {
   ended_hedges_.clear();
   if (ended_.empty()) return;
   std::erase_if(run_again_, [](const Session* session) { return session->over(); });
+  flows_.forget_ended();
   for (const auto& session : ended_) session->give_sockets(closing_);
   if (children_expected())
     for (const Fd& fd : closing_) loop_->unwatch(fd.get());
@@ -364,6 +365,7 @@ Millis Worker::on_turn_end() {
   if (pipes_.tick(now)) shared_.admission.wake_waiting();
   if (pump_context_.moved_bytes >= BusyPolling::kBulkBytes) loop_->busy_polling().on_bulk();
   pump_context_.moved_bytes = 0;
+  flows_.tick(now);
   if (work_left_) resume_queued();
   if (may_expire) expire_some();
   if (work_left_) take_steps();
@@ -388,6 +390,7 @@ Millis Worker::sleep_from(std::uint64_t now) const {
   std::uint64_t next =
       std::min({deadlines_.next_ms().value_or(kNever), pipes_.due_ms().value_or(kNever), tokens_ms_});
   if (retry_listeners_ms_ != 0) next = std::min(next, retry_listeners_ms_);
+  if (flows_.any_marked()) next = std::min(next, now + 1);
   if (next == kNever) return Millis(-1);
   return Millis(next > now ? next - now : 0);
 }

@@ -20,6 +20,7 @@
 #include "lb/proxy/arrivals.h"
 #include "lb/proxy/close_order.h"
 #include "lb/proxy/deadlines.h"
+#include "lb/proxy/flows.h"
 #include "lb/proxy/hedge.h"
 #include "lb/proxy/listener.h"
 #include "lb/proxy/loop_guard.h"
@@ -127,6 +128,7 @@ class Worker final : private LoopTurn {
   WorkerShared& shared() { return shared_; }
   PumpContext& pump_context() { return pump_context_; }
   Deadlines& deadlines() { return deadlines_; }
+  Flows& flows() { return flows_; }
   /// Sockets leave the epoll set before they are closed: two system calls more for each session.
   bool children_expected() const { return children_expected_ > 0; }
   bool winding_up() const { return winding_up_; }
@@ -248,6 +250,7 @@ class Worker final : private LoopTurn {
   PipePool pipes_;
   PumpContext pump_context_;
   Deadlines deadlines_;
+  Flows flows_;
   std::shared_ptr<const Table> table_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<Close> closes_;  // not done and, as far as is known here, not taken back

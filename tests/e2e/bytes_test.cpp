@@ -74,6 +74,37 @@ TEST_CASE("256 MiB each way at the same time arrive unchanged") {
   CHECK(backend_content);
 }
 
+TEST_CASE("the tail behind fast bulk arrives though nobody ends") {
+  const std::uint64_t size = scaled(96) * kMiB + 10'007;
+  const bool down = GENERATE(true, false);
+  SimpleConfig config;
+  config.workers = GENERATE(1, 2);
+  CAPTURE(down, config.workers);
+  std::atomic<bool> whole{false};
+  const auto receive = [size](Stream& stream) {
+    PatternChecker checker(3);
+    while (checker.received() < size) checker.feed(stream.recv_some(kMiB));
+    return checker.intact() && checker.received() == size;
+  };
+  Rig rig({scripted([&](Stream& stream) {
+            if (down)
+              stream.send_pattern(BytePattern(3), size, patient(60s));
+            else
+              whole = receive(stream);
+            stream.send_all("!");
+            for (std::string word; !(word = stream.recv_some()).empty();) stream.send_all(word);
+          })},
+          config);
+  Stream client = rig.connect();
+  if (down)
+    whole = receive(client);
+  else
+    client.send_pattern(BytePattern(3), size, patient(60s));
+  CHECK(client.recv_exact(1) == "!");
+  CHECK(whole);
+  CHECK(client.echoes("as small as before"));
+}
+
 TEST_CASE("bulk in one direction leaves small messages in the other one intact") {
   const std::uint64_t size = scaled(64) * kMiB;
   const std::size_t words = 200;

@@ -419,3 +419,65 @@ TEST_CASE(
   CHECK(moved > 0);
   CHECK(moved <= 16 * 1024);
 }
+
+namespace {
+
+/// A rig whose pump has become bulk.
+void make_bulk(PumpRig& rig) {
+  std::thread reader([&] { rig.sink.far.recv_exact(4 * kMiB); });
+  std::thread writer([&] { rig.source.far.send_all(std::string(4 * kMiB, 'x')); });
+  while (rig.pump.delivered_bytes() < 4 * kMiB) rig.step(50);
+  writer.join();
+  reader.join();
+  REQUIRE(rig.run_until_quiet() == Outcome::Waiting);
+  REQUIRE(rig.pump.bulk());
+}
+
+}  // namespace
+
+TEST_CASE("what is less than the mark of its source waits in the kernel until the mark is taken away") {
+  PumpRig rig(tcp_pair(), tcp_pair());
+  make_bulk(rig);
+  REQUIRE(rig.pump.mark(rig.source.near.get()));
+  const std::uint64_t before = rig.pump.delivered_bytes();
+  rig.source.far.send_all(std::string(10'000, 'y'));
+  CHECK(rig.run_until_quiet(200) == Outcome::Waiting);
+  CHECK(rig.pump.delivered_bytes() == before);
+  rig.pump.unmark(rig.source.near.get());
+  CHECK_FALSE(rig.pump.has_mark());
+  rig.run_until_quiet();
+  CHECK(rig.pump.delivered_bytes() == before + 10'000);
+  rig.source.far.send_all("z");
+  rig.run_until_quiet();
+  CHECK(rig.pump.delivered_bytes() == before + 10'001);
+}
+
+TEST_CASE("a marked source's end, reset and urgent byte are heard at once") {
+  const auto how = GENERATE(as<std::string>(), "end", "reset", "urgent");
+  CAPTURE(how);
+  PumpRig rig(tcp_pair(), tcp_pair());
+  make_bulk(rig);
+  REQUIRE(rig.pump.mark(rig.source.near.get()));
+  const std::uint64_t before = rig.pump.delivered_bytes();
+  rig.source.far.send_all(std::string(10'000, 'y'));
+  if (how == "end") {
+    rig.source.far.half_close();
+    CHECK(rig.run_to_end() == Outcome::Drained);
+  } else if (how == "reset") {
+    rig.source.far.reset();
+    CHECK(rig.run_to_end() == Outcome::SourceFailed);
+  } else {
+    REQUIRE(::send(rig.source.far.fd(), "!", 1, MSG_OOB) == 1);
+    rig.run_until_quiet();
+    CHECK_FALSE(rig.pump.has_mark());
+  }
+  CHECK(rig.pump.delivered_bytes() == before + 10'000);
+}
+
+TEST_CASE("no mark is to be had of a unix socket, nor of what is no bulk") {
+  PumpRig small(tcp_pair(), tcp_pair());
+  CHECK_FALSE(small.pump.mark(small.source.near.get()));
+  PumpRig of_unix(unix_pair(), tcp_pair());
+  make_bulk(of_unix);
+  CHECK_FALSE(of_unix.pump.mark(of_unix.source.near.get()));
+}
