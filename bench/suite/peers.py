@@ -63,14 +63,27 @@ class run_balancer(Started):
         return self.process
 
 
-def peers(build):
+def haproxies(command):
+    """As it comes, and told to do what Weir does: each row is compared with whichever is best at it."""
+    as_it_comes = {"splice": "", "global": "", "cc": ""}
+    large = {"splice": "option splice-auto", "global": "tune.pipesize 1048576\n    tune.bufsize 65536"}
+    variants = {"haproxy": {}, "haproxy-splice": {"splice": "option splice-auto"}, "haproxy-large": large,
+                "haproxy-busy": {"global": "busy-polling"}}
+    version = re.search(r"version (\d+)\.(\d+)", output_of(command[0], "-v"))
+    if version and (int(version[1]), int(version[2])) >= (3, 2):
+        variants["haproxy-reno"] = {**large, "cc": "cc reno"}
+    return [Peer(name, "haproxy.cfg", command, {**as_it_comes, **values}) for name, values in variants.items()]
+
+
+def peers(build, before=None):
+    """`before`: another build of Weir, to be compared with."""
     weir = [str(build / "weir"), "run", "-c", "{conf}"]
     haproxy = ["haproxy", "-db", "-f", "{conf}"]
     nginx = ["nginx", "-c", "{conf}"]
     return [
         Peer("weir", "weir.toml", weir),
-        Peer("haproxy", "haproxy.cfg", haproxy, {"splice": ""}),
-        Peer("haproxy-splice", "haproxy.cfg", haproxy, {"splice": "option splice-auto"}),
+        *([Peer("before", "weir.toml", [str(before / "weir"), *weir[1:]])] if before else []),
+        *haproxies(haproxy),
         Peer("nginx", "nginx.conf", nginx, {"buffer": "16k"}),
         Peer("nginx-64k", "nginx.conf", nginx, {"buffer": "64k"}),
         Peer(DIRECT, "", ["true"]),
@@ -83,6 +96,10 @@ def postgres_program(name):
         return found
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
     return str(found[-1]) if found else None
+
+
+def output_of(*command):
+    return subprocess.run(command, capture_output=True, text=True).stdout if shutil.which(command[0]) else ""
 
 
 def versions(build):
