@@ -44,12 +44,12 @@ std::string congestion_control_of(int fd) {
   return {name, strnlen(name, kMost)};
 }
 
-bool set_congestion_control(int fd, const std::string& name) {
+bool set_congestion_control(int fd, std::string_view name) {
   return name.empty() ||
          setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size())) == 0;
 }
 
-Result<void> may_use_congestion_control(const std::string& name) {
+Result<void> may_use_congestion_control(std::string_view name) {
   const Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return fail_errno("cannot ask the kernel", errno);
   if (set_congestion_control(fd.get(), name)) return {};
@@ -60,7 +60,7 @@ Result<void> may_use_congestion_control(const std::string& name) {
 }
 
 UnnamedCongestionControl UnnamedCongestionControl::read() {
-  if (!paces(system_congestion_control()) || !may_use_congestion_control(std::string(kCheapest))) return {};
+  if (!paces(system_congestion_control()) || !may_use_congestion_control(kCheapest)) return {};
   return {HostAddresses::read(), std::string(kCheapest)};
 }
 

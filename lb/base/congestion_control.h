@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "lb/base/address.h"
 #include "lb/base/error.h"
@@ -12,12 +13,12 @@ namespace weir {
 std::string system_congestion_control();
 
 /// Nothing, or why not, with those that the kernel allows this process. Asks the kernel, on a socket.
-Result<void> may_use_congestion_control(const std::string& name);
+Result<void> may_use_congestion_control(std::string_view name);
 
 /// The one that a socket has; "" for none.
 std::string congestion_control_of(int fd);
 /// False, and nothing has changed, when the kernel does not allow it. No-op for "".
-bool set_congestion_control(int fd, const std::string& name);
+bool set_congestion_control(int fd, std::string_view name);
 
 /// Which congestion control a connection gets where the configuration names none. To this host itself that is
 /// the cheapest one: one that paces what it sends (BBR, without fq below it) keeps a timer for each socket,

@@ -23,18 +23,18 @@ std::string place_of(const Address& local) {
   return local.has_file() ? real_path(local.path()) : local.host_to_string();
 }
 
+bool is_unspecified(const ClientAddress& address) {
+  return std::ranges::all_of(address.ip(), [](auto byte) { return byte == 0; });
+}
+
+}  // namespace
+
 bool is_loopback(const ClientAddress& address) {
   const auto ip = address.ip();
   return ip.size() == 4 ? ip.front() == 127
                         : ip.size() == 16 && ip.back() == 1 &&
                               std::all_of(ip.begin(), ip.end() - 1, [](auto b) { return b == 0; });
 }
-
-bool is_unspecified(const ClientAddress& address) {
-  return std::ranges::all_of(address.ip(), [](auto byte) { return byte == 0; });
-}
-
-}  // namespace
 
 HostAddresses::HostAddresses(const std::vector<Address>& addresses) {
   for (const Address& address : addresses) known_.insert(key_of(ClientAddress(address.data())));

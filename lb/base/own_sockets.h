@@ -12,6 +12,9 @@
 
 namespace weir {
 
+/// 127.0.0.0/8 or ::1: of every host its own.
+bool is_loopback(const ClientAddress& address);
+
 /// The IP addresses that this host answers to, as they were when they were read. A value.
 class HostAddresses {
  public:

@@ -101,6 +101,11 @@ class Pump {
   /// For the sink, before anything of the source's that has yet to be read. `uncounted` of the bytes, in
   /// front, are not the source's.
   void put_first(std::vector<std::byte> bytes, std::size_t uncounted);
+  /// So many bytes of the source have gone to the sink before.
+  void count_sent(std::size_t bytes) {
+    delivered_bytes_ += bytes;
+    touched_ = true;
+  }
   /// The sink is to be another: what was learnt of the last one says nothing about it.
   void forget_sink();
   /// The source is another, or is to be: the same.

@@ -82,6 +82,8 @@ class Relay {
     start();
     to_backend_.put_first(std::move(bytes), header_bytes);
   }
+  /// Of the client's bytes so many have been sent to the backend already. After start().
+  void count_sent(std::size_t bytes) { to_backend_.count_sent(bytes); }
   /// An event has said that the client has something to read, and it has not been read since.
   bool client_has_spoken() const { return to_backend_.may_read(); }
   /// Of a client whose bytes others read before start(): whether a read that leaves room has taken all there

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <tl/expected.hpp>
 #include <vector>
 
@@ -173,6 +174,8 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
     };
     std::unique_ptr<Arriving> arrival;
     std::vector<std::byte> first_bytes;  ///< of the client's, that have been read before a backend was there
+    std::size_t sent_early =
+        0;  ///< of the client's bytes, before these, to the backend that has just accepted
     SendProxy send_proxy = SendProxy::Off;  ///< of the pool of the backend that is connected to
     bool tls_promised = false;              ///< to the client, who has been told so: Arrival
     bool asking = false;                    ///< the backend, which has accepted, has yet to say yes to TLS
@@ -211,7 +214,15 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   void give_up_trial();
   /// Begins to connect, and watches it.
   tl::expected<Connection, ConnectFault> open_connection(const Attempts::Try& one,
-                                                         const PoolSettings& settings, Watcher& watcher);
+                                                         const PoolSettings& settings, Watcher& watcher,
+                                                         bool data_follows = false);
+  /// What the client has said by now, if anything: valid until the worker's buffer is used again, or kept by
+  /// keep_first_bytes(). Nothing: it has reset.
+  std::optional<std::span<const std::byte>> hear_first_bytes();
+  void keep_first_bytes(std::span<const std::byte> bytes);
+  /// A backend on this host has accepted as soon as connect() returns: sends it what the client has said,
+  /// without waiting for the event. 0: it has not accepted yet, or this is not the way; less: it has failed.
+  ssize_t send_early(std::span<const std::byte> bytes, const Address& to);
   /// Nothing: it is under way, or done.
   std::optional<ConnectFault> try_connect(const Attempts::Try& one, const Pool& pool);
   void take_connection(Connection& connection);

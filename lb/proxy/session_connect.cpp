@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "lb/base/own_sockets.h"
 #include "lb/net/raw_calls.h"
 #include "lb/net/socket.h"
 #include "lb/proxy/session.h"
@@ -16,6 +17,9 @@ namespace {
 /// A backend that ends the session within this time of its accept, before any byte has passed, has failed
 /// like one that refuses (spec.md, "What a backend is told").
 constexpr std::uint64_t kProbationMs = 1'000;
+
+/// Of what the client has said before there is a backend: held in memory until there is.
+constexpr std::size_t kEarlyBytes = 4 * 1024;
 
 bool has_unread_bytes(int fd) {
   char byte;
@@ -88,13 +92,13 @@ void Session::give_up_trial() {
 
 tl::expected<Connection, ConnectFault> Session::open_connection(const Attempts::Try& one,
                                                                 const PoolSettings& settings,
-                                                                Watcher& watcher) {
+                                                                Watcher& watcher, bool data_follows) {
   const bool is_unix = one.address->is_unix();
   if (!worker().waiting_room().may_try(*this, *one.backend->load))
     return tl::unexpected(is_unix ? ConnectFault::BacklogFull : ConnectFault::NoSourcePort);
   const auto& sources = settings.source;
   auto connecting = start_connect(*one.address, sources, sources.empty() ? 0 : worker().next_turn(),
-                                  worker().congestion_control(settings, *one.address));
+                                  {worker().congestion_control(settings, *one.address), data_follows});
   if (!connecting) {
     const Error& error = connecting.error();
     const ConnectFault fault = classify_connect_error(error.code, *one.address);
@@ -115,12 +119,31 @@ tl::expected<Connection, ConnectFault> Session::open_connection(const Attempts::
 }
 
 std::optional<ConnectFault> Session::try_connect(const Attempts::Try& one, const Pool& pool) {
-  auto connection = open_connection(one, pool.settings(), static_cast<BackendSide&>(*this));
-  if (!connection) return connection.error();
+  std::span<const std::byte> said;
+  // Of a unix socket nothing is won.
+  if (!one.address->is_unix()) {
+    const auto heard = hear_first_bytes();
+    if (!heard) {
+      end(End::ClientGone, true);
+      return std::nullopt;
+    }
+    said = *heard;
+  }
+  auto connection = open_connection(one, pool.settings(), static_cast<BackendSide&>(*this), !said.empty());
+  if (!connection) {
+    keep_first_bytes(said);
+    return connection.error();
+  }
   if (phase_ == Phase::Waiting) leave_waiting_room();
   phase_ = Phase::Connecting;
   const bool connected = connection->connected;
   take_connection(*connection);
+  const ssize_t sent = connected ? 0 : send_early(said, *one.address);
+  keep_first_bytes(said.subspan(static_cast<std::size_t>(std::max<ssize_t>(sent, 0))));
+  if (sent < 0) {
+    close_backend();
+    return ConnectFault::Backend;
+  }
   setup_->try_until_ms = one.until_ms;
   setup_->hedge_at_ms = kNever;
   if (const Millis after = pool.settings().hedge_after; after > Millis(0) && pool.load() != nullptr) {
@@ -128,8 +151,40 @@ std::optional<ConnectFault> Session::try_connect(const Attempts::Try& one, const
     setup_->hedge_at_ms = worker().now_ms() + static_cast<std::uint64_t>(after.count());
   }
   arm_connect();
-  if (connected) on_connected();
+  setup_->sent_early = static_cast<std::size_t>(sent);
+  if (connected || sent > 0) on_connected();
   return std::nullopt;
+}
+
+std::optional<std::span<const std::byte>> Session::hear_first_bytes() {
+  if (!setup_->first_bytes.empty()) return setup_->first_bytes;
+  const std::span<std::byte> buffer = worker().pump_context().buffer.first(kEarlyBytes);
+  const ssize_t got = raw::recv(relay_.client_fd(), buffer.data(), buffer.size(), 0);
+  // This was all that tells of a reset: the next read would be a clean end.
+  if (got < 0 && errno != EAGAIN && errno != EINTR) return std::nullopt;
+  if (got <= 0) return std::span<const std::byte>();
+  const auto size = static_cast<std::size_t>(got);
+  if (size < buffer.size() && relay_.short_read_empties_client()) relay_.client_is_empty();
+  return buffer.first(size);
+}
+
+void Session::keep_first_bytes(std::span<const std::byte> bytes) {
+  std::vector<std::byte>& kept = setup_->first_bytes;
+  if (bytes.data() != kept.data() || bytes.size() != kept.size()) kept = {bytes.begin(), bytes.end()};
+}
+
+ssize_t Session::send_early(std::span<const std::byte> bytes, const Address& to) {
+  const bool alone =
+      setup_->send_proxy == SendProxy::Off && !setup_->tls_promised && setup_->hedge == nullptr;
+  // Bytes that have met themselves could not be sent to another.
+  if (bytes.empty() || !alone || !is_loopback(ClientAddress(to.data())) ||
+      worker().may_meet_itself(to.port()))
+    return 0;
+  const int fd = relay_.backend_fd();
+  const ssize_t sent = raw::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (sent > 0) worker().loop().refresh_now();
+  if (sent >= 0 || errno == EAGAIN || is_shortage(errno)) return std::max<ssize_t>(sent, 0);
+  return -1;
 }
 
 void Session::take_connection(Connection& connection) {
@@ -265,11 +320,14 @@ void Session::begin_relay() {
     relay_.start();
   else if (!start_with_first_bytes())
     return end(End::ClientReset, true);
+  const std::size_t sent_early = setup_->sent_early;
+  if (sent_early > 0) relay_.count_sent(sent_early);
   relay_.refuse_untouched(true);
   phase_ = Phase::Relaying;
   touch();
   setup_->probation_over_ms = worker().now_ms() + kProbationMs;
   arm();
+  if (sent_early > 0) count_bytes(sent_early, 0);
   relay();
 }
 
