@@ -136,9 +136,14 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   std::uint64_t bytes_to_client() const { return relay_.bytes_to_client(); }
 
   /// For Flows, which knows that way of it, or is to.
-  bool is_watched_flow(Way way) const { return (watched_flows_ & bit_of(way)) != 0; }
+  bool is_watched_flow(Way way) const {
+    return way == Way::ToBackend ? watched_to_backend_ : watched_to_client_;
+  }
   void set_watched_flow(Way way, bool watched) {
-    watched_flows_ = watched ? watched_flows_ | bit_of(way) : watched_flows_ & ~bit_of(way);
+    if (way == Way::ToBackend)
+      watched_to_backend_ = watched;
+    else
+      watched_to_client_ = watched;
   }
   std::uint64_t delivered(Way way) const {
     return way == Way::ToBackend ? bytes_to_backend() : bytes_to_client();
@@ -158,7 +163,6 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   friend class Hedge;
   enum class Phase : std::uint8_t { Connecting, Arriving, Waiting, Relaying, Over };
 
-  static constexpr std::uint8_t bit_of(Way way) { return way == Way::ToBackend ? 1 : 2; }
   static constexpr std::chrono::nanoseconds kNotQueued{-1};
   static constexpr std::uint64_t kNever = UINT64_MAX;
 
@@ -340,10 +344,11 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   bool trial_ : 1 = false;  ///< holds BackendLoad::trial_taken
   bool keepalive_set_ : 1 = false;
   bool queued_ : 1 = false;
-  bool shown_ : 1 = false;      ///< its connect, to the LoopGuard, in shown_slot_
-  bool unseen_ : 1 = false;     ///< nothing is told of it
-  bool has_token_ : 1 = false;  ///< of its listener's rate
-  std::uint8_t watched_flows_ : 2 = 0;
+  bool shown_ : 1 = false;               ///< its connect, to the LoopGuard, in shown_slot_
+  bool unseen_ : 1 = false;              ///< nothing is told of it
+  bool has_token_ : 1 = false;           ///< of its listener's rate
+  bool watched_to_backend_ : 1 = false;  ///< by Flows
+  bool watched_to_client_ : 1 = false;
   bool wake_pending_ : 1 = false;  ///< the deadline is one that the relay asked for
 };
 

@@ -42,7 +42,8 @@ class Capture {
     while (true) {
       sockaddr_ll from{};
       socklen_t size = sizeof from;
-      const ssize_t got = ::recvfrom(fd_.get(), packet.data(), packet.size(), 0, reinterpret_cast<sockaddr*>(&from), &size);
+      const ssize_t got =
+          ::recvfrom(fd_.get(), packet.data(), packet.size(), 0, reinterpret_cast<sockaddr*>(&from), &size);
       if (got < 0) return seen_;
       // Everything on loopback comes in again.
       if (from.sll_pkttype != PACKET_OUTGOING) continue;
@@ -110,8 +111,8 @@ TEST_CASE("what a client has said goes whole to the one who accepts, and to nobo
   const bool header = GENERATE(false, true);
   CAPTURE(how, size, header);
   SimpleConfig config;
-  config.pool = fmt::format("connect_timeout = \"{}\"\nbalance = \"first\"{}", how == "refuses" ? "5s" : "200ms",
-                            header ? "\nsend_proxy = \"v1\"" : "");
+  config.pool = fmt::format("connect_timeout = \"{}\"\nbalance = \"first\"{}",
+                            how == "refuses" ? "5s" : "200ms", header ? "\nsend_proxy = \"v1\"" : "");
   std::string words(size, '\0');
   for (std::size_t i = 0; i < size; ++i) words[i] = static_cast<char>('a' + i % 23);
   std::string said_first;
