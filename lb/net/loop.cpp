@@ -167,16 +167,18 @@ int Loop::wait(std::span<epoll_event> batch, int timeout_ms) {
 
 int Loop::poll(std::span<epoll_event> batch, int timeout_ms) {
   const bool instead_of_sleep = busy_polling_.instead_of_sleep();
-  auto last = refresh_now();
-  auto until = last + BusyPolling::kWindow;
-  if (instead_of_sleep) until = timeout_ms < 0 ? std::chrono::nanoseconds::max() : last + Millis(timeout_ms);
+  const auto woken = now_;
+  const auto began = refresh_now();
+  auto last = began;
+  auto until = began + BusyPolling::kWindow;
+  if (instead_of_sleep) until = timeout_ms < 0 ? std::chrono::nanoseconds::max() : began + Millis(timeout_ms);
   while (true) {
     const int count = raw::epoll_wait(epoll_fd_, batch.data(), kBatch, 0);
     const auto gap = refresh_now() - last;
     last = now_;
     const bool taken = gap >= BusyPolling::kTaken;
     if (count != 0 && !taken)
-      busy_polling_.on_hit();
+      busy_polling_.on_hit(began - woken, now_ - began);
     else if (taken || now_ >= until)
       busy_polling_.on_vain();
     if (count != 0 || now_ >= until || (taken && !instead_of_sleep)) return count;

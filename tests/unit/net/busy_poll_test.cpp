@@ -14,7 +14,7 @@ BusyPolling automatic() {
 }
 
 /// Short sleeps until it polls; 0 when it does not within `most`.
-int sleeps_until_it_polls(BusyPolling& polling, int most = 1'000) {
+int sleeps_until_it_polls(BusyPolling& polling, int most = 2'000) {
   for (int n = 1; n <= most; ++n) {
     polling.on_slept(50us);
     if (polling.polls()) return n;
@@ -38,7 +38,7 @@ TEST_CASE("polling goes on while it meets events, and ends after two windows in 
   sleeps_until_it_polls(polling);
   for (int i = 0; i < 100; ++i) {
     polling.on_vain();
-    polling.on_hit();
+    polling.on_hit(10us, 20us);
   }
   CHECK(polling.polls());
   polling.on_vain();
@@ -49,22 +49,34 @@ TEST_CASE("polling goes on while it meets events, and ends after two windows in 
 }
 
 TEST_CASE(
-    "each time that polling was in vain it takes twice as many sleeps, to 256, until it has paid again") {
+    "each time that polling was in vain it takes twice as many sleeps, to 1,024, until it has paid again") {
   BusyPolling polling = automatic();
-  for (const int needed : {8, 16, 32, 64, 128, 256, 256}) {
+  for (const int needed : {8, 16, 32, 64, 128, 256, 512, 1'024, 1'024}) {
     CHECK(sleeps_until_it_polls(polling) == needed);
     polling.on_vain();
     polling.on_vain();
   }
-  CHECK(sleeps_until_it_polls(polling) == 256);
-  for (int i = 0; i < 1'023; ++i) polling.on_hit();
+  CHECK(sleeps_until_it_polls(polling) == 1'024);
+  for (int i = 0; i < 1'023; ++i) polling.on_hit(10us, 20us);
   polling.on_vain();
   polling.on_vain();
-  CHECK(sleeps_until_it_polls(polling) == 256);
-  for (int i = 0; i < 1'024; ++i) polling.on_hit();
+  CHECK(sleeps_until_it_polls(polling) == 1'024);
+  for (int i = 0; i < 1'024; ++i) polling.on_hit(10us, 20us);
   polling.on_vain();
   polling.on_vain();
   CHECK(sleeps_until_it_polls(polling) == 16);
+}
+
+TEST_CASE("a loop that works for longer than it waits does not poll") {
+  BusyPolling polling = automatic();
+  sleeps_until_it_polls(polling);
+  for (int i = 0; i < 63; ++i) polling.on_hit(11us, 10us);
+  CHECK(polling.polls());
+  polling.on_hit(11us, 10us);
+  CHECK_FALSE(polling.polls());
+  CHECK(sleeps_until_it_polls(polling) == 16);
+  for (int i = 0; i < 640; ++i) polling.on_hit(10us, 11us);
+  CHECK(polling.polls());
 }
 
 TEST_CASE("bulk ends polling, and what was slept before it counts no more") {
