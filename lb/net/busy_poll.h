@@ -10,9 +10,9 @@ namespace weir {
 /// When a loop polls its descriptors for a moment before it sleeps: waking a sleeping CPU takes longer than
 /// most answers do to come. Of BusyPoll::Auto it takes traffic that shows it: sleeps so short, one after the
 /// other, that polling would have met their end. What polling then finds keeps it going. Two moments in vain
-/// end it, and so does a loop that works for longer than it waits: there sleep costs little, and what comes
-/// meanwhile is met in one go. Each time it begins again after twice as many sleeps. Pure: it is told what
-/// happened. One thread.
+/// end it, or a quarter of them, and so does a loop that works for longer than it waits: there sleep costs
+/// little, and what comes meanwhile is met in one go. Each time it begins again after twice as many sleeps.
+/// Pure: it is told what happened. One thread.
 class BusyPolling {
  public:
   using Nanos = std::chrono::nanoseconds;
@@ -46,13 +46,16 @@ class BusyPolling {
     worked_ += worked;
     waited_ += waited;
     if (++hits_ == kHitsToForget) needed_ = kFewestSleeps;
-    if (hits_ % kHitsToWeigh != 0) return;
-    if (waited_ < worked_) leave();
-    worked_ = waited_ = Nanos(0);
+    weigh();
   }
   /// The window has passed without one, or the CPU was taken away meanwhile.
   void on_vain() {
-    if (how_ == BusyPoll::Auto && ++in_vain_ == kMostInVain) leave();
+    if (how_ != BusyPoll::Auto) return;
+    ++vain_;
+    if (++in_vain_ == kMostInVain)
+      leave();
+    else
+      weigh();
   }
   void on_bulk() {
     if (how_ != BusyPoll::Auto) return;
@@ -65,13 +68,23 @@ class BusyPolling {
  private:
   static constexpr std::uint32_t kFewestSleeps = 8, kMostSleeps = 1'024;
   static constexpr std::uint32_t kHitsToForget = 1'024;
-  static constexpr std::uint32_t kHitsToWeigh = 64;
+  static constexpr std::uint32_t kPollsToWeigh = 64;
+  static constexpr std::uint32_t kMostVain = kPollsToWeigh / 4;
   static constexpr std::uint32_t kMostInVain = 2;
 
   explicit BusyPolling(BusyPoll how) : how_(how), polling_(how == BusyPoll::Always) {}
   void begin() {
     polling_ = true;
     in_vain_ = hits_ = 0;
+    forget_polls();
+  }
+  void weigh() {
+    if (++polls_ < kPollsToWeigh) return;
+    if (waited_ < worked_ || vain_ > kMostVain) leave();
+    forget_polls();
+  }
+  void forget_polls() {
+    polls_ = vain_ = 0;
     worked_ = waited_ = Nanos(0);
   }
   void leave() {
@@ -84,9 +97,11 @@ class BusyPolling {
   bool polling_ = false;
   std::uint32_t needed_ = kFewestSleeps;  ///< short sleeps in a row, to begin
   std::uint32_t short_sleeps_ = 0;
-  std::uint32_t in_vain_ = 0;    ///< in a row
-  std::uint32_t hits_ = 0;       ///< since it began
-  Nanos worked_{0}, waited_{0};  ///< since they were weighed
+  std::uint32_t in_vain_ = 0;  ///< in a row
+  std::uint32_t hits_ = 0;     ///< since it began
+  std::uint32_t polls_ = 0;    ///< since they were weighed, as all that follows
+  std::uint32_t vain_ = 0;
+  Nanos worked_{0}, waited_{0};  ///< of hits
 };
 
 }  // namespace weir

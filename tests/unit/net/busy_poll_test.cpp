@@ -38,7 +38,7 @@ TEST_CASE("polling goes on while it meets events, and ends after two windows in 
   sleeps_until_it_polls(polling);
   for (int i = 0; i < 100; ++i) {
     polling.on_vain();
-    polling.on_hit(10us, 20us);
+    for (int hits = 0; hits < 3; ++hits) polling.on_hit(10us, 20us);
   }
   CHECK(polling.polls());
   polling.on_vain();
@@ -65,6 +65,17 @@ TEST_CASE(
   polling.on_vain();
   polling.on_vain();
   CHECK(sleeps_until_it_polls(polling) == 16);
+}
+
+TEST_CASE("polling ends when more than a quarter of it is in vain") {
+  BusyPolling polling = automatic();
+  sleeps_until_it_polls(polling);
+  for (int i = 0; i < 32; ++i) {
+    CHECK(polling.polls());
+    polling.on_vain();
+    polling.on_hit(10us, 20us);
+  }
+  CHECK_FALSE(polling.polls());
 }
 
 TEST_CASE("a loop that works for longer than it waits does not poll") {
