@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "lb/base/fd.h"
+#include "tests/support/port.h"
 
 using namespace weir;
 using Catch::Matchers::StartsWith;
@@ -12,7 +13,7 @@ using Catch::Matchers::StartsWith;
 namespace {
 
 Address address(const char* text) {
-  return *Address::parse(text);
+  return test::to_address(text);
 }
 
 }  // namespace
