@@ -113,7 +113,7 @@ constexpr Key kListener[] = {
                    "refused."}),
     {"max_connections", integer(0, kMaxSessions), "0",
      "Sessions at once of this listener; 0 is no limit but the global one."},
-    {"congestion_control", of(Text), "",
+    {"congestion_control", of(CongestionControl), "",
      "Of its TCP clients' connections, one that the kernel allows: \"reno\"; \"\" is the system's, and the "
      "cheapest at a loopback address."},
     {"proxy_from", of(Network, Shape::AnyNumber), kNone,
@@ -209,7 +209,7 @@ constexpr Key kPool[] = {
      "is no "
      "limit."},
     {"rate_to_backend", of(ByteRate), "0", "The same to its backend."},
-    {"congestion_control", of(Text), "",
+    {"congestion_control", of(CongestionControl), "",
      "Of TCP connections to its backends, one that the kernel allows: \"reno\"; \"\" is the system's, and "
      "the "
      "cheapest where a backend is on this host."},

@@ -41,13 +41,14 @@ enum class ValueType : std::uint8_t {
   Program,  ///< an absolute path, then its arguments
   Login,    ///< a name that a server is told
   Database,
-  File,         ///< an absolute path
-  NetworkFile,  ///< the same, of what is read with the configuration: networks
-  TokenFile,    ///< the same, of what is read with the configuration: a token; "" = none
-  WebBind,      ///< as Bind; "" = none
-  Account,      ///< a user or a group of this host, by name or number
-  Table,        ///< of keys of its own: the TableKeys of that path
-  Tables,       ///< a list of those
+  File,               ///< an absolute path
+  NetworkFile,        ///< the same, of what is read with the configuration: networks
+  TokenFile,          ///< the same, of what is read with the configuration: a token; "" = none
+  WebBind,            ///< as Bind; "" = none
+  CongestionControl,  ///< of TCP, one that the kernel allows; "" = none is named
+  Account,            ///< a user or a group of this host, by name or number
+  Table,              ///< of keys of its own: the TableKeys of that path
+  Tables,             ///< a list of those
 };
 
 /// How many times its share somebody may get.

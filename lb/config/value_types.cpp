@@ -117,6 +117,7 @@ std::string placeholder_of(const Value& value, std::span<const std::string_view>
       case ValueType::Account:
       case ValueType::Login:
       case ValueType::Database:
+      case ValueType::CongestionControl:
         return "NAME";
       case ValueType::File:
       case ValueType::NetworkFile:
@@ -190,6 +191,8 @@ std::string pattern_of(ValueType type) {
       return R"(/[\s\S]*)";
     case ValueType::TokenFile:
       return R"((?:/[\s\S]*)?)";
+    case ValueType::CongestionControl:
+      return "[A-Za-z0-9_-]{0,15}";
     case ValueType::Login:
       return R"([^\u0000-\u001f\u007f]{1,128})";
     case ValueType::Database:

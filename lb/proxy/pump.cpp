@@ -141,8 +141,9 @@ Pump::Outcome Pump::run(int source, int sink, PumpContext& context) {
   const std::uint64_t delivered_before = delivered_bytes_;
   const std::uint64_t moved_before = context.moved_bytes;
   starved_ = false;
+  const bool was_urgent = urgent_;
   const Outcome outcome = move(source, sink, context);
-  if (marked_ && (!bulk_ || urgent_ || discarding_)) unmark(source);
+  if (marked_ && (!bulk_ || was_urgent || discarding_)) unmark(source);
   const std::uint64_t read = context.moved_bytes - moved_before;
   const std::uint64_t delivered = delivered_bytes_ - delivered_before;
   if (delivered > read) context.moved_bytes += delivered - read;

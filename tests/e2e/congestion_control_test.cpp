@@ -72,7 +72,7 @@ TEST_CASE(
   operated.config.pool = fmt::format("congestion_control = \"{}\"", other);
   const Finished reloaded = operated.reload();
   CHECK(reloaded.status == 0);
-  CHECK_THAT(reloaded.out, Catch::Contains(fmt::format("congestion_control \"{}\"→\"reno\"", other)));
+  CHECK_THAT(reloaded.out, Catch::Contains(fmt::format("listener web congestion_control {}→reno", other)));
   CHECK(controls_of_a_session(operated) == Controls{"reno", other});
 }
 

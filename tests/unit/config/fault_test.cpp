@@ -32,7 +32,7 @@ TEST_CASE("a value out of its range is named with what is allowed") {
       {with_root("workers = -1"), "f:1:11: workers = -1: must be 0 to 1024\n"},
       {with_root("workers = 1025"), "f:1:11: workers = 1025: must be 0 to 1024\n"},
       {with_root("busy_poll = \"sometimes\""),
-       "f:1:13: busy_poll = \"sometimes\": unknown way of polling: one of auto, off, always\n"},
+       "f:1:13: busy_poll = \"sometimes\": unknown way of polling (known: auto, off, always)\n"},
       {with_root("max_connections = 0"), "f:1:19: max_connections = 0: must be 1 to 1000000000\n"},
       {with_listener("max_connections = -1"),
        "f:5:19: listener.max_connections = -1: must be 0 to 1000000000\n"},

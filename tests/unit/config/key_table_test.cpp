@@ -141,6 +141,8 @@ Samples samples_of(ValueType type) {
       return {{"weir", "a b"}, {"", "a\\nb", std::string(129, 'x')}};
     case ValueType::Database:
       return {{"", "weir"}, {"a\\nb", std::string(129, 'x')}};
+    case ValueType::CongestionControl:
+      return {{"", "reno"}, {"a b", std::string(16, 'x')}};
     case ValueType::Account:
       return {{"0", "12345", "root"}, {""}};
     case ValueType::Network:

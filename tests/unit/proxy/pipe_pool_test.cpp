@@ -10,7 +10,9 @@ using namespace weir;
 
 namespace {
 
-constexpr std::size_t kAllPipes = PipeAllowance::kTotalBytes / PipePool::kPipeBytes;
+constexpr std::size_t kLargePipes = PipeAllowance::kBytesForLarge / PipePool::kLargePipeBytes;
+constexpr std::size_t kAllPipes =
+    kLargePipes + (PipeAllowance::kTotalBytes - PipeAllowance::kBytesForLarge) / PipePool::kPipeBytes;
 
 /// Takes the descriptors away while it lives: no new one can be made.
 class NoDescriptors {
@@ -48,7 +50,7 @@ TEST_CASE("a pipe is empty, does not block and has the size that was asked for")
   const auto pipe = pool.take();
   REQUIRE(pipe);
   CHECK(pipe->bytes == 0);
-  CHECK(fcntl(pipe->read_end.get(), F_GETPIPE_SZ) == static_cast<int>(PipePool::kPipeBytes));
+  CHECK(fcntl(pipe->read_end.get(), F_GETPIPE_SZ) == static_cast<int>(PipePool::kLargePipeBytes));
   CHECK((fcntl(pipe->read_end.get(), F_GETFL) & O_NONBLOCK) != 0);
   CHECK((fcntl(pipe->write_end.get(), F_GETFD) & FD_CLOEXEC) != 0);
 }
@@ -70,11 +72,16 @@ TEST_CASE("the workers together make no more pipes than the cap holds, however m
   }
   REQUIRE(taken.size() == kAllPipes);
   CHECK(descriptors.taken() == 2 * kAllPipes);
+  // Large ones as long as there is room, then others.
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    const std::size_t bytes = i < kLargePipes ? PipePool::kLargePipeBytes : PipePool::kPipeBytes;
+    CHECK(fcntl(taken[i]->read_end.get(), F_GETPIPE_SZ) == static_cast<int>(bytes));
+  }
   for (std::size_t i = 0; i < taken.size(); ++i) pools[i]->give(std::move(taken[i]));
   REQUIRE_FALSE(pools.back()->take());
-  // What one worker gives back, another may have.
+  // What one worker gives back, another may have: a small one, since most of the room is taken.
   REQUIRE(pools.front()->release_idle());
-  REQUIRE(pools.back()->take());
+  CHECK(fcntl(pools.back()->take()->read_end.get(), F_GETPIPE_SZ) == static_cast<int>(PipePool::kPipeBytes));
 }
 
 TEST_CASE("an empty pipe is used again") {
