@@ -112,6 +112,8 @@ void Listening::keep_congestion_control(const ListenerConfig& listener, Record& 
 
 void Listening::open(Record& record, ListenerLoad& load, const Doorway& doorway, Fleet& fleet) const {
   record.state = Record::State::Open;
+  // It may have new sockets, beside those that are kept.
+  record.congestion_control.clear();
   if (!record.kept.empty()) record.shut.reset();
   for (const std::size_t kept : std::exchange(record.kept, {}))
     fleet.worker(kept).post([&worker = fleet.worker(kept), id = record.id, &load, doorway] {

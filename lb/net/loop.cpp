@@ -6,6 +6,7 @@
 
 #include <concurrentqueue/concurrentqueue.h>
 #include <cerrno>
+#include <utility>
 
 #include "lb/net/raw_calls.h"
 #include "lb/net/uv_access.h"
@@ -158,17 +159,17 @@ int Loop::wait(std::span<epoll_event> batch, int timeout_ms) {
   if (timeout_ms != 0 && busy_polling_.polls())
     if (const int count = poll(batch, timeout_ms); count != 0 || busy_polling_.instead_of_sleep())
       return count;
-  const auto woken = now_;
   const int count = raw::epoll_wait(epoll_fd_, batch.data(), kBatch, timeout_ms);
   refresh_now();
-  if (timeout_ms != 0) busy_polling_.on_slept(now_ - woken);
+  const auto between = now_ - std::exchange(woken_, now_);
+  if (timeout_ms != 0) busy_polling_.on_slept(between);
   return count;
 }
 
 int Loop::poll(std::span<epoll_event> batch, int timeout_ms) {
   const bool instead_of_sleep = busy_polling_.instead_of_sleep();
-  const auto woken = now_;
   const auto began = refresh_now();
+  const auto worked = began - woken_;
   auto last = began;
   auto until = began + BusyPolling::kWindow;
   if (instead_of_sleep) until = timeout_ms < 0 ? std::chrono::nanoseconds::max() : began + Millis(timeout_ms);
@@ -178,9 +179,10 @@ int Loop::poll(std::span<epoll_event> batch, int timeout_ms) {
     last = now_;
     const bool taken = gap >= BusyPolling::kTaken;
     if (count != 0 && !taken)
-      busy_polling_.on_hit(began - woken, now_ - began);
+      busy_polling_.on_hit(worked, now_ - began);
     else if (taken || now_ >= until)
       busy_polling_.on_vain();
+    woken_ = now_;
     if (count != 0 || now_ >= until || (taken && !instead_of_sleep)) return count;
     sched_yield();
   }

@@ -118,6 +118,7 @@ class Loop {
   Millis turn_sleep_{-1};
   bool batch_was_full_ = false;
   std::chrono::nanoseconds now_{0};
+  std::chrono::nanoseconds woken_{0};  ///< the last wake-up; now_ may have been read anew since
   std::uint64_t now_ms_ = 0;
   std::atomic<bool> stopping_{false};
 };

@@ -155,13 +155,11 @@ bool bind_source(int fd, const Address& from) {
   return bind(fd, from.data(), from.size()) == 0;
 }
 
-Result<Connecting> start_connect(const Address& to, const Address* from, const ConnectTerms& terms) {
+Result<Connecting> start_connect(const Address& to, const Address* from,
+                                 std::string_view congestion_control) {
   Connecting result{Fd(socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), false};
   if (!result.fd) return tl::unexpected(Error{"socket", errno});
-  if (!to.is_unix()) {
-    set_congestion_control(result.fd.get(), terms.congestion_control);
-    if (terms.data_follows) set_option(result.fd.get(), IPPROTO_TCP, TCP_QUICKACK, 0);
-  }
+  if (!to.is_unix()) set_congestion_control(result.fd.get(), congestion_control);
   if (from != nullptr && !bind_source(result.fd.get(), *from)) return tl::unexpected(Error{"bind", errno});
   if (connect(result.fd.get(), to.data(), to.size()) == 0)
     result.connected = true;
@@ -171,15 +169,15 @@ Result<Connecting> start_connect(const Address& to, const Address* from, const C
 }
 
 Result<Connecting> start_connect(const Address& to, std::span<const Address> sources, std::size_t turn,
-                                 const ConnectTerms& terms) {
+                                 std::string_view congestion_control) {
   const auto fits = [&](const Address& source) { return source.family() == to.family(); };
   const auto count = static_cast<std::size_t>(std::ranges::count_if(sources, fits));
-  if (count == 0) return start_connect(to, nullptr, terms);
+  if (count == 0) return start_connect(to, nullptr, congestion_control);
   std::size_t skip = turn % count;
   std::size_t left = count;
   for (std::size_t i = 0;; i = (i + 1) % sources.size()) {
     if (!fits(sources[i]) || (skip > 0 && skip-- > 0)) continue;
-    auto connecting = start_connect(to, &sources[i], terms);
+    auto connecting = start_connect(to, &sources[i], congestion_control);
     if (connecting || connecting.error().code != EADDRNOTAVAIL || --left == 0) return connecting;
   }
 }

@@ -61,19 +61,14 @@ struct Connecting {
 /// connections to different places. False, with errno, when this host has no such address.
 bool bind_source(int fd, const Address& from);
 
-/// Of a TCP connection, before there is one.
-struct ConnectTerms {
-  std::string_view congestion_control = {};  ///< "" = the system's; as good as that: one that is not allowed
-  /// There is something to be sent at once: the handshake's last ACK rides on it instead of going first.
-  bool data_follows = false;
-};
-/// `from`: the local IP to connect from (port 0); null = the one that the kernel takes.
+/// `from`: the local IP to connect from (port 0); null = the one that the kernel takes. `congestion_control`:
+/// of TCP; "" = the system's, and as good as that: one that is not allowed.
 Result<Connecting> start_connect(const Address& to, const Address* from = nullptr,
-                                 const ConnectTerms& terms = {});
+                                 std::string_view congestion_control = {});
 /// From the `turn`-th, counted round, of those of `sources` that are of the address's family; when that one
 /// has no port left, or is not this host's, from the next. Of another family's there is no source to choose.
 Result<Connecting> start_connect(const Address& to, std::span<const Address> sources, std::size_t turn,
-                                 const ConnectTerms& terms = {});
+                                 std::string_view congestion_control = {});
 
 /// Of whom a socket() or connect() that failed tells something.
 enum class ConnectFault : std::uint8_t {

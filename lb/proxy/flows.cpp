@@ -1,13 +1,15 @@
 #include "lb/proxy/flows.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "lb/proxy/session.h"
 
 namespace weir {
 
-void Flows::watch(Session& session, Way way) {
+void Flows::watch(Session& session, Way way, std::uint64_t now_ms) {
   if (session.is_watched_flow(way)) return;
+  if (flows_.empty()) looked_ms_ = now_ms;
   session.set_watched_flow(way, true);
   flows_.push_back({.session = &session, .way = way, .delivered = session.delivered(way)});
 }
@@ -44,7 +46,10 @@ bool Flows::look_at(Flow& flow, std::uint64_t passed_ms) {
 }
 
 void Flows::forget_ended() {
+  if (flows_.empty()) return;
   std::erase_if(flows_, [](const Flow& flow) { return flow.session->over(); });
+  marked_ = static_cast<std::size_t>(
+      std::ranges::count_if(flows_, [](const Flow& flow) { return flow.session->has_mark(flow.way); }));
 }
 
 }  // namespace weir

@@ -25,7 +25,7 @@ class Flows {
   static constexpr std::uint64_t kRunBytes = 32 * 1024;
 
   /// That way of a session is bulk, and has just moved kRunBytes. No-op when it is known.
-  void watch(Session& session, Way way);
+  void watch(Session& session, Way way, std::uint64_t now_ms);
   /// Once a turn: looks at them when a millisecond has passed.
   void tick(std::uint64_t now_ms) {
     if (!flows_.empty() && now_ms != looked_ms_) look(now_ms);
@@ -48,7 +48,7 @@ class Flows {
   bool look_at(Flow& flow, std::uint64_t passed_ms);
 
   std::vector<Flow> flows_;
-  std::size_t marked_ = 0;  ///< when they were looked at last
+  std::size_t marked_ = 0;  ///< as they were when they were looked at last
   std::uint64_t looked_ms_ = 0;
 };
 

@@ -116,8 +116,10 @@ void Session::count_bytes(std::uint64_t to_backend, std::uint64_t to_client) {
   if (to_backend + to_client == 0) return;
   WorkerTotals& totals = lease_.get()->per_worker[worker().index()];
   if (to_backend > 0) WorkerTotals::add(totals.bytes_to_backend, to_backend);
-  if (to_backend >= Flows::kRunBytes && relay_.bulk()) worker().flows().watch(*this, Way::ToBackend);
-  if (to_client >= Flows::kRunBytes && relay_.bulk()) worker().flows().watch(*this, Way::ToClient);
+  if (to_backend >= Flows::kRunBytes && relay_.bulk())
+    worker().flows().watch(*this, Way::ToBackend, worker().now_ms());
+  if (to_client >= Flows::kRunBytes && relay_.bulk())
+    worker().flows().watch(*this, Way::ToClient, worker().now_ms());
   if (to_client > 0) {
     WorkerTotals::add(totals.bytes_to_client, to_client);
     if (to_client == bytes_to_client()) record_first_byte(totals);

@@ -218,15 +218,18 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   void give_up_trial();
   /// Begins to connect, and watches it.
   tl::expected<Connection, ConnectFault> open_connection(const Attempts::Try& one,
-                                                         const PoolSettings& settings, Watcher& watcher,
-                                                         bool data_follows = false);
+                                                         const PoolSettings& settings, Watcher& watcher);
   /// What the client has said by now, if anything: valid until the worker's buffer is used again, or kept by
   /// keep_first_bytes(). Nothing: it has reset.
   std::optional<std::span<const std::byte>> hear_first_bytes();
   void keep_first_bytes(std::span<const std::byte> bytes);
+  struct Sent {
+    std::size_t bytes = 0;
+    int error = 0;  ///< an errno: the connect has failed, or the backend has ended already
+  };
   /// A backend on this host has accepted as soon as connect() returns: sends it what the client has said,
-  /// without waiting for the event. 0: it has not accepted yet, or this is not the way; less: it has failed.
-  ssize_t send_early(std::span<const std::byte> bytes, const Address& to);
+  /// without waiting for the event. Nothing sent: it has not accepted yet, or this is not the way.
+  Sent send_early(std::span<const std::byte> bytes, const Address& to);
   /// Nothing: it is under way, or done.
   std::optional<ConnectFault> try_connect(const Attempts::Try& one, const Pool& pool);
   void take_connection(Connection& connection);

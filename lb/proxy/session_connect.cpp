@@ -92,13 +92,13 @@ void Session::give_up_trial() {
 
 tl::expected<Connection, ConnectFault> Session::open_connection(const Attempts::Try& one,
                                                                 const PoolSettings& settings,
-                                                                Watcher& watcher, bool data_follows) {
+                                                                Watcher& watcher) {
   const bool is_unix = one.address->is_unix();
   if (!worker().waiting_room().may_try(*this, *one.backend->load))
     return tl::unexpected(is_unix ? ConnectFault::BacklogFull : ConnectFault::NoSourcePort);
   const auto& sources = settings.source;
   auto connecting = start_connect(*one.address, sources, sources.empty() ? 0 : worker().next_turn(),
-                                  {worker().congestion_control(settings, *one.address), data_follows});
+                                  worker().congestion_control(settings, *one.address));
   if (!connecting) {
     const Error& error = connecting.error();
     const ConnectFault fault = classify_connect_error(error.code, *one.address);
@@ -119,8 +119,8 @@ tl::expected<Connection, ConnectFault> Session::open_connection(const Attempts::
 }
 
 std::optional<ConnectFault> Session::try_connect(const Attempts::Try& one, const Pool& pool) {
-  std::span<const std::byte> said;
-  // Of a unix socket nothing is won.
+  std::span<const std::byte> said(setup_->first_bytes);
+  // With a unix socket nothing is won.
   if (!one.address->is_unix()) {
     const auto heard = hear_first_bytes();
     if (!heard) {
@@ -129,21 +129,23 @@ std::optional<ConnectFault> Session::try_connect(const Attempts::Try& one, const
     }
     said = *heard;
   }
-  auto connection = open_connection(one, pool.settings(), static_cast<BackendSide&>(*this), !said.empty());
+  auto connection = open_connection(one, pool.settings(), static_cast<BackendSide&>(*this));
   if (!connection) {
     keep_first_bytes(said);
     return connection.error();
   }
   if (phase_ == Phase::Waiting) leave_waiting_room();
   phase_ = Phase::Connecting;
-  const bool connected = connection->connected;
+  bool connected = connection->connected;
   take_connection(*connection);
-  const ssize_t sent = connected ? 0 : send_early(said, *one.address);
-  keep_first_bytes(said.subspan(static_cast<std::size_t>(std::max<ssize_t>(sent, 0))));
-  if (sent < 0) {
+  const auto sent = connected ? Sent() : send_early(said, *one.address);
+  keep_first_bytes(said.subspan(sent.bytes));
+  if (sent.error != 0 && !has_answered(relay_.backend_fd(), sent.error)) {
     close_backend();
     return ConnectFault::Backend;
   }
+  if (sent.error != 0) relay_.lose_backend(sent.error);
+  connected = connected || sent.bytes > 0 || sent.error != 0;
   setup_->try_until_ms = one.until_ms;
   setup_->hedge_at_ms = kNever;
   if (const Millis after = pool.settings().hedge_after; after > Millis(0) && pool.load() != nullptr) {
@@ -151,8 +153,8 @@ std::optional<ConnectFault> Session::try_connect(const Attempts::Try& one, const
     setup_->hedge_at_ms = worker().now_ms() + static_cast<std::uint64_t>(after.count());
   }
   arm_connect();
-  setup_->sent_early = static_cast<std::size_t>(sent);
-  if (connected || sent > 0) on_connected();
+  setup_->sent_early = sent.bytes;
+  if (connected) on_connected();
   return std::nullopt;
 }
 
@@ -173,18 +175,17 @@ void Session::keep_first_bytes(std::span<const std::byte> bytes) {
   if (bytes.data() != kept.data() || bytes.size() != kept.size()) kept = {bytes.begin(), bytes.end()};
 }
 
-ssize_t Session::send_early(std::span<const std::byte> bytes, const Address& to) {
+Session::Sent Session::send_early(std::span<const std::byte> bytes, const Address& to) {
   const bool alone =
       setup_->send_proxy == SendProxy::Off && !setup_->tls_promised && setup_->hedge == nullptr;
   // Bytes that have met themselves could not be sent to another.
   if (bytes.empty() || !alone || !is_loopback(ClientAddress(to.data())) ||
       worker().may_meet_itself(to.port()))
-    return 0;
-  const int fd = relay_.backend_fd();
-  const ssize_t sent = raw::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-  if (sent > 0) worker().loop().refresh_now();
-  if (sent >= 0 || errno == EAGAIN || is_shortage(errno)) return std::max<ssize_t>(sent, 0);
-  return -1;
+    return {};
+  const ssize_t sent = raw::send(relay_.backend_fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (sent < 0) return {.bytes = 0, .error = errno == EAGAIN || is_shortage(errno) ? 0 : errno};
+  worker().loop().refresh_now();
+  return {.bytes = static_cast<std::size_t>(sent), .error = 0};
 }
 
 void Session::take_connection(Connection& connection) {

@@ -106,6 +106,36 @@ TEST_CASE("the tail behind fast bulk arrives though nobody ends") {
   CHECK(client.echoes("as small as before"));
 }
 
+TEST_CASE("fast bulk that has ended, or is cut short, leaves Weir at rest", "[alone]") {
+  const bool cut = GENERATE(false, true);
+  CAPTURE(cut);
+  Rig rig({scripted([&](Stream& stream) {
+    try {
+      stream.send_pattern(BytePattern(3), scaled(256) * kMiB, patient(60s));
+    } catch (const StreamError&) {
+      // Its client has gone.
+    }
+  })});
+  {
+    Stream client = rig.connect();
+    for (std::uint64_t left = scaled(128) * kMiB, got = 0; left > 0; left -= got) {
+      const std::string piece = client.recv_some(std::min<std::uint64_t>(kMiB, left));
+      REQUIRE_FALSE(piece.empty());
+      got = piece.size();
+    }
+    if (cut)
+      client.reset();
+    else
+      client.recv_to_end();
+  }
+  rig.weir().wait_for_access(1);
+  // Nothing wakes it: a look each millisecond would be a thousand.
+  std::this_thread::sleep_for(50ms);
+  const std::uint64_t before = rig.process().voluntary_switches();
+  std::this_thread::sleep_for(1s);
+  CHECK(rig.process().voluntary_switches() - before < 200);
+}
+
 TEST_CASE("bulk in one direction leaves small messages in the other one intact") {
   const std::uint64_t size = scaled(64) * kMiB;
   const std::size_t words = 200;

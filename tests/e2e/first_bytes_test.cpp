@@ -15,6 +15,7 @@
 #include "tests/support/private_network.h"
 #include "tests/support/rig.h"
 #include "tests/support/skip.h"
+#include "tests/support/temp_dir.h"
 
 using namespace weir::test;
 using namespace std::chrono_literals;
@@ -71,7 +72,7 @@ Stream client_that_has_spoken(Rig& rig, const std::string& words) {
 
 }  // namespace
 
-TEST_CASE("a request that is there at the accept goes to its backend with the end of the handshake") {
+TEST_CASE("a request that is there at the accept goes to its backend right behind the handshake, once") {
   SKIP_UNLESS(PrivateNetwork::possible(), kCannot);
   const PrivateNetwork network;
   Rig rig(echoing());
@@ -79,9 +80,10 @@ TEST_CASE("a request that is there at the accept goes to its backend with the en
   Stream client = client_that_has_spoken(rig, std::string(1'000, 'x'));
   CHECK(client.recv_exact(1'000) == std::string(1'000, 'x'));
   const auto segments = capture.segments();
-  REQUIRE(segments.size() >= 2);
+  REQUIRE(segments.size() >= 3);
   CHECK(segments[0].syn);
-  CHECK(segments[1].bytes == 1'000);
+  CHECK(segments[1].bytes == 0);
+  CHECK(segments[2].bytes == 1'000);
   // It is counted like any other.
   client.half_close();
   CHECK(client.recv_to_end().ending == Ending::Eof);
@@ -109,7 +111,8 @@ TEST_CASE("what a client has said goes whole to the one who accepts, and to nobo
   const auto how = GENERATE(as<std::string>(), "refuses", "is silent");
   const auto size = GENERATE(as<std::size_t>(), 1, 1'000, 4'096, 4'097, 100'000);
   const bool header = GENERATE(false, true);
-  CAPTURE(how, size, header);
+  const bool over_unix = GENERATE(false, true);
+  CAPTURE(how, size, header, over_unix);
   SimpleConfig config;
   config.pool = fmt::format("connect_timeout = \"{}\"\nbalance = \"first\"{}",
                             how == "refuses" ? "5s" : "200ms", header ? "\nsend_proxy = \"v1\"" : "");
@@ -123,7 +126,10 @@ TEST_CASE("what a client has said goes whole to the one who accepts, and to nobo
     stream.send_all("!");
     stream.recv_to_end();
   };
-  Rig rig({scripted([&](Stream& stream) { said_first = stream.recv_some(); }), scripted(listen)}, config);
+  const TempDir dir;
+  FakeBackendOptions second = scripted(listen);
+  if (over_unix) second.address = "unix:" + dir.file("second");
+  Rig rig({scripted([&](Stream& stream) { said_first = stream.recv_some(); }), second}, config);
   const unsigned first = rig.backend(0).port();
   Capture capture(first);
   if (how == "refuses")
@@ -137,6 +143,26 @@ TEST_CASE("what a client has said goes whole to the one who accepts, and to nobo
   const auto segments = capture.segments();
   CHECK_FALSE(segments.empty());
   for (const Segment& segment : segments) CHECK(segment.bytes == 0);
+}
+
+TEST_CASE(
+    "what a client has said before its backend was chosen reaches it, over TCP and over a unix socket") {
+  const bool over_unix = GENERATE(false, true);
+  const auto send_proxy = GENERATE(as<std::string>(), "off", "v1");
+  CAPTURE(over_unix, send_proxy);
+  const TempDir dir;
+  FakeBackendOptions options;
+  if (over_unix) options.address = "unix:" + dir.file("back");
+  SimpleConfig config;
+  config.listener = "proxy_from = [\"127.0.0.0/8\"]";
+  config.pool = fmt::format("send_proxy = \"{}\"", send_proxy);
+  Rig rig({options}, config);
+  Stream client = rig.connect();
+  client.send_all("PROXY TCP4 203.0.113.9 198.51.100.1 51234 443\r\nfirst words");
+  std::string heard;
+  while (!heard.ends_with("first words")) heard += client.recv_some();
+  CHECK(heard.starts_with("PROXY ") == (send_proxy == "v1"));
+  CHECK(client.echoes("and more"));
 }
 
 TEST_CASE("a client that has reset behind its request is no clean end to anybody") {

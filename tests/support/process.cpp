@@ -247,6 +247,17 @@ double Process::cpu_seconds() const {
   return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
+std::uint64_t Process::voluntary_switches() const {
+  constexpr std::string_view kKey = "voluntary_ctxt_switches:";
+  std::uint64_t total = 0;
+  for (const auto& task : std::filesystem::directory_iterator(proc_path("task"))) {
+    std::istringstream lines(read_file(task.path() / "status"));
+    for (std::string line; std::getline(lines, line);)
+      if (line.starts_with(kKey)) total += std::stoull(line.substr(kKey.size()));
+  }
+  return total;
+}
+
 std::size_t Process::threads() const {
   const std::filesystem::directory_iterator tasks(proc_path("task"));
   return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));

@@ -90,7 +90,8 @@ class Process {
   /// Nobody reads its stderr any more, and the pipe is full; false: goes on.
   void stall_err(bool stalled);
 
-  double cpu_seconds() const;  ///< user and system time so far
+  double cpu_seconds() const;                ///< user and system time so far
+  std::uint64_t voluntary_switches() const;  ///< how often its threads have gone to sleep
   std::size_t threads() const;
   std::size_t resident_bytes() const;
   /// Open descriptors; with `kind` only those whose link begins so ("pipe:", "socket:").
