@@ -21,7 +21,19 @@ from show import SOURCE, alone
 
 PATIENCE_SECONDS = 180
 PIECE = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$|^<!-- sh run\n(.*?)^-->$", re.M | re.S)
-READY = "ready() { until weir status --ready >/dev/null 2>&1; do sleep 0.1; done; }\n"
+READY = r"""ready() { until weir status --ready >/dev/null 2>&1; do sleep 0.1; done; }
+# What stands before it in the document is there when it begins: no first probe comes too early.
+weir() {
+  if [ "${1-}" = run ]; then
+    for _ in $(seq 100); do
+      [ "$(pgrep -g 0 -cx weir-bench)" -gt "$(ss -Hltnp | grep -c '"weir-bench"')" ] || break
+      sleep 0.1
+    done
+  fi
+  [ "$BASHPID" = "$$" ] || exec weir "$@"
+  command weir "$@"
+}
+"""
 # A part has this to say when it goes wrong.
 SETUP = "set -eEu\ntrap 'echo \"line $LINENO: $BASH_COMMAND\" >&2' ERR\n"
 
