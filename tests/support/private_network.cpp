@@ -57,6 +57,8 @@ void PrivateNetwork::redirect_port(unsigned from, unsigned to) const {
 }
 
 void PrivateNetwork::add_address(const std::string& ip) const {
+  // An IPv6 address that the kernel still looks for elsewhere cannot be bound.
+  if (ip.find(':') != std::string::npos) return must_run({"ip", "address", "add", ip, "dev", "lo", "nodad"});
   must_run({"ip", "address", "add", ip, "dev", "lo"});
 }
 
