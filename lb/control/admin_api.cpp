@@ -1,11 +1,8 @@
 #include "lb/control/admin_api.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 
 #include "lb/base/log.h"
 #include "lb/control/admin_json.h"
@@ -13,7 +10,6 @@
 #include "lb/control/explain_listener.h"
 #include "lb/control/rate_window.h"
 #include "lb/control/shared_limits.h"
-#include "lb/net/socket.h"
 
 namespace weir {
 
@@ -21,9 +17,6 @@ namespace {
 
 using Answer = HttpServer::Answer;
 using Kind = CommandError::Kind;
-
-/// A configuration's text: some 100,000 backends.
-constexpr std::size_t kMostConfigBytes = 16 * 1024 * 1024;
 
 struct KindWords {
   int status;
@@ -51,21 +44,10 @@ std::string join(const std::vector<std::string>& path) {
   return out;
 }
 
-bool is_command(const HttpRequest& request, std::string_view method, std::string_view name) {
-  return request.method == method && request.path.size() == 2 && request.path[0] == "v1" &&
-         request.path[1] == name;
-}
-
 /// Of a rebalancing that has been logged when it began.
 bool is_next_round(const HttpRequest& request) {
   return request.path.size() == 4 && request.path[3] == "rebalance" &&
          request.body.find("\"begun\"") != std::string::npos;
-}
-
-std::size_t body_limit(const HttpRequest& head) {
-  const bool large = is_command(head, "POST", "diff") || is_command(head, "POST", "counts") ||
-                     (head.path.size() >= 2 && head.path[0] == "v1" && head.path[1] == "sessions");
-  return large ? kMostConfigBytes : HttpServer::kMostBodyBytes;
 }
 
 /// What is not as it should be and is to be seen first.
@@ -101,6 +83,11 @@ HttpResponse late_answer(const HttpRequest& request, const AdminParts& parts) {
 
 }  // namespace
 
+bool is_command(const HttpRequest& request, std::string_view method, std::string_view name) {
+  return request.method == method && request.path.size() == 2 && request.path[0] == "v1" &&
+         request.path[1] == name;
+}
+
 HttpResponse error_response(const CommandError& error) {
   const auto [status, code] = words_of(error.kind);
   if (!error.faults.empty()) return {422, error_json("bad_config", error.message, error.faults)};
@@ -118,61 +105,6 @@ void answer_usage(const Answer& answer, std::string message) {
 AdminApi::AdminApi(AdminParts parts) : state_(std::make_unique<State>(std::move(parts))) {}
 
 AdminApi::~AdminApi() = default;
-
-Result<Fd> AdminApi::bind(const AdminConfig& config, Level level) {
-  const std::string& path = level == Level::All ? config.socket : config.read_only_socket;
-  if (path.empty()) return Fd();
-  const auto directory = path.substr(0, path.rfind('/'));
-  if (level == Level::All && !config.socket_given && ::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
-    return fail_errno(fmt::format("admin socket: {}", directory), errno);
-  auto address = Address::unix_path(path);
-  if (!address) return tl::unexpected(address.error());
-  auto fd = listen_unix(*address, {.mode = level == Level::All ? config.mode : config.read_only_mode});
-  if (!fd && fd.error().code == EADDRINUSE)
-    return fail(fmt::format(
-        "admin socket {}: another Weir is running there; stop it, or name another socket in [admin]", path));
-  if (!fd) return fail(fmt::format("admin socket {}: {}", path, fd.error().message));
-  return fd;
-}
-
-Result<void> AdminApi::serve(Fd listening, const std::string& path, Level level) {
-  auto server = HttpServer::create(
-      state_->parts.loop, std::move(listening), state_->parts.places,
-      [this, level](HttpRequest request, const Answer& answer) {
-        if (level == Level::Look && request.method != "GET")
-          return answer_error(answer,
-                              {Kind::Refused, "this socket is for looking only: changes go to admin.socket"});
-        // Who may only look is told so before it asks for more.
-        if (level == Level::Look && request.path == std::vector<std::string>{"v1", "version"})
-          return answer({200, version_json(state_->parts.facts(), true)});
-        handle(std::move(request), answer);
-      },
-      body_limit);
-  if (!server) return tl::unexpected(server.error());
-  // What was served before is left only now that there is something else.
-  leave(level);
-  auto& door = state_->door(level);
-  door.server = std::move(*server);
-  // There may have been too few until now.
-  door.server->fill_reserve();
-  if (const auto address = Address::unix_path(path)) door.path = SocketPath(*address);
-  state_->sample_rates();
-  return {};
-}
-
-void AdminApi::bring_back(const AdminConfig& config) {
-  for (const Level level : {Level::All, Level::Look}) {
-    const auto& door = state_->door(level);
-    if (door.server == nullptr || !door.path.lost()) continue;
-    const std::string& path = level == Level::All ? config.socket : config.read_only_socket;
-    auto fd = bind(config, level);
-    auto moved = fd ? serve(std::move(*fd), path, level) : tl::unexpected(fd.error());
-    if (moved)
-      daemon_log().warn("admin socket {}: somebody had removed it; it is there again", path);
-    else
-      daemon_log().error("somebody has removed the admin socket: {}", moved.error().message);
-  }
-}
 
 void AdminApi::handle(HttpRequest request, Answer answer) {
   if (request.method != "GET" && !is_command(request, "POST", "counts") && !is_next_round(request))
@@ -192,26 +124,6 @@ void AdminApi::handle(HttpRequest request, Answer answer) {
   };
   if (state_->parts.predecessors == nullptr) return local(std::move(request), answer);
   state_->parts.predecessors->handle(std::move(request), std::move(answer), local);
-}
-
-int AdminApi::listening(Level level) const {
-  const auto& door = state_->door(level);
-  return door.server != nullptr ? door.server->listening() : -1;
-}
-
-void AdminApi::leave(Level level) {
-  auto& door = state_->door(level);
-  if (door.server == nullptr) return;
-  door.server->stop_accepting();
-  door.path.set_owned(false);
-  std::erase_if(state_->given_up, [](const auto& server) { return server->idle(); });
-  state_->given_up.push_back(std::move(door.server));
-}
-
-bool AdminApi::idle() const {
-  const auto is_idle = [](const auto& server) { return server == nullptr || server->idle(); };
-  return std::ranges::all_of(state_->doors, is_idle, &State::Door::server) &&
-         std::ranges::all_of(state_->given_up, is_idle);
 }
 
 void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -23,6 +24,9 @@ inline constexpr std::uint64_t kMostMillis = static_cast<std::uint64_t>(kMaxDura
 
 /// A status waits so long for the workers to look at their sessions: one that is stuck is no reason for none.
 inline constexpr Millis kGlance{100};
+
+/// METHOD /v1/NAME.
+bool is_command(const HttpRequest& request, std::string_view method, std::string_view name);
 
 HttpResponse error_response(const CommandError& error);
 void answer_error(const HttpServer::Answer& answer, const CommandError& error);

@@ -86,6 +86,7 @@ class Daemon final : private ReloadSteps {
   void on_settled();
   void on_free(const std::optional<Predecessor>& predecessor);
 
+  // daemon_reload.cpp
   struct Prepared;
   Result<std::unique_ptr<PreparedReload>> prepare(std::shared_ptr<const Config> next) override;
 
