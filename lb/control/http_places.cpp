@@ -34,13 +34,15 @@ HttpPlaces::Arrival HttpPlaces::arrive(int fd, bool privileged, TimePoint now) {
     callers_.at(*arrival.displaced).leaving = true;
   }
   arrival.admitted = true;
-  WEIR_CHECK(callers_.emplace(fd, Caller{privileged, false, Phase::Request, now}).second);
+  WEIR_CHECK(callers_.emplace(fd, Caller{.privileged = privileged, .since = now}).second);
   return arrival;
 }
 
 bool HttpPlaces::busy() const {
   return std::ranges::any_of(callers_, [](const auto& item) {
-    return !item.second.leaving && item.second.phase != Phase::Request && item.second.phase != Phase::Stream;
+    const Caller& caller = item.second;
+    return !caller.leaving && caller.phase != Phase::Stream &&
+           (caller.phase != Phase::Request || !caller.answered);
   });
 }
 
@@ -51,6 +53,7 @@ void HttpPlaces::leave(int fd) {
 void HttpPlaces::enter(int fd, Phase phase, TimePoint now) {
   const auto found = callers_.find(fd);
   if (found == callers_.end()) return;
+  if (phase == Phase::Request) found->second.answered = true;
   found->second.phase = phase;
   found->second.since = now;
 }
@@ -69,6 +72,13 @@ std::vector<int> HttpPlaces::overdue(TimePoint now) {
     caller.leaving = true;
     out.push_back(fd);
   }
+  return out;
+}
+
+std::vector<int> HttpPlaces::between_requests() const {
+  std::vector<int> out;
+  for (const auto& [fd, caller] : callers_)
+    if (!caller.leaving && caller.answered && caller.phase == Phase::Request) out.push_back(fd);
   return out;
 }
 

@@ -47,17 +47,21 @@ class HttpPlaces {
 
   /// Those whose time is over, each named once: to be shut down.
   std::vector<int> overdue(TimePoint now);
+  /// Those who have been answered and have not asked again, as far as has been read.
+  std::vector<int> between_requests() const;
   /// When the next one is; nothing when nobody is waited for.
   std::optional<TimePoint> next_deadline() const;
   /// With those who are shut down and have not left yet.
   std::size_t connected() const { return callers_.size(); }
-  /// Whether a request is being worked on or an answer being taken.
+  /// Whether anybody may wait for an answer: a request is being worked on, an answer being taken, or one who
+  /// was let in has yet to ask. Who has been answered and stays connected is no reason to stay.
   bool busy() const;
 
  private:
   struct Caller {
     bool privileged = false;
     bool leaving = false;  ///< named, and holds no place any more
+    bool answered = false;
     Phase phase = Phase::Request;
     TimePoint since;
   };

@@ -44,6 +44,11 @@ std::optional<HttpRequest::Peer> peer_of(int connection) {
   return HttpRequest::Peer{credentials.uid, credentials.pid};
 }
 
+bool has_unread(int fd) {
+  char byte;
+  return ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 int descriptor_of(MHD_Connection* connection) {
   return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
@@ -137,8 +142,10 @@ void HttpServer::fill_reserve() {
 void HttpServer::stop_accepting(Queue queue) {
   if (queue == Queue::ServedOut) state_->acceptor->serve_out();
   state_->acceptor->stop();
-  state_->ending_streams = true;
+  state_->leaving = true;
   state_->wake_streams();
+  for (const int fd : state_->places.between_requests())
+    if (!has_unread(fd)) State::shut(fd);
 }
 
 bool HttpServer::idle() const {
@@ -315,6 +322,7 @@ MHD_Result HttpServer::State::respond(Exchange& exchange) {
   MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, exchange.response->type.c_str());
   for (const auto& [name, value] : exchange.response->headers)
     MHD_add_response_header(response, name.c_str(), value.c_str());
+  if (leaving) MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
   exchange.fd = descriptor_of(exchange.connection);
   places.enter(exchange.fd, HttpPlaces::Phase::Answer, std::chrono::steady_clock::now());
   const auto queued =

@@ -102,14 +102,14 @@ class HttpServer {
   ~HttpServer();
   /// Borrowed; -1 once it has been given up.
   int listening() const;
-  /// Closes its own descriptor of the listening socket. Exchanges that have begun go on, but for streams:
-  /// these end, so that their readers come again, and find whoever serves then. The queue: another process
-  /// serves it, or it is served out first.
+  /// Closes its own descriptor of the listening socket. Whoever has been let in is answered, and then finds
+  /// whoever serves by then: streams end, and no connection is kept alive. The queue: another process serves
+  /// it, or it is served out first.
   enum class Queue : std::uint8_t { IsAnothers, ServedOut };
   void stop_accepting(Queue queue = Queue::IsAnothers);
   /// Descriptors have come free, of which it keeps some for callers when there are no others.
   void fill_reserve();
-  /// Whether no request is being worked on and no answer being taken. Streams do not count.
+  /// Whether nobody waits for an answer. Streams do not count.
   bool idle() const;
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

@@ -80,7 +80,7 @@ struct HttpServer::State final : Watcher {
   Timer work;
   Timer beat;  ///< while there are streams
   std::size_t streams = 0;
-  bool ending_streams = false;
+  bool leaving = false;  ///< accepts nobody any more
   /// Exchanges that are to be worked on, in the order of their requests, one in a turn of the loop: however
   /// much one caller asks for at once, it waits for its turn as all do.
   std::deque<std::uint64_t> queue;

@@ -46,7 +46,7 @@ void HttpServer::State::wake_streams() {
 ssize_t HttpServer::State::read_stream(Exchange& exchange, char* to, std::size_t size) {
   const auto now = std::chrono::steady_clock::now();
   if (exchange.sent == exchange.piece.size()) {
-    if (ending_streams) return MHD_CONTENT_READER_END_OF_STREAM;
+    if (leaving) return MHD_CONTENT_READER_END_OF_STREAM;
     auto next = exchange.response->stream->next();
     if (!next) return MHD_CONTENT_READER_END_OF_STREAM;
     exchange.piece = std::move(*next);

@@ -141,6 +141,10 @@ void Web::leave() {
   for (Door& door : std::exchange(doors_, {})) give_up(std::move(door), HttpServer::Queue::IsAnothers);
 }
 
+bool Web::has_left() const {
+  return std::ranges::all_of(given_up_, [](const auto& server) { return server->idle(); });
+}
+
 void Web::handle(HttpRequest request, Answer answer) {
   const auto guarded = [answer = std::move(answer)](HttpResponse response) {
     if (response.headers.empty() || response.headers.front().first != "Content-Security-Policy")

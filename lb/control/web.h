@@ -56,8 +56,10 @@ class Web {
 
   /// Copies of its sockets, for the process that follows.
   Result<std::vector<InheritedSocket>> duplicate() const;
-  /// Another process serves there: whoever has begun to ask is answered.
+  /// Another process serves there: whoever has been let in is answered.
   void leave();
+  /// Whether nobody waits for an answer any more at the addresses that it has left.
+  bool has_left() const;
 
   /// One request, without a socket.
   void handle(HttpRequest request, HttpServer::Answer answer);

@@ -63,7 +63,7 @@ std::size_t Daemon::unserved_listeners() const {
 void Daemon::shutdown_step() {
   const auto now = loop_->refresh_now();
   if (limits_.admission().active() > 0) answers_deadline_ = now + kLastAnswers;
-  const bool answering = !admin_api_->idle() && now < answers_deadline_;
+  const bool answering = (!admin_api_->idle() || !web_->has_left()) && now < answers_deadline_;
   // Whoever has ordered the end, and older processes that are to hear of it, come first.
   const bool ordering = shutting_down_ && !admin_api_->idle() && now < orders_deadline_;
   const std::size_t unserved = unserved_listeners();

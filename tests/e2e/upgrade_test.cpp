@@ -16,6 +16,7 @@
 using namespace weir::test;
 using namespace std::chrono_literals;
 using Catch::Contains;
+using Catch::StartsWith;
 using Json = nlohmann::json;
 
 namespace {
@@ -266,6 +267,19 @@ TEST_CASE("changes are answered with \"upgrading, ask again\" during the hand-ov
   REQUIRE(upgrade.wait(patient(60s)) == 0);
   const Descendant successor(Json::parse(upgrade.out()).at("pid").get<pid_t>());
   CHECK(weir.cli({"drain", "web/a"}).status == 0);
+}
+
+TEST_CASE("who was let in by the old process and asks only when that has no session left is answered") {
+  Upgradable weir(echoing());
+  Stream early = Stream::connect("unix:" + weir.socket());
+  // Served in the order of arrival: the first one has been let in, too.
+  REQUIRE(weir.cli({"status"}).status == 0);
+  weir.upgrade();
+  std::this_thread::sleep_for(300ms);
+  early.send_all("GET /v1/version HTTP/1.1\r\nHost: weir\r\n\r\n");
+  const Received reply = early.recv_to_end();
+  CHECK_THAT(reply.data, StartsWith("HTTP/1.1 200 "));
+  CHECK(reply.ending == Ending::Eof);
 }
 
 TEST_CASE("what an operator said survives the upgrade, with a state file and without one") {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "lb/observe/gzip.h"
@@ -227,6 +228,32 @@ TEST_CASE("an upgrade hands the addresses over and nobody is refused") {
   asker.join();
   CHECK(failed == 0);
   CHECK(json::parse(http(port.v4(), "/v1/status").body).at("pid") != before);
+}
+
+TEST_CASE("nobody is kept by an old process: who has been let in is answered, and the connection ends") {
+  const FreePort port;
+  Upgradable weir(lettered(1), with_web(port.v4()));
+  const bool lives_on = GENERATE(true, false);
+  CAPTURE(lives_on);
+  std::optional<Stream> session;
+  if (lives_on) {
+    session = weir.rig().connect();
+    REQUIRE(session->recv_exact(1) == "a");
+  }
+  const std::string request = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  Stream kept = Stream::connect(port.v4());
+  kept.send_all(request);
+  REQUIRE_THAT(kept.recv_some(), Contains("HTTP/1.1 200"));
+  Stream early = Stream::connect(port.v4());
+  // Served in the order of arrival: the early one has been let in, too.
+  REQUIRE(http(port.v4(), "/livez").status == 200);
+  weir.upgrade();
+  CHECK(kept.recv_to_end().ending == Ending::Eof);
+  std::this_thread::sleep_for(300ms);
+  early.send_all(request);
+  const Received reply = early.recv_to_end();
+  CHECK(parse_http(reply.data).status == 200);
+  CHECK(reply.ending == Ending::Eof);
 }
 
 TEST_CASE("the hour that the page shows outlives an upgrade") {

@@ -24,11 +24,7 @@ std::string reply_to_get(const std::string& socket, const std::string& what) {
 }  // namespace
 
 nlohmann::json get_json(const std::string& socket, const std::string& what) {
-  std::string reply;
-  eventually(milliseconds(1000), [&] {
-    reply = reply_to_get(socket, what);
-    return !reply.empty();
-  });
+  const std::string reply = reply_to_get(socket, what);
   const auto head_end = reply.find("\r\n\r\n");
   if (!reply.starts_with("HTTP/1.1 200 ") || head_end == std::string::npos)
     throw std::runtime_error(fmt::format("GET /v1/{} was answered \"{}\"", what, reply.substr(0, 1000)));

@@ -105,6 +105,32 @@ TEST_CASE("whoever waits for our work has no deadline, and gives way to a newcom
   CHECK(places.arrive(100, false, kStart + 1h).displaced == 0);
 }
 
+TEST_CASE("who has yet to ask is somebody to wait for, who has been answered is not") {
+  HttpPlaces places(kPlaces);
+  CHECK_FALSE(places.busy());
+  arrive(places, 0, 1, false);
+  CHECK(places.busy());
+  places.enter(0, Phase::Answer, kStart);
+  CHECK(places.busy());
+  places.enter(0, Phase::Request, kStart);
+  CHECK_FALSE(places.busy());
+  places.enter(0, Phase::Work, kStart);
+  CHECK(places.busy());
+  places.leave(0);
+  CHECK_FALSE(places.busy());
+}
+
+TEST_CASE("who has been answered and has not asked again is between requests") {
+  HttpPlaces places(kPlaces);
+  arrive(places, 0, 4, false);
+  for (int i = 1; i < 4; ++i) places.enter(i, Phase::Request, kStart);
+  places.enter(2, Phase::Answer, kStart);
+  places.enter(3, Phase::Stream, kStart);
+  CHECK(places.between_requests() == std::vector{1});
+  places.leave(1);
+  CHECK(places.between_requests().empty());
+}
+
 TEST_CASE("a stream that has nothing to say has no deadline and never gives way and is nothing to wait for") {
   HttpPlaces places(kPlaces);
   arrive(places, 0, kOpen, false);

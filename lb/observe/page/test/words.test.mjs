@@ -79,7 +79,7 @@ test("the charts are drawn from the daemon's history, which a page that opens la
   });
   const page = await browser.open(weir.origin, { hash: "#/pool/web" });
   await page.locator('.chart [role=img][aria-label^="Sessions. sessions: now 7, most 7"]').waitFor();
-  assert.equal(await page.locator(".chart canvas").count(), 5);
+  await eventually("five charts are drawn", async () => (await page.locator(".chart canvas").count()) === 5);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });
