@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <net/if.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -10,6 +11,7 @@
 
 #include "bench/load/options.h"
 #include "bench/load/size.h"
+#include "bench/load/wire.h"
 #include "lb/base/duration.h"
 
 namespace weir::load {
@@ -246,6 +248,19 @@ void add_serve(CLI::App& root, Action& action, Texts& texts, ServeOptions& optio
   });
 }
 
+void add_wire(CLI::App& root, Action& action, Texts& texts, WireOptions& options) {
+  CLI::App& app = *root.add_subcommand(
+      "wire", "a wire between two network namespaces, until SIGINT or SIGTERM: a tun device in each");
+  app.add_option("--near", options.near, "the file of one, as /run/netns/NAME")->required();
+  app.add_option("--far", options.far, "of the other")->required();
+  app.add_option("--device", options.device, "wire0")->check([](const std::string& name) {
+    return !name.empty() && name.size() < IFNAMSIZ ? "" : "a device's name has 1 to 15 characters";
+  });
+  add_duration(app, "--delay", "of a round trip (0s)", [&options](Nanos span) { options.delay = span; });
+  app.add_option("--pin", texts.pin, "run on this CPU only");
+  app.callback([&] { action = [&] { return run_wire(options); }; });
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
@@ -259,6 +274,7 @@ int run_command_line(int argc, char** argv) {
   BulkOptions bulk;
   IdleOptions idle;
   ServeOptions serve;
+  WireOptions wire;
   Action action;
   add_serve(app, action, texts, serve);
   add_churn(app, action, client, texts, churn);
@@ -266,6 +282,7 @@ int run_command_line(int argc, char** argv) {
   add_round_trips(app, action, client, texts, round_trips);
   add_bulk(app, action, client, texts, bulk);
   add_idle(app, action, client, texts, idle);
+  add_wire(app, action, texts, wire);
   try {
     app.parse(argc, argv);
     prepare_process(texts.pin);

@@ -5,7 +5,7 @@ import re
 import statistics
 import sys
 import tempfile
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 
 from .peers import DIRECT
@@ -17,21 +17,26 @@ def measure_once(scenario, peer, arguments):
     backend_port, listen_port = free_port(), free_port()
     context = Context(str(arguments.build / "bench/load/weir-bench"), arguments.seconds, arguments.sessions,
                       scenario.workers)
-    with tempfile.TemporaryDirectory(prefix="weir-bench-") as name:
-        directory = Path(name)
-        with scenario.server(context, directory, backend_port) as serving:
-            context.server_pid = serving.pid
-            if peer.name == DIRECT:
-                context.port = backend_port
-                return scenario.measure(context)
-            second = (free_port(), free_port()) if scenario.second else None
-            with scenario.second(context, directory, second[1]) if second else nullcontext():
-                scenario.prepare(directory)
-                with peer.start(directory, listen_port, backend_port, scenario.workers, second,
-                                scenario.ways) as balancer:
-                    context.port, context.balancer_pid = listen_port, balancer.pid
-                    context.second_port = second[0] if second else 0
-                    return scenario.measure(context)
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="weir-bench-")))
+        if scenario.path:
+            context.hosts = stack.enter_context(scenario.path.hosts(context.load))
+        with context.hosts.at("server"):
+            context.server_pid = stack.enter_context(scenario.server(context, directory, backend_port)).pid
+        if peer.name == DIRECT:
+            context.port = backend_port
+            return scenario.measure(context)
+        second = (free_port(), free_port()) if scenario.second else None
+        if second:
+            stack.enter_context(scenario.second(context, directory, second[1]))
+            context.second_port = second[0]
+        scenario.prepare(directory)
+        with context.hosts.at("balancer"):
+            balancer = stack.enter_context(peer.start(directory, listen_port, backend_port, scenario.workers, second,
+                                                      scenario.ways, context.hosts))
+        context.port, context.balancer_pid = listen_port, balancer.pid
+        with context.hosts.at("client"):
+            return scenario.measure(context)
 
 
 def show(progress):

@@ -10,6 +10,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .hosts import OneHost
 from .processes import BALANCER_CPU, BOTH_CPUS, ROOT, Started, wait_until_listening
 
 DIRECT = "direct"
@@ -25,7 +26,8 @@ class Peer:
     def missing(self):
         return None if shutil.which(self.command[0]) else f"{self.command[0]} is not there"
 
-    def start(self, directory, listen_port, backend_port, workers=1, second=None, ways=None):
+    def start(self, directory, listen_port, backend_port, workers=1, second=None, ways=None,
+              hosts=OneHost()):
         """With one worker on the first CPU; with more, on both. `second`: another listener's port and its backend's.
         `ways`: by template, what a scenario has set up beside (suite/door.py)."""
         template = string.Template((ROOT / "bench/peers" / self.template).read_text())
@@ -33,12 +35,12 @@ class Peer:
         more = more.substitute(dict(zip(("listen_port", "backend_port"), second or ())))
         conf = directory / self.template
         several = {"master": "on", "reuseport": "reuseport"} if workers > 1 else {"master": "off", "reuseport": ""}
-        backend = f"127.0.0.1:{backend_port}"
+        backend = f"{hosts.server}:{backend_port}"
         beside = {"bind": "", "door": "", "out": "", "stream": "", "to": backend}
         for place, text in (ways or {}).get(self.template, {}).items():
             beside[place] = string.Template(text).safe_substitute(backend=backend, dir=directory)
         conf.write_text(template.safe_substitute(several, **self.values, **beside, workers=workers,
-                                                 listen_port=listen_port, backend_port=backend_port, dir=directory,
+                                                 listen=f"{hosts.listen}:{listen_port}", backend=backend, dir=directory,
                                                  user=getpass.getuser(), second=more))
         cpus = BOTH_CPUS if workers > 1 else {BALANCER_CPU}
         return run_balancer([part.format(conf=conf) for part in self.command], directory, listen_port, cpus)

@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from .hosts import OneHost
 from .processes import BOTH_CPUS, LOAD_CPU, Started, cpu_seconds, resident_bytes, run, system_busy_seconds
 from .processes import wait_until_listening
 
@@ -32,6 +33,7 @@ class Scenario:
     ways: dict = None               # by a balancer's template: how it does what is asked for beside
     prepare: object = lambda directory: None  # writes what `ways` name
     missing: object = lambda: None  # why it cannot run here
+    path: object = None             # suite/hosts.py: the hosts it is run on; None: all on loopback
 
 
 @dataclass
@@ -44,6 +46,11 @@ class Context:
     second_port: int = 0   # of the second listener
     balancer_pid: int = 0  # 0 when there is none
     server_pid: int = 0
+    hosts: object = field(default_factory=OneHost)
+
+    @property
+    def target(self):
+        return f"{self.hosts.balancer}:{self.port}"
 
     def load_cpus(self):
         """Where clients and servers run: apart from a balancer of one worker, among those of two."""
@@ -51,7 +58,7 @@ class Context:
 
     def client(self, *arguments, **options):
         pinned = ["--pin", str(LOAD_CPU)] if self.workers == 1 else []
-        return json.loads(run([self.load, *arguments, "--target", f"127.0.0.1:{self.port}", "--json", "--quiet",
+        return json.loads(run([self.load, *arguments, "--target", self.target, "--json", "--quiet",
                                *pinned], **options))
 
     def costs_of(self, work):
@@ -78,10 +85,11 @@ class Cpu:
     system: float
 
 
-def serve(*arguments, address="127.0.0.1", **options):
+def serve(*arguments, address=None, **options):
     """weir-bench as the backend."""
     def start(context, directory, port):
-        command = [context.load, "serve", "--listen", f"{address}:{port}", "--quiet", "--json", *arguments]
+        listen = f"{address or context.hosts.listen}:{port}"
+        command = [context.load, "serve", "--listen", listen, "--quiet", "--json", *arguments]
         return Listening(command, port, context.load_cpus(), **options)
     return start
 
@@ -170,7 +178,7 @@ class Holding:
         # Spread over source addresses: a backend has 28,000 source ports for one.
         self.process = subprocess.Popen(
             [context.load, "idle", "--exchange", "--sessions", str(sessions), "--pin", str(LOAD_CPU), "--sources",
-             "64", "--timeout", "20s", "--target", f"127.0.0.1:{context.port}"],
+             "64", "--timeout", "20s", "--target", context.target],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self):
@@ -221,6 +229,9 @@ def scenarios(pace):
             Scenario(f"flat-up-{streams}", f"throughput flat out, {streams} streams, up", serve("--mode", "sink"),
                      PER_GB[::-1], bulk("up", streams)),
         ]
+    found.append(Scenario("slow-readers", f"CPU for a GB, four clients that read {pace / 1e6:.0f} MB/s in all",
+                          serve("--mode", "source"), PER_GB, bulk("down", 4, "--rate", str(pace)),
+                          pace_gb_per_second=pace / 1e9))
     times = [Metric("p50_us", "µs"), Metric("p99_us", "µs")]
     return found + two_workers(echo) + [
         Scenario("latency-connection", "time for a short connection at 500 a second", echo, times,
