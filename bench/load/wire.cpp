@@ -67,13 +67,10 @@ class End final : public EventHandler {
 
   void take(std::string_view packet) {
     if (delay_ == 0) return put(packet);
-    if (held_.size() < kMostHeld)
-      held_.push_back({monotonic_now() + delay_, {packet.begin(), packet.end()}});
+    if (held_.size() < kMostHeld) held_.push_back({monotonic_now() + delay_, {packet.begin(), packet.end()}});
   }
   /// What the kernel does not take is lost, as on any wire.
-  void put(std::string_view packet) const {
-    static_cast<void>(!::write(fd(), packet.data(), packet.size()));
-  }
+  void put(std::string_view packet) const { static_cast<void>(!::write(fd(), packet.data(), packet.size())); }
   void put(const std::vector<char>& packet) const { put(std::string_view(packet.data(), packet.size())); }
 
   Fd device_;

@@ -5,6 +5,7 @@
 #include "lb/balance/balancer.h"
 #include "lb/balance/roster.h"
 #include "lb/balance/turns.h"
+#include "lb/base/counted.h"
 
 namespace weir {
 namespace {
@@ -241,8 +242,8 @@ std::optional<BackendIndex> LeastConnections::explain(const PickInput& input,
   for (std::size_t i = 0; i < std::min(kExplained, lines.size()); ++i) {
     const auto& [candidate, seat, sessions] = lines[i];
     const std::string passed_over = why_passed_over(*seat, input);
-    because.push_back(fmt::format("least_connections: {} has {} session{} for weight {}{}{}",
-                                  seat->load->name, sessions, sessions == 1 ? "" : "s", seat->weight,
+    because.push_back(fmt::format("least_connections: {} has {} for weight {}{}{}", seat->load->name,
+                                  counted(sessions, "session"), seat->weight,
                                   seat->share_percent < 100
                                       ? fmt::format(" at {} % (slow start or its agent)", seat->share_percent)
                                       : "",

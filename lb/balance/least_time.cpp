@@ -6,6 +6,7 @@
 #include "lb/balance/balancer.h"
 #include "lb/balance/draw.h"
 #include "lb/balance/roster.h"
+#include "lb/base/counted.h"
 
 namespace weir {
 namespace {
@@ -47,8 +48,9 @@ class LeastTime final : public Balancer {
     for (std::size_t i = 0; i < std::min(kExplained, compared.count); ++i) {
       const Roster::Seat& seat = roster_[compared.ranks[i]];
       const auto time = seat.load->first_byte_of_late.at(input.now_ms);
-      because.push_back(fmt::format("least_time: {} has {} sessions for weight {}, and {}", seat.load->name,
-                                    seat.load->active.load(std::memory_order_relaxed), seat.weight,
+      because.push_back(fmt::format("least_time: {} has {} for weight {}, and {}", seat.load->name,
+                                    counted(seat.load->active.load(std::memory_order_relaxed), "session"),
+                                    seat.weight,
                                     time ? fmt::format("takes {:.1f} ms to its first byte", *time / 1000)
                                          : "nothing is known of its times yet"));
     }

@@ -3,6 +3,7 @@
 #include "lb/balance/balancer.h"
 #include "lb/balance/draw.h"
 #include "lb/balance/roster.h"
+#include "lb/base/counted.h"
 
 namespace weir {
 namespace {
@@ -65,9 +66,9 @@ class RandomTwo final : public Balancer {
     const auto line = [&](Roster::Rank rank) {
       const Roster::Seat& seat = roster_[rank];
       const std::string passed_over = why_passed_over(seat, input);
-      because.push_back(fmt::format("random_two: draws {}, with {} sessions for weight {}{}", seat.load->name,
-                                    seat.load->active.load(std::memory_order_relaxed), seat.weight,
-                                    passed_over.empty() ? "" : "; " + passed_over));
+      because.push_back(fmt::format("random_two: draws {}, with {} for weight {}{}", seat.load->name,
+                                    counted(seat.load->active.load(std::memory_order_relaxed), "session"),
+                                    seat.weight, passed_over.empty() ? "" : "; " + passed_over));
     };
     line(one);
     if (two) line(*two);

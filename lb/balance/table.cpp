@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "lb/base/counted.h"
 #include "lb/base/error.h"
 
 namespace weir {
@@ -216,8 +217,8 @@ const Backend* Pool::explain(const PickInput& input, std::vector<std::string>& b
                                   load_->queued()));
   if (!index) return nullptr;
   if (limited() && load_->newcomers_wait())
-    because.push_back(
-        fmt::format("but {} sessions wait for room: a newcomer would stand behind them", load_->queued()));
+    because.push_back(fmt::format("but {} before it for room: a newcomer would stand behind",
+                                  counted(load_->queued(), "session")));
   const Backend& backend = backends_[*index];
   if (backend.last_resort) {
     because.push_back(fmt::format("{} is used although {}: no backend of the pool is in rotation",

@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "lb/base/counted.h"
 #include "lb/cli/exchange.h"
 #include "lb/cli/exit_status.h"
 #include "lb/cli/progress.h"
@@ -108,8 +109,7 @@ int wait_for_end(const CommonOptions& common, const std::vector<std::string>& na
     progress.reset();
     print(common.json ? exchange.body() : render_changed(exchange.body(), "drain"));
     if (left == 0 && all_heard) return kExitDone;
-    complain(
-        fmt::format("timed out: {} sessions are left; they go on, \"weir kill --backend\" ends them", left));
+    complain(fmt::format("timed out: {}; \"weir kill --backend\" ends what is left", sessions_go_on(left)));
     return kExitTimedOut;
   }
 }

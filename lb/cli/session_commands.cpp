@@ -6,6 +6,7 @@
 #include <set>
 #include <thread>
 
+#include "lb/base/counted.h"
 #include "lb/cli/exchange.h"
 #include "lb/cli/exit_status.h"
 #include "lb/cli/progress.h"
@@ -145,7 +146,8 @@ int run_rebalance(const CommonOptions& common, const std::string& pool, std::chr
       if (ended_now > 0) last_ended = now;
       const auto over = last.value("over", std::uint64_t{0});
       if (over == 0 || now - last_ended > kStuckAfter) break;
-      progress.show(fmt::format("{} sessions ended, {} beyond their backends' shares", ended, over));
+      progress.show(
+          fmt::format("{} ended, {} beyond their backends' shares", counted(ended, "session"), over));
     }
     std::this_thread::sleep_for(pause);
   }

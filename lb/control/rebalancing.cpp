@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "lb/base/counted.h"
 #include "lb/base/log.h"
 
 namespace weir {
@@ -209,7 +210,7 @@ void Rebalancing::on_round(const std::string& pool, const Round& round) {
   const bool more_to_come = current != nullptr && ramps_up(*current);
   if (more_to_come) job.ended_last = now;
   if (round.over > 0 ? now - job.ended_last < kGiveUpAfter : more_to_come) return;
-  daemon_log().info("pool {}: {} sessions were ended, and {}", pool, job.ended,
+  daemon_log().info("pool {}: {} ended, and {}", pool, counted(job.ended, "session"),
                     round.over == 0
                         ? "nobody has more than its share"
                         : fmt::format("{} beyond a share stay: they are new, or would come back to the same "

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "lb/base/counted.h"
 #include "lb/base/duration.h"
 #include "lb/base/glob.h"
 #include "lb/base/log.h"
@@ -366,8 +367,8 @@ CommandResult<Change> Registry::remove(std::string_view target, bool force, cons
     s.words.forget(pool->config.name, entry->file.name);
     entry->standing.slow_start.reset();
     s.tell(spdlog::level::info, Event::Kind::Member, pool->config.name, entry->file.name,
-           fmt::format("removed by an operator{}, {} sessions go on",
-                       by.empty() ? "" : fmt::format(" ({})", by), entry->load->active.load()),
+           fmt::format("removed by an operator{}, {}", by.empty() ? "" : fmt::format(" ({})", by),
+                       sessions_go_on(entry->load->active.load())),
            by);
   }
   return s.change_of(reach->targets, s.refresh(), std::move(reach->dismissed));

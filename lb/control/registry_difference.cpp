@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "lb/base/counted.h"
 #include "lb/base/log.h"
 #include "lb/control/config_difference.h"
 #include "lb/control/registry_state.h"
@@ -122,7 +123,7 @@ void Registry::State::note_leaving(const PoolEntry& pool, const Entry& entry, Ap
   const auto sessions = entry.load->active.load();
   if (entry.added) report.notes.push_back(key + " is gone: it was added at run time, until this reload");
   report.changes.push_back(sessions == 0 ? "- " + key
-                                         : fmt::format("- {} ({} sessions go on)", key, sessions));
+                                         : fmt::format("- {} ({})", key, sessions_go_on(sessions)));
 }
 
 }  // namespace weir

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "lb/base/counted.h"
 #include "lb/base/log.h"
 
 namespace weir {
@@ -79,8 +80,8 @@ void tell(const ReloadReport& report, const std::string& by, Events& events) {
     for (const auto& line : event.changes) daemon_log().error("reload: {}", line);
     return;
   }
-  event.text =
-      fmt::format("reloaded: {} changes, generation {}", report.applied.changes.size(), report.generation);
+  event.text = fmt::format("reloaded: {}, generation {}", counted(report.applied.changes.size(), "change"),
+                           report.generation);
   event.changes = report.applied.changes;
   event.changes.resize(std::min(event.changes.size(), kMostChangesKept));
   events.tell(spdlog::level::info, std::move(event));

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "lb/base/build.h"
+#include "lb/base/counted.h"
 #include "lb/base/daemon_log.h"
 #include "lb/base/log.h"
 #include "lb/control/event_json.h"
@@ -263,8 +264,9 @@ void Daemon::open_listeners() {
 void Daemon::on_settled() {
   const Config& config = *registry_.config();
   const std::string ready =
-      fmt::format("ready: {} listeners, {} pools, {} workers, at most {} sessions", config.listeners.size(),
-                  config.pools.size(), worker_count_, limits_.admission().max());
+      fmt::format("ready: {}, {}, {}, at most {}", counted(config.listeners.size(), "listener"),
+                  counted(config.pools.size(), "pool"), counted(worker_count_, "worker"),
+                  counted(limits_.admission().max(), "session"));
   std::vector<std::string> unused;
   for (const Address& address : listening_.settle_inherited()) {
     daemon_log().warn("inherited socket {} is no listener of {}: not served", address.to_string(),

@@ -1,6 +1,7 @@
 // How a process ends: by a signal, by a command, or because another one has taken over.
 #include <fmt/format.h>
 
+#include "lb/base/counted.h"
 #include "lb/base/log.h"
 #include "lb/daemon/daemon.h"
 
@@ -27,7 +28,7 @@ void Daemon::on_superseded(const UpgradeOrder& order) {
 
 void Daemon::on_stop_signal(const char* name) {
   if (!shutting_down_) return begin_shutdown(name, registry_.config()->shutdown_grace);
-  daemon_log().warn("{} again: ending now, {} sessions are cut", name, limits_.admission().active());
+  daemon_log().warn("{} again: ending now, {} cut", name, counted(limits_.admission().active(), "session"));
   if (limits_.admission().active() > 0) exit_status_ = 1;
   loop_->stop();
 }
@@ -35,7 +36,7 @@ void Daemon::on_stop_signal(const char* name) {
 void Daemon::stop(const char* why, std::optional<Millis> grace) {
   if (!shutting_down_) return begin_shutdown(why, grace.value_or(registry_.config()->shutdown_grace));
   if (!grace) return;
-  daemon_log().info("{} again: {} sessions have {} to finish", why, limits_.admission().active(),
+  daemon_log().info("{} again: {} to finish within {}", why, counted(limits_.admission().active(), "session"),
                     format_duration(*grace));
   shutdown_deadline_ = loop_->refresh_now() + *grace;
 }
@@ -45,8 +46,8 @@ void Daemon::begin_shutdown(const char* why, Millis grace) {
   orders_deadline_ = loop_->refresh_now() + kLastAnswers;
   upgrade_->abandon();
   if (!upgrade_->superseded()) service_.stopping();
-  daemon_log().info("{}: no new sessions; {} have {} to finish", why, limits_.admission().active(),
-                    format_duration(grace));
+  daemon_log().info("{}: no new sessions; {} to finish within {}", why,
+                    counted(limits_.admission().active(), "session"), format_duration(grace));
   shutdown_deadline_ = loop_->refresh_now() + grace;
   if (open_) listening_.close_all(*fleet_);
   fleet_->wind_up();
@@ -72,12 +73,11 @@ void Daemon::shutdown_step() {
     return leave();
   }
   if (now >= shutdown_deadline_ && !ordering) {
-    daemon_log().warn("{} is over: {} sessions are cut",
-                      shutting_down_ ? "shutdown_grace" : "the upgrade's max-age",
-                      limits_.admission().active());
+    daemon_log().warn("{} is over: {} cut", shutting_down_ ? "shutdown_grace" : "the upgrade's max-age",
+                      counted(limits_.admission().active(), "session"));
     if (unserved > 0)
-      daemon_log().warn("{} listeners could not serve all who were in their queue: these are reset",
-                        unserved);
+      daemon_log().warn("{} could not serve everybody in the queue: those are reset",
+                        counted(unserved, "listener"));
     return leave();
   }
   shutdown_timer_.start(kShutdownStep);

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "lb/base/counted.h"
 #include "lb/base/journal.h"
 #include "lb/base/log.h"
 #include "lb/control/event_json.h"
@@ -226,7 +227,8 @@ void Upgrade::step_back(const std::vector<std::string>& unused) {
     const UpgradeReport report{
         order_.binary,          child_->pid(), ::getpid(), parts_.sessions(), foreseen_.applied.changes,
         foreseen_.applied.notes};
-    daemon_log().info("upgrade: process {} serves; {} sessions are left here", report.pid, report.sessions);
+    daemon_log().info("upgrade: process {} serves; {} left here", report.pid,
+                      counted(report.sessions, "session"));
     std::exchange(done_, nullptr)(report);
     parts_.on_superseded(order_);
     if (std::exchange(reload_wanted_, false)) passes_reload_on();

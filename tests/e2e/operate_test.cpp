@@ -232,7 +232,7 @@ TEST_CASE("a wait that runs out exits with 4 and leaves the sessions") {
   std::vector<Stream> live = held_by(weir, 'a', 2);
   const Finished waited = weir.cli({"drain", "web/a", "--wait", "--timeout", "300ms"});
   CHECK(waited.status == 4);
-  CHECK_THAT(waited.err, Contains("2 sessions are left"));
+  CHECK_THAT(waited.err, Contains("timed out: 2 sessions go on"));
   CHECK_THAT(waited.out, Contains("web/a: drained, 2 sessions left"));
   const auto left = weir.cli({"drain", "web/a", "--wait", "--timeout", "300ms", "-o", "json"});
   CHECK(left.status == 4);

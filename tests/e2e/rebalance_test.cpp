@@ -86,7 +86,7 @@ TEST_CASE("a pool that wants it evens out by itself when a backend has come, and
   Operated weir(lettered(2), balanced("round_robin", "rebalance = \"1000/s\""));
   std::vector<HeldSession> held = hold_at_a(weir, 10);
   CHECK(weir.says("pool web: a backend has come"));
-  CHECK(weir.says("pool web: 4 sessions were ended, and nobody has more than its share"));
+  CHECK(weir.says("pool web: 4 sessions ended, and nobody has more than its share"));
   CHECK(ended(held) == "1111000000");
   held.erase(held.begin(), held.begin() + 4);
   REQUIRE(weir.status({"drain", "web/b"}) == 0);

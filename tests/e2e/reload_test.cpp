@@ -93,7 +93,7 @@ TEST_CASE("sessions of a backend that a reload removes go on and it stays in vie
   weir.config.backends.erase(weir.config.backends.begin());
   const Finished reloaded = weir.reload();
   CHECK(reloaded.status == 0);
-  CHECK_THAT(reloaded.out, Contains("- web/a (1 sessions go on)"));
+  CHECK_THAT(reloaded.out, Contains("- web/a (1 session goes on)"));
   CHECK(weir.backend_status("a").at("removed") == true);
   CHECK(weir.letters(4) == "bbbb");
   CHECK(held.stream.echoes(BytePattern(3).bytes(100'000)));

@@ -115,7 +115,7 @@ TEST_CASE("a service manager hears that Weir is ready, reloads, lives and stops"
   config.workers = 2;
   Rig rig(echoing(), config, {}, options);
   CHECK(manager.hears("READY=1"));
-  CHECK(manager.hears("STATUS=ready: 1 listeners"));
+  CHECK(manager.hears("STATUS=ready: 1 listener, "));
   CHECK(manager.hears("WATCHDOG=1"));
   manager.forget();
   CHECK(manager.hears("WATCHDOG=1"));

@@ -258,7 +258,7 @@ TEST_CASE(
 TEST_CASE("events are listed with who, of what and what it changed") {
   const auto out = render_events(
       R"json({"events": [{"time": "2026-01-31T09:59:59.000Z", "kind": "reload", "pool": "", "backend": "",
-      "by": "SIGHUP", "text": "reloaded: 1 changes", "changes": ["+ web/web9"]}]})json",
+      "by": "SIGHUP", "text": "reloaded: 1 change", "changes": ["+ web/web9"]}]})json",
       {0, false});
   CHECK_THAT(out, Catch::Contains("01-31 09:59:59  reload") && Catch::Contains("SIGHUP") &&
                       Catch::Contains("  + web/web9"));

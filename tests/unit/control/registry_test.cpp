@@ -85,7 +85,7 @@ TEST_CASE("a removed backend stays in view until its last session has ended") {
   auto next = Fixture::three();
   next->pools[0].backends.pop_back();
   const auto report = f.registry.apply(next);
-  CHECK(report.changes == std::vector<std::string>{"- web/web3 (1 sessions go on)"});
+  CHECK(report.changes == std::vector<std::string>{"- web/web3 (1 session goes on)"});
   CHECK(f.registry.table()->find("web")->find("web3") == nullptr);
   CHECK(f.status("web", "web3").removed);
   SECTION("and is the same backend when it comes back meanwhile") {
