@@ -10,6 +10,7 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <thread>
 #include <vector>
 
 #include "tests/support/private_network.h"
@@ -143,6 +144,37 @@ TEST_CASE("what a client has said goes whole to the one who accepts, and to nobo
   const auto segments = capture.segments();
   CHECK_FALSE(segments.empty());
   for (const Segment& segment : segments) CHECK(segment.bytes == 0);
+}
+
+TEST_CASE("what a client has said goes once to a backend that answers late, when it has answered") {
+  SKIP_UNLESS(PrivateNetwork::possible(), kCannot);
+  const PrivateNetwork network;
+  const auto size = GENERATE(as<std::size_t>(), 1, 1'000, 4'096, 20'000);
+  const bool header = GENERATE(false, true);
+  CAPTURE(size, header);
+  SimpleConfig config;
+  config.pool =
+      fmt::format("connect_timeout = \"10s\"\nbalance = \"first\"{}", header ? "\nsend_proxy = \"v1\"" : "");
+  Rig rig(echoing(2), config);
+  Capture capture(rig.backend(0).port());
+  network.cut_port(rig.backend(0).port());
+  const std::string words = BytePattern(size).bytes(size);
+  Stream client = client_that_has_spoken(rig, words);
+  // The SYN has gone, and nothing else.
+  REQUIRE(eventually([&] { return !capture.segments().empty(); }));
+  std::this_thread::sleep_for(100ms);
+  for (const Segment& segment : capture.segments()) CHECK((segment.syn && segment.bytes == 0));
+  network.mend();
+  std::string line;
+  while (header && !line.ends_with("\r\n")) line += client.recv_exact(1);
+  CHECK(client.recv_exact(size) == words);
+  client.half_close();
+  CHECK(client.recv_to_end().data.empty());
+  CHECK(rig.backend(0).bytes_received() == line.size() + size);
+  CHECK(rig.backend(1).accepted() == 0);
+  std::size_t carried = 0;
+  for (const Segment& segment : capture.segments()) carried += segment.bytes;
+  CHECK(carried == line.size() + size);
 }
 
 TEST_CASE(
