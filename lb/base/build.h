@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string_view>
 
 namespace weir {
@@ -14,5 +15,8 @@ struct Build {
   std::string_view config_file;  ///< what is read where no other is named; absolute
 };
 extern const Build kBuild;
+
+/// What `weir version` names.
+inline constexpr std::array<std::string_view, 4> kFeatures{"splice", "ipv6", "unix sockets", "https probes"};
 
 }  // namespace weir

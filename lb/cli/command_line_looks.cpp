@@ -15,7 +15,9 @@ void CommandLine::State::add_status() {
             if (ready) return run_ready(common, targets);
             return run_status(common, targets, flag);
           });
-  command->add_option("target", targets, "either part may be a glob; with --ready listeners")
+  command
+      ->add_option("target", targets,
+                   "one, either part of which may be a glob; with --ready any number of listeners")
       ->type_name("POOL[/BACKEND]");
   command->add_flag("--ready", ready, "exit 0 when every listener can be served, else 1 and why; within 1s");
   command->add_flag("--watch", flag, "again every second, until q or Ctrl-C");

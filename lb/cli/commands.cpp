@@ -230,9 +230,7 @@ int run_stop(const CommonOptions& common, std::optional<Millis> grace) {
 }
 
 int run_version(const CommonOptions& common, const std::string& version) {
-  const Json about{{"version", version},
-                   {"commit", kBuild.commit},
-                   {"features", {"splice", "ipv6", "unix sockets", "https probes"}}};
+  const Json about{{"version", version}, {"commit", kBuild.commit}, {"features", kFeatures}};
   print(common.json ? about.dump() + "\n" : render_version(about.dump()));
   return kExitDone;
 }

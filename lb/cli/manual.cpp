@@ -65,7 +65,7 @@ constexpr Meaning kMeanings[] = {
     {kExitDone, "Done."},
     {kExitFailed, "Failed, a faulty configuration, or an answer that could not be written."},
     {kExitUsage, "Wrong usage."},
-    {kExitUnknownName, "No such pool or backend."},
+    {kExitUnknownName, "No such pool, backend or listener."},
     {kExitTimedOut, "Timed out: sessions are left."},
     {kExitNoDaemon, "No daemon at that socket, no right to talk to it, or no answer in time."},
 };

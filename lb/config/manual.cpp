@@ -28,7 +28,8 @@ constexpr std::string_view kVariables =
 constexpr std::string_view kNames = "A NAME has 1 to 128 of the characters A-Z a-z 0-9 . _ : [ ] -";
 
 constexpr std::string_view kAddresses =
-    "An ADDRESS is ip:port, [v6]:port or unix:/path; of a backend host:port, too.";
+    "An ADDRESS is ip:port, [v6]:port, [v6%zone]:port, unix:/path or unix:@name (abstract); of a backend "
+    "host:port, too.";
 
 constexpr std::string_view kSchema =
     "\"weir schema\" prints a JSON Schema of the file. Editors that know TOML check a file by it while it is "
@@ -140,7 +141,8 @@ std::string config_manual(const KnownKinds& kinds, std::string_view version, std
          item("SIGHUP", "The file is read again. A file with a fault changes nothing, and the log says why.");
   out += ".SH EXIT STATUS\nOf \\(dqweir check\\(dq:\n" +
          item("0", "The file is valid; there may be warnings.") +
-         item("1", "It has faults, or cannot be read.");
+         item("1", "It has faults, or cannot be read.") + item("2", "Wrong usage.") +
+         item("5", "With --diff: no daemon, no right to talk to it, or no answer in time.");
   out += ".SH EXAMPLES\n" + roff_prose("Two web servers, the one with the fewest sessions first:") +
          roff_literal(kExample) + ".PP\n" +
          roff_prose("One server whose address comes out of the environment, behind a unix socket:") +

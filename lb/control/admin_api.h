@@ -28,7 +28,6 @@ namespace weir {
 /// What `status` says of the process itself.
 struct ProcessFacts {
   std::string version;
-  std::vector<std::string> features;
   std::uint32_t workers = 0;
   std::uint64_t max_sessions = 0;
   pid_t pid = 0;

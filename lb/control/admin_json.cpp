@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "lb/base/build.h"
 #include "lb/base/log.h"
 #include "lb/config/fault_json.h"
 #include "lb/control/json_text.h"
@@ -292,10 +293,8 @@ std::string to_json(const UpgradeReport& report) {
 }
 
 std::string version_json(const ProcessFacts& facts, bool read_only) {
-  return text_of({{"version", facts.version},
-                  {"pid", facts.pid},
-                  {"features", facts.features},
-                  {"read_only", read_only}});
+  return text_of(
+      {{"version", facts.version}, {"pid", facts.pid}, {"features", kFeatures}, {"read_only", read_only}});
 }
 
 std::string to_json(const StopReport& report) {

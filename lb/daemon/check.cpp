@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "lb/base/counted.h"
 #include "lb/cli/exit_status.h"
 #include "lb/config/fault_json.h"
 
@@ -53,8 +54,8 @@ int check_file(const std::string& path, bool json, const LoadOptions& options) {
     print_json(path, result);
   } else if (result.config != nullptr) {
     const Contents contents = contents_of(*result.config);
-    std::printf("%s: fine: %zu listeners, %zu pools, %zu backends\n", path.c_str(), contents.listeners,
-                contents.pools, contents.backends);
+    std::printf("%s: fine: %s, %s, %s\n", path.c_str(), counted(contents.listeners, "listener").c_str(),
+                counted(contents.pools, "pool").c_str(), counted(contents.backends, "backend").c_str());
   }
   return result.config != nullptr ? kExitDone : kExitFailed;
 }

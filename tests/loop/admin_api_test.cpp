@@ -225,7 +225,6 @@ class Api {
                                                 [this] {
                                                   ProcessFacts facts;
                                                   facts.version = "0.1.0";
-                                                  facts.features = {"splice"};
                                                   facts.workers = 1;
                                                   facts.max_sessions = 8000;
                                                   facts.unsaved = state.problem();
