@@ -37,6 +37,9 @@ class Capture {
   explicit Capture(unsigned port)
       : port_(port), fd_(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL))) {
     REQUIRE(fd_);
+    // All of loopback comes in, twice, and waits until somebody looks.
+    const int room = 64 * 1024 * 1024;
+    REQUIRE(::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) == 0);
   }
 
   std::vector<Segment> segments() {
