@@ -52,6 +52,19 @@ Leaver* Leavers::find(BackendId id) {
   return found != all_.end() ? &found->second : nullptr;
 }
 
+std::shared_ptr<BackendLoad> Leavers::load_of(std::string_view pool, std::string_view name,
+                                              std::string_view address) const {
+  const auto named = by_name_.find(key_of(pool, name, address));
+  if (named == by_name_.end()) return nullptr;
+  const auto found = all_.find(named->second);
+  return found != all_.end() ? found->second.last.load : nullptr;
+}
+
+void Leavers::keep_stand_ins_only() {
+  std::erase_if(all_, [](const auto& item) { return !item.second.stands_in; });
+  std::erase_if(by_name_, [&](const auto& item) { return !all_.contains(item.second); });
+}
+
 void Leavers::tidy(const std::unordered_set<BackendId>& standing_in,
                    std::chrono::steady_clock::time_point now) {
   for (auto& [id, leaver] : all_) {

@@ -38,6 +38,10 @@ class Leavers {
   /// One that comes back under its old name, pool and address is the same backend.
   std::optional<Leaver> take_back(std::string_view pool, std::string_view name, std::string_view address);
   Leaver* find(BackendId id);
+  /// Null: nobody of that name, pool and address has left.
+  std::shared_ptr<BackendLoad> load_of(std::string_view pool, std::string_view name,
+                                       std::string_view address) const;
+  void keep_stand_ins_only();
   /// Forgets those without a reason. `standing_in` says which are probed on.
   void tidy(const std::unordered_set<BackendId>& standing_in, std::chrono::steady_clock::time_point now);
 

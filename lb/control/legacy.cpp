@@ -181,6 +181,11 @@ Result<Legacy> legacy_of(const Json& json, std::chrono::steady_clock::time_point
       if (!backend) return tl::unexpected(backend.error());
       pool.backends.push_back(std::move(*backend));
     }
+    for (const auto& one : item.value("stand_ins", Json::array())) {
+      auto backend = backend_of(one, now);
+      if (!backend) return tl::unexpected(backend.error());
+      pool.stand_ins.push_back({one.at("pool").get<std::string>(), std::move(*backend)});
+    }
   }
   for (const auto& item : json.at("listeners"))
     out.listeners.push_back({item.at("name").get<std::string>(), item.at("pool").get<std::string>(),
@@ -201,10 +206,14 @@ std::string format_legacy(const Legacy& legacy, std::chrono::steady_clock::time_
   for (const auto& pool : legacy.pools) {
     Json backends = Json::array();
     for (const auto& backend : pool.backends) backends.push_back(json_of(backend, now));
+    Json stand_ins = Json::array();
+    for (const auto& [home, backend] : pool.stand_ins)
+      stand_ins.emplace_back(json_of(backend, now))["pool"] = home;
     pools.push_back({{"name", pool.name},
                      {"verdict", to_string(pool.verdict)},
                      {"verdict_since", count_of(pool.verdict_since)},
-                     {"backends", std::move(backends)}});
+                     {"backends", std::move(backends)},
+                     {"stand_ins", std::move(stand_ins)}});
   }
   for (const auto& listener : legacy.listeners)
     listeners.push_back({{"name", listener.name},

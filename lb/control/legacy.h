@@ -30,11 +30,18 @@ struct Legacy {
     Tally tally;
     std::uint32_t active = 0;  ///< sessions that it has with it now
   };
+  /// Who serves a pool that has nobody yet: a member of another pool, or one that has left, of which `file`,
+  /// `standing` and `active` say all that counts.
+  struct StandIn {
+    std::string pool;  ///< its own
+    Backend backend;
+  };
   struct Pool {
     std::string name;
     PoolVerdict verdict = PoolVerdict::Unknown;
     std::chrono::system_clock::time_point verdict_since;  ///< the epoch: not known
     std::vector<Backend> backends;
+    std::vector<StandIn> stand_ins;
   };
   struct Listener {
     std::string name;

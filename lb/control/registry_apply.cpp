@@ -44,8 +44,8 @@ ApplyReport Registry::difference(const Config& next, Over over) const {
 
 Registry::Rehearsal Registry::rehearsal(Over over) const {
   const std::shared_ptr<State> copy(new State(state_->rehearsal()));
-  // Who has left already is not handed on, and cannot stand in any more.
-  if (over == Over::Upgrade) copy->leavers = {};
+  // Of those who have left already only who stands in is handed on.
+  if (over == Over::Upgrade) copy->leavers.keep_stand_ins_only();
   return
       [copy, over, before = state_->serving()](const Config& next) { return copy->take(next, over, before); };
 }

@@ -35,15 +35,16 @@ Totals totals_of(const BackendLoad& load) {
 }
 
 Legacy Registry::legacy() const {
-  const auto& s = *state_;
+  auto& s = *state_;
   Legacy out;
   out.file = s.config->file;
   out.text = s.config->text;
   for (const auto& pool : s.members.pools) {
-    auto& list =
-        out.pools.emplace_back(Legacy::Pool{pool.config.name, pool.verdict, pool.verdict_since, {}}).backends;
+    auto& handed =
+        out.pools.emplace_back(Legacy::Pool{pool.config.name, pool.verdict, pool.verdict_since, {}, {}});
+    handed.stand_ins = s.stand_ins_to_hand_over(pool);
     for (const auto& entry : pool.entries)
-      list.push_back(
+      handed.backends.push_back(
           {.file = entry.file,
            .added = entry.added,
            .out = entry.out,
@@ -62,6 +63,24 @@ Legacy Registry::legacy() const {
         {one.load->pool, one.load->name, one.load->address, totals_of(*one.load), tally_of(*one.load), id});
   for (const auto& [pool, counted] : s.departed.rest())
     out.gone.push_back({pool, "-", "", counted.totals, counted.tally});
+  return out;
+}
+
+std::vector<Legacy::StandIn> Registry::State::stand_ins_to_hand_over(const PoolEntry& pool) {
+  std::vector<Legacy::StandIn> out;
+  for (const Backend& backend : stand_ins(pool)) {
+    auto& one = out.emplace_back(Legacy::StandIn{backend.load->pool, {}}).backend;
+    one.file.name = backend.name;
+    one.file.endpoint = backend.endpoint;
+    one.file.weight = backend.weight;
+    one.file.max_sessions = backend.max_sessions;
+    one.file.backup = backend.backup;
+    one.active = backend.load->active.load(std::memory_order_relaxed) + elsewhere(*backend.load);
+    if (const auto member = members.find(backend.id()))
+      one.standing = member->entry->standing;
+    else if (const Leaver* const leaver = leavers.find(backend.id()))
+      one.standing = leaver->standing;
+  }
   return out;
 }
 
@@ -221,18 +240,46 @@ void Registry::inherit(const Legacy& legacy, std::shared_ptr<const Config> old) 
     }
     s.members.pools.push_back(std::move(pool));
   }
+  for (const auto& known : legacy.pools)
+    for (const auto& one : known.stand_ins)
+      s.members.find_pool(known.name)->stand_ins.push_back(s.inherit_stand_in(one));
   for (const auto& one : legacy.gone) {
     if (one.name == "-") {
       s.departed.add(one.pool, {one.totals, one.tally});
       continue;
     }
-    auto load = std::make_shared<BackendLoad>(++s.last_id, one.pool, one.name, one.address, s.workers);
+    auto load = s.leavers.load_of(one.pool, one.name, one.address);
+    if (load == nullptr)
+      load = std::make_shared<BackendLoad>(++s.last_id, one.pool, one.name, one.address, s.workers);
     count_elsewhere(*load, one.totals);
     count_elsewhere(*load, one.tally);
     s.departed.add(std::move(load), s.clock.steady());
   }
   s.config = std::move(old);
   s.inherited = true;
+}
+
+BackendId Registry::State::inherit_stand_in(const Legacy::StandIn& one) {
+  const BackendConfig& file = one.backend.file;
+  if (PoolEntry* const home = members.find_pool(one.pool))
+    for (const Entry& entry : home->entries)
+      if (entry.file.name == file.name && entry.file.endpoint == file.endpoint) return entry.load->id;
+  if (const auto load = leavers.load_of(one.pool, file.name, file.endpoint.text)) return load->id;
+  PoolEntry home;
+  home.config.name = one.pool;
+  // It stands in until first probes of others end: its own, which left with it, goes no further.
+  home.config.probe.kind = "none";
+  Entry entry;
+  entry.file = file;
+  entry.standing = one.backend.standing;
+  entry.standing.life = ++last_life;
+  entry.load = std::make_shared<BackendLoad>(++last_id, one.pool, file.name, file.endpoint.text, workers,
+                                             pool_load(one.pool));
+  if (one.backend.active > 0)
+    active_elsewhere[{one.pool, file.name, file.endpoint.text}] = one.backend.active;
+  leave(home, entry);
+  leavers.find(entry.load->id)->last.admin = Admin::Enabled;  // what is said of a namesake is not of it
+  return entry.load->id;
 }
 
 }  // namespace weir

@@ -7,6 +7,7 @@
 
 #include "lb/control/health_book.h"
 #include "lb/control/leavers.h"
+#include "lb/control/legacy.h"
 #include "lb/control/listener_loads.h"
 #include "lb/control/members.h"
 #include "lb/control/operator_words.h"
@@ -125,6 +126,11 @@ struct Registry::State {
   /// `force`, refuses to take from a pool all that it has.
   CommandResult<std::vector<Changed>> dismiss(std::string_view text, std::string_view verb, bool force);
   std::unordered_set<BackendId> all_stand_ins() const;
+
+  // registry_legacy.cpp
+  std::vector<Legacy::StandIn> stand_ins_to_hand_over(const PoolEntry& pool);
+  /// The member that it is, or a leaver of this process. The members are those of the older process.
+  BackendId inherit_stand_in(const Legacy::StandIn& one);
 
   // registry_addresses.cpp
   /// The listeners of `of`; tags are their places in it.

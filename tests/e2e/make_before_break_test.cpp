@@ -8,6 +8,7 @@
 
 #include "tests/support/operated.h"
 #include "tests/support/steady_clients.h"
+#include "tests/support/upgradable.h"
 #include "tests/support/whole_file.h"
 
 using namespace weir::test;
@@ -66,6 +67,13 @@ class Site {
     write_file(weir_->config_file(), text);
     return cli({"reload"});
   }
+  Finished upgrade() {
+    weir_->expect_exit();
+    Finished done = cli({"upgrade"});
+    if (done.status == 0)
+      descendants_.push_back(std::make_unique<Descendant>(status().at("pid").get<pid_t>()));
+    return done;
+  }
   json status() const { return json::parse(cli({"status", "-o", "json"}).out); }
   std::string address() const { return port_.v4(); }
   FakeBackend& backend(std::size_t index) { return *backends_[index]; }
@@ -80,6 +88,7 @@ class Site {
   std::vector<std::unique_ptr<FakeBackend>> backends_;
   SimpleConfig base_;
   std::unique_ptr<WeirDaemon> weir_;
+  std::vector<std::unique_ptr<Descendant>> descendants_;
 };
 
 }  // namespace
@@ -141,4 +150,30 @@ TEST_CASE("who stands in is said by the reload and by status") {
   CHECK(backends.at(2).at("reason") == "removed; stands in until a new backend has a verdict");
   site.hold_probes(false);
   CHECK(eventually([&] { return site.status().at("pools").at(0).at("backends").size() == 2; }));
+}
+
+TEST_CASE("an upgrade in the middle of a reload's first probes costs no session") {
+  Site site;
+  SteadyClients clients(site.address(), 3);
+  REQUIRE(clients.wait_for_more(scaled(50)));
+  site.hold_probes(true);
+  REQUIRE(site.reload(site.file({site.listener("web")}, {site.pool("web", {"c", "d"}, 2)})).status == 0);
+  const Finished upgraded = site.upgrade();
+  CAPTURE(upgraded.err);
+  CHECK(upgraded.status == 0);
+  CHECK_THAT(upgraded.err, Contains("web/a, web/b stand in"));
+  REQUIRE(clients.wait_for_more(scaled(50)));
+  // And once more: whoever stands in is handed on by one who has only inherited it.
+  CHECK(site.upgrade().status == 0);
+  REQUIRE(clients.wait_for_more(scaled(50)));
+  const json backends = site.status().at("pools").at(0).at("backends");
+  REQUIRE(backends.size() == 4);
+  CHECK(backends.at(2).at("name") == "a");
+  CHECK(backends.at(2).at("removed") == true);
+  site.hold_probes(false);
+  CHECK(eventually([&] { return site.backend(2).accepted() > 0; }));
+  CHECK(eventually([&] { return site.status().at("pools").at(0).at("backends").size() == 2; }));
+  REQUIRE(clients.wait_for_more(scaled(50)));
+  clients.stop();
+  CHECK(clients.failures() == std::vector<std::string>());
 }

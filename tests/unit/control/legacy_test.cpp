@@ -103,7 +103,58 @@ TEST_CASE("a member that was added at the address of a removed one stays over an
   CHECK(upgrade.next.at("web", "b").eligible());
 }
 
-TEST_CASE("an upgrade whose pool only others stand in for is known to leave it nobody") {
+TEST_CASE("who stands in does so over an upgrade, too, and over the next one") {
+  Upgrade upgrade;
+  auto& old = upgrade.old.registry;
+  old.apply(config({pool("web", {backend("a", "10.0.0.1:80")})}));
+  upgrade.old.up("web", "a");
+  // The same name, elsewhere: what is said of it is not of the one that stands in for it.
+  upgrade.config = config({pool("web", {backend("a", "10.0.0.2:80"), backend("b", "10.0.0.3:80")})});
+  old.apply(upgrade.config);
+  REQUIRE(old.set_admin("web/a", Admin::Drained, true));
+  REQUIRE(old.table()->find("web")->any_eligible());
+  const auto report = old.difference(*upgrade.config, Registry::Over::Upgrade);
+  CHECK(report.bereft.empty());
+  CHECK(report.notes ==
+        std::vector<std::string>{"pool web has no eligible backend until first probes pass: web/a stand in"});
+  upgrade.hand_over(upgrade.config);
+  const auto served_by = [](const Fixture& process) {
+    std::vector<std::string> out;
+    for (const auto& backend : process.registry.table()->find("web")->backends())
+      if (backend.eligible()) out.push_back(backend.endpoint.text + (backend.stand_in ? " stands in" : ""));
+    return out;
+  };
+  CHECK(served_by(upgrade.next) == std::vector<std::string>{"10.0.0.1:80 stands in"});
+
+  Upgrade further;
+  further.config = upgrade.config;
+  further.next.now = upgrade.next.now;
+  further.next.registry.inherit(
+      parse_legacy(format_legacy(upgrade.next.registry.legacy(), upgrade.next.now), further.next.now).value(),
+      further.config);
+  further.next.registry.apply(further.config);
+  CHECK(served_by(further.next) == std::vector<std::string>{"10.0.0.1:80 stands in"});
+  further.next.up("web", "b");
+  CHECK(served_by(further.next) == std::vector<std::string>{"10.0.0.3:80"});
+}
+
+TEST_CASE("a member of another pool that stands in is itself after an upgrade, and counted once") {
+  Upgrade upgrade;
+  auto& old = upgrade.old.registry;
+  const PoolConfig web = pool("web", {backend("a", "10.0.0.1:80")});
+  upgrade.config = config({web, pool("new", {backend("b", "10.0.0.2:80")})});
+  upgrade.config->listeners[0].pool = "new";
+  old.apply(config({web}));
+  upgrade.old.up("web", "a");
+  old.apply(upgrade.config);
+  REQUIRE(old.table()->find("new")->any_eligible());
+  upgrade.hand_over(upgrade.config);
+  const auto& next = *upgrade.next.registry.table();
+  REQUIRE(next.find("new")->backends().size() == 2);
+  CHECK(next.find("new")->backends()[1].id() == next.find("web")->backends()[0].id());
+}
+
+TEST_CASE("an upgrade whose pool not even others stand in for is known to leave it nobody") {
   Upgrade upgrade;
   auto& old = upgrade.old.registry;
   old.apply(config({pool("web", {backend("a", "10.0.0.1:80")})}));
@@ -111,7 +162,7 @@ TEST_CASE("an upgrade whose pool only others stand in for is known to leave it n
   const auto next = config({pool("web", {backend("b", "name.example:80")})});
   old.apply(next);
   REQUIRE(old.table()->find("web")->any_eligible());
-  old.set_addresses({{upgrade.old.at("web", "b").id(), {}, "no such name"}});
+  REQUIRE(old.set_admin("web/a", Admin::Drained, true));
   const auto report = old.difference(*next, Registry::Over::Upgrade);
   CHECK(report.bereft == std::vector<std::string>{"web"});
 }
