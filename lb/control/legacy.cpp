@@ -184,7 +184,8 @@ Result<Legacy> legacy_of(const Json& json, std::chrono::steady_clock::time_point
     for (const auto& one : item.value("stand_ins", Json::array())) {
       auto backend = backend_of(one, now);
       if (!backend) return tl::unexpected(backend.error());
-      pool.stand_ins.push_back({one.at("pool").get<std::string>(), std::move(*backend)});
+      pool.stand_ins.push_back(
+          {one.at("pool").get<std::string>(), std::move(*backend), one.at("probed_as_pool").get<bool>()});
     }
   }
   for (const auto& item : json.at("listeners"))
@@ -207,8 +208,11 @@ std::string format_legacy(const Legacy& legacy, std::chrono::steady_clock::time_
     Json backends = Json::array();
     for (const auto& backend : pool.backends) backends.push_back(json_of(backend, now));
     Json stand_ins = Json::array();
-    for (const auto& [home, backend] : pool.stand_ins)
-      stand_ins.emplace_back(json_of(backend, now))["pool"] = home;
+    for (const auto& one : pool.stand_ins) {
+      Json& stand_in = stand_ins.emplace_back(json_of(one.backend, now));
+      stand_in["pool"] = one.pool;
+      stand_in["probed_as_pool"] = one.probed_as_pool;
+    }
     pools.push_back({{"name", pool.name},
                      {"verdict", to_string(pool.verdict)},
                      {"verdict_since", count_of(pool.verdict_since)},

@@ -35,6 +35,7 @@ struct Legacy {
   struct StandIn {
     std::string pool;  ///< its own
     Backend backend;
+    bool probed_as_pool = false;  ///< as its pool's members are by now; else nobody probes it any more
   };
   struct Pool {
     std::string name;

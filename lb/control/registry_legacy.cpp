@@ -69,17 +69,22 @@ Legacy Registry::legacy() const {
 std::vector<Legacy::StandIn> Registry::State::stand_ins_to_hand_over(const PoolEntry& pool) {
   std::vector<Legacy::StandIn> out;
   for (const Backend& backend : stand_ins(pool)) {
-    auto& one = out.emplace_back(Legacy::StandIn{backend.load->pool, {}}).backend;
+    auto& stand_in = out.emplace_back();
+    stand_in.pool = backend.load->pool;
+    auto& one = stand_in.backend;
     one.file.name = backend.name;
     one.file.endpoint = backend.endpoint;
     one.file.weight = backend.weight;
     one.file.max_sessions = backend.max_sessions;
     one.file.backup = backend.backup;
     one.active = backend.load->active.load(std::memory_order_relaxed) + elsewhere(*backend.load);
-    if (const auto member = members.find(backend.id()))
+    if (const auto member = members.find(backend.id())) {
       one.standing = member->entry->standing;
-    else if (const Leaver* const leaver = leavers.find(backend.id()))
+    } else if (const Leaver* const leaver = leavers.find(backend.id())) {
       one.standing = leaver->standing;
+      const PoolEntry* const home = members.find_pool(stand_in.pool);
+      stand_in.probed_as_pool = home != nullptr && home->config.probe == leaver->probe;
+    }
   }
   return out;
 }
@@ -261,14 +266,15 @@ void Registry::inherit(const Legacy& legacy, std::shared_ptr<const Config> old) 
 
 BackendId Registry::State::inherit_stand_in(const Legacy::StandIn& one) {
   const BackendConfig& file = one.backend.file;
-  if (PoolEntry* const home = members.find_pool(one.pool))
-    for (const Entry& entry : home->entries)
+  const PoolEntry* const own = members.find_pool(one.pool);
+  if (own != nullptr)
+    for (const Entry& entry : own->entries)
       if (entry.file.name == file.name && entry.file.endpoint == file.endpoint) return entry.load->id;
   if (const auto load = leavers.load_of(one.pool, file.name, file.endpoint.text)) return load->id;
   PoolEntry home;
   home.config.name = one.pool;
-  // It stands in until first probes of others end: its own, which left with it, goes no further.
   home.config.probe.kind = "none";
+  if (own != nullptr && one.probed_as_pool) home.config.probe = own->config.probe;
   Entry entry;
   entry.file = file;
   entry.standing = one.backend.standing;
