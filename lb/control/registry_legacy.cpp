@@ -245,9 +245,10 @@ void Registry::inherit(const Legacy& legacy, std::shared_ptr<const Config> old) 
     }
     s.members.pools.push_back(std::move(pool));
   }
-  for (const auto& known : legacy.pools)
-    for (const auto& one : known.stand_ins)
-      s.members.find_pool(known.name)->stand_ins.push_back(s.inherit_stand_in(one));
+  if (old != nullptr)
+    for (const auto& known : legacy.pools)
+      for (const auto& one : known.stand_ins)
+        s.members.find_pool(known.name)->stand_ins.push_back(s.inherit_stand_in(one));
   for (const auto& one : legacy.gone) {
     if (one.name == "-") {
       s.departed.add(one.pool, {one.totals, one.tally});
@@ -284,8 +285,11 @@ BackendId Registry::State::inherit_stand_in(const Legacy::StandIn& one) {
   if (one.backend.active > 0)
     active_elsewhere[{one.pool, file.name, file.endpoint.text}] = one.backend.active;
   leave(home, entry);
-  leavers.find(entry.load->id)->last.admin = Admin::Enabled;  // what is said of a namesake is not of it
-  return entry.load->id;
+  // What is said of a namesake is not of it.
+  Leaver& leaver = *leavers.find(entry.load->id);
+  leaver.last.admin = Admin::Enabled;
+  leaver.standing = entry.standing;
+  return leaver.last.load->id;
 }
 
 }  // namespace weir
