@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "lb/control/workers.h"
@@ -53,15 +54,32 @@ class Fleet final : public Workers {
   void duplicate_listeners(std::function<void(std::optional<std::vector<Fd>>)> done);
   /// Closes that listener's sockets on every worker, unserved: another process serves their queues.
   void leave_listener(std::uint32_t id);
-  /// Before a child is started, and after it has been (Worker::expect_children): the first counts once the
-  /// fleet has settled.
-  void expect_children(bool expected);
+  /// From when the fleet has settled.
+  void always_expect_children() { expect_children(true); }
+  /// As long as it lives children may be started (Worker::expect_children), from when the fleet has settled.
+  /// The fleet must outlive it.
+  class ChildrenExpected {
+   public:
+    explicit ChildrenExpected(Fleet& fleet) : fleet_(&fleet) { fleet.expect_children(true); }
+    ~ChildrenExpected() {
+      if (fleet_ != nullptr) fleet_->expect_children(false);
+    }
+    ChildrenExpected(ChildrenExpected&& other) noexcept : fleet_(std::exchange(other.fleet_, nullptr)) {}
+    ChildrenExpected& operator=(ChildrenExpected&& other) noexcept {
+      std::swap(fleet_, other.fleet_);
+      return *this;
+    }
+
+   private:
+    Fleet* fleet_;
+  };
   /// Calls back once every worker has done what it was told before.
   void when_settled(std::function<void()> done);
   /// Any thread.
   void resume_listeners();
 
  private:
+  void expect_children(bool expected);
   Fleet(Loop& control, WorkerShared shared);
   /// Runs `task` on every worker, then `done` on the control thread.
   void on_all(const std::function<void(Worker&)>& task, std::function<void()> done);

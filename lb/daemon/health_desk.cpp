@@ -50,7 +50,7 @@ void HealthDesk::update(bool superseded) {
   const bool starts_children =
       std::ranges::any_of(targets, [](const ProbeTarget& target) { return target.probe.kind == "exec"; });
   if (!starts_children || children_expected_) return checker_->set_targets(std::move(targets));
-  fleet_->expect_children(true);
+  fleet_->always_expect_children();
   fleet_->when_settled([this, superseded] {
     children_expected_ = true;
     update(superseded);

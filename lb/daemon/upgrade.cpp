@@ -111,8 +111,13 @@ void Upgrade::begin(UpgradeOrder order, UpgradeDone done) {
 }
 
 void Upgrade::begin_start() {
+  auto bound = bind_private_socket();
+  if (!bound)
+    return end_with({Kind::Refused, fmt::format("this process's sessions would be out of sight: {}",
+                                                bound.error().message)});
+  private_socket_ = std::move(*bound);
   daemon_log().info("upgrade: starting {}", weir::quoted(order_.binary));
-  parts_.fleet.expect_children(true);
+  children_.emplace(parts_.fleet);
   parts_.clients([this, number = number_](SessionsByClient clients) {
     if (phase_ != Phase::Starting || number != number_) return;
     clients_ = std::move(clients);
@@ -212,7 +217,7 @@ void Upgrade::on_word(const std::optional<std::string>& line) {
 void Upgrade::step_back(const std::vector<std::string>& unused) {
   patience_.stop();
   phase_ = Phase::Superseded;
-  parts_.fleet.expect_children(false);
+  children_.reset();
   parts_.listening.give_up(unused, parts_.fleet);
   parts_.fleet.when_settled([this] {
     parts_.state.leave();
@@ -235,15 +240,28 @@ void Upgrade::step_back(const std::vector<std::string>& unused) {
   });
 }
 
-/// "" when there is none: then this process's sessions are out of sight.
-std::string Upgrade::open_private_socket() {
+std::string Upgrade::private_path() const {
+  return fmt::format("{}.{}", parts_.registry.config()->admin.socket, ::getpid());
+}
+
+Result<Fd> Upgrade::bind_private_socket() const {
   AdminConfig config = parts_.registry.config()->admin;
-  config.socket += fmt::format(".{}", ::getpid());
+  if (config.socket.empty()) return Fd();
+  config.socket = private_path();
   config.socket_given = true;
-  auto fd = AdminApi::bind(config);
-  auto moved = fd ? parts_.admin.serve(std::move(*fd), config.socket) : tl::unexpected(fd.error());
-  if (moved) return config.socket;
-  daemon_log().warn("the sessions of this process are out of sight: {}", moved.error().message);
+  return AdminApi::bind(config);
+}
+
+std::string Upgrade::open_private_socket() {
+  if (private_socket_) {
+    const auto served = parts_.admin.serve(std::move(private_socket_), private_path());
+    if (served) return private_path();
+    daemon_log().warn("the sessions of this process are out of sight: {}", served.error().message);
+  } else {
+    daemon_log().warn("the sessions of this process are out of sight: there is no admin socket");
+  }
+  // Whoever asks there is the new process's to answer, in any case.
+  parts_.admin.leave(AdminApi::Level::All);
   return "";
 }
 
@@ -260,7 +278,7 @@ void Upgrade::on_exit(ChildProcess::Exit exit) {
 
 void Upgrade::fail_with(std::string reason) {
   // One that is told to end may have a child that has not come to its exec yet.
-  if (!parts_.ending()) parts_.fleet.expect_children(false);
+  if (!parts_.ending()) children_.reset();
   std::string wrote = output_ != nullptr ? output_->text() : "";
   while (wrote.ends_with('\n')) wrote.pop_back();
   // Later: this may be a callback of theirs.
@@ -278,6 +296,7 @@ void Upgrade::fail_with(std::string reason) {
 void Upgrade::end_with(CommandError error) {
   patience_.stop();
   phase_ = Phase::None;
+  if (std::exchange(private_socket_, Fd())) ::unlink(private_path().c_str());
   std::exchange(done_, nullptr)(tl::unexpected(std::move(error)));
   if (std::exchange(reload_wanted_, false) && !parts_.ending()) parts_.reload();
 }

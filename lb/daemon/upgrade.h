@@ -78,6 +78,11 @@ class Upgrade {
   void on_word(const std::optional<std::string>& line);
   void on_exit(ChildProcess::Exit exit);
   void step_back(const std::vector<std::string>& unused);
+  /// Of the process that steps back, beside the one that it leaves. An empty one when there is no admin
+  /// socket.
+  Result<Fd> bind_private_socket() const;
+  std::string private_path() const;
+  /// "" when there is none: then this process's sessions are out of sight.
   std::string open_private_socket();
   void fail_with(std::string reason);
   /// Back to where it was before begin().
@@ -92,6 +97,8 @@ class Upgrade {
   bool reload_wanted_ = false;  ///< by a signal that came while it was starting
   Legacy legacy_;               ///< what the new process has been told
   SessionsByClient clients_;    ///< that have a limit: for it
+  Fd private_socket_;           ///< while it is starting
+  std::optional<Fleet::ChildrenExpected> children_;
   std::unique_ptr<ChildProcess> child_;
   std::unique_ptr<StartOutput> output_;  ///< the child's, until it serves
   bool child_ended_ = false;

@@ -4,10 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "lb/base/fd.h"
 #include "tests/support/steady_clients.h"
@@ -300,6 +302,87 @@ TEST_CASE("what an operator said survives the upgrade, with a state file and wit
   CHECK(backends.at(1).at("weight") == 7);
   CHECK(weir.cli({"enable", "web/a"}).status == 0);
   CHECK_THAT(weir.rig().letters(8), Contains("a"));
+}
+
+TEST_CASE("a closing that an old process has planned is in view, and off once its backend is enabled") {
+  Upgradable weir(lettered(2));
+  SimpleConfig config = weir.rig().config();
+  const auto reload_with = [&](const std::string& more) {
+    config.backends[0].more = more;
+    write_file(weir.rig().weir().config_file(), config.toml());
+    REQUIRE(weir.cli({"reload"}).status == 0);
+  };
+  const auto status_of_a = [&] { return weir.get("status").at("pools").at(0).at("backends").at(0); };
+  Stream session = weir.rig().connect();
+  REQUIRE(session.recv_exact(1) == "a");
+  {
+    Process gone(
+        {weir_binary(), "drain", "web/a", "--timeout", "6s", "--then", "close", "--socket", weir.socket()});
+    REQUIRE(eventually([&] { return status_of_a().contains("closes_at"); }));
+    gone.signal(SIGKILL);
+    gone.wait();
+  }
+  weir.upgrade();
+  CHECK(status_of_a().contains("closes_at"));
+  reload_with("admin = \"drained\"");
+  reload_with("");
+  CHECK(status_of_a().at("admin") == "enabled");
+  CHECK(eventually([&] { return !status_of_a().contains("closes_at"); }));
+  std::this_thread::sleep_for(7s);
+  CHECK(session.echoes("left alone"));
+}
+
+TEST_CASE("an upgrade that would leave the old process out of reach is refused, and changes nothing") {
+  const TempDir dir;
+  const FakeBackend backend;
+  const FreePort port;
+  SimpleConfig config;
+  config.bind = port.v4();
+  config.backends = {{"a", backend.address()}};
+  // As long as a path may be: the old process's own, beside it, would be longer.
+  std::string socket = dir.file("");
+  socket.append(107 - socket.size(), 's');
+  config.admin = fmt::format("socket = \"{}\"", socket);
+  WeirDaemon weir(config);
+  const Finished refused = run_program({weir_binary(), "upgrade", "--socket", socket}, {}, patient(90s));
+  CHECK(refused.status == 1);
+  CHECK_THAT(refused.err, Contains("out of sight") && Contains(socket + "."));
+  CHECK(run_program({weir_binary(), "drain", "web/a", "--force", "--socket", socket}).status == 0);
+}
+
+TEST_CASE("an upgrade that fails while its file is read leaves workers and probes as they were", "[long]") {
+  SimpleConfig config;
+  config.health = "probe = \"exec\"\ncommand = [\"/bin/true\"]\ninterval = \"50ms\"";
+  Upgradable weir(echoing(), config);
+  const std::string file = weir.rig().weir().config_file();
+  const std::string text = read_file(file);
+  std::filesystem::remove(file);
+  REQUIRE(::mkfifo(file.c_str(), 0600) == 0);
+  {
+    // A file that goes on and on: it is read for longer than a new process may be silent.
+    const weir::Fd writer(::open(file.c_str(), O_RDWR | O_CLOEXEC));
+    std::atomic<bool> over{false};
+    std::thread drip([&] {
+      while (!over) {
+        CHECK(::write(writer.get(), "#", 1) == 1);
+        std::this_thread::sleep_for(500ms);
+      }
+    });
+    const Finished done = weir.cli({"upgrade"});
+    over = true;
+    drip.join();
+    CHECK(done.status == 1);
+    CHECK_THAT(done.err, Contains("did not serve within 1m"));
+  }
+  std::filesystem::remove(file);
+  write_file(file, text);
+  CHECK(weir.cli({"reload"}).status == 0);
+  SteadyClients clients(weir.address(), 3);
+  CHECK(clients.wait_for_more(scaled(2'000)));
+  weir.upgrade();
+  CHECK(clients.wait_for_more(scaled(500)));
+  clients.stop();
+  CHECK(clients.failures() == std::vector<std::string>());
 }
 
 TEST_CASE("upgrades follow one another, and the sessions of every process stay in view") {
