@@ -26,7 +26,7 @@ bool is_denied(const SessionFilter& filter, const Session& session) {
 }
 
 bool matches(const SessionFilter& filter, const Worker& worker, const Session& session) {
-  return filter.matches(id_of(worker, session), session.pool_name(), session.backend(),
+  return filter.matches(id_of(worker, session), session.pool_in_view(), session.backend(),
                         session.client_address()) &&
          (!filter.accepted_before || session.times().accepted < *filter.accepted_before) &&
          (!filter.denied || is_denied(filter, session)) && (!filter.movable || session.is_movable());
@@ -55,7 +55,7 @@ SessionInfo describe(std::chrono::nanoseconds now, const Worker& worker, const S
   info.id = id_of(worker, session);
   info.listener = session.listener().load().name;
   info.client = session.client_address();
-  info.pool = session.pool_name();
+  info.pool = session.pool_in_view();
   if (session.backend() != nullptr) info.backend = session.backend()->name;
   info.state = session.in_queue()      ? "queued"
                : session.connecting()  ? "connecting"

@@ -82,7 +82,9 @@ void append_line(std::string& out, std::string_view instance, const AccessRecord
                  AccessLineStyle style) {
   const auto time = std::chrono::system_clock::time_point(std::chrono::milliseconds(record.time_ms));
   const Facts* const facts = record.facts.get();
-  const std::string& pool = facts != nullptr && !facts->pool.empty() ? facts->pool : record.listener->pool;
+  const std::string& pool = record.backend                             ? record.backend->pool
+                            : facts != nullptr && !facts->pool.empty() ? facts->pool
+                                                                       : record.listener->pool;
   Fields line(out, style.format);
   line.word("time", format_time(time));
   line.text("listener", record.listener->name);

@@ -120,8 +120,13 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
   const ClientAddress& client_address() const { return client_address_; }
   Listener& listener() const { return listener_; }
   const BackendLoad* backend() const { return lease_.get(); }
-  /// The name of the pool that serves it: its route's or its listener's. "" = none yet.
+  /// The name of the pool that it is for: its route's or its listener's. "" = none yet.
   const std::string& pool_name() const;
+  /// As it is shown: that of the backend that has it, which may be another pool's and stand in; else that
+  /// one.
+  const std::string& pool_in_view() const {
+    return lease_.get() != nullptr ? lease_.get()->pool : pool_name();
+  }
   /// The newest version of that pool; null when there is none.
   const std::shared_ptr<const Pool>& pool() const;
   /// It counts as one of its client's sessions: those have a limit.

@@ -148,8 +148,34 @@ TEST_CASE("who stands in is said by the reload and by status") {
   CHECK(backends.at(2).at("name") == "a");
   CHECK(backends.at(2).at("removed") == true);
   CHECK(backends.at(2).at("reason") == "removed; stands in until a new backend has a verdict");
+  // Its sessions are its own by every name, whichever pool they are for.
+  Stream session = Stream::connect(site.address());
+  REQUIRE(session.echoes("x"));
+  const json listed = json::parse(site.cli({"sessions", "-o", "json"}).out).at("sessions");
+  REQUIRE(listed.size() == 1);
+  CHECK(listed.at(0).at("pool") == "web");
+  const std::string key = "web/" + listed.at(0).at("backend").get<std::string>();
+  CHECK((key == "web/a" || key == "web/b"));
+  CHECK_THAT(site.cli({"kill", "--backend", key}).out, Contains("1 session"));
+  CHECK(session.recv_to_end().ending == Ending::Reset);
   site.hold_probes(false);
   CHECK(eventually([&] { return site.status().at("pools").at(0).at("backends").size() == 2; }));
+}
+
+TEST_CASE("the sessions of a stand-in of another pool are listed and ended by its own name") {
+  Site site;
+  site.hold_probes(true);
+  REQUIRE(site.reload(site.file({site.listener("shop")},
+                                {site.pool("shop", {"c"}, 2), site.pool("web", {"a", "b"}, 0)}))
+              .status == 0);
+  Stream session = Stream::connect(site.address());
+  REQUIRE(session.echoes("x"));
+  const json listed = json::parse(site.cli({"sessions", "-o", "json"}).out).at("sessions");
+  REQUIRE(listed.size() == 1);
+  CHECK(listed.at(0).at("pool") == "web");
+  CHECK(json::parse(site.cli({"sessions", "--pool", "web", "-o", "json"}).out).at("sessions").size() == 1);
+  CHECK_THAT(site.cli({"kill", "--pool", "web"}).out, Contains("1 session"));
+  CHECK(session.recv_to_end().ending == Ending::Reset);
 }
 
 TEST_CASE("an upgrade in the middle of a reload's first probes costs no session") {
