@@ -127,6 +127,8 @@ void AdminApi::handle(HttpRequest request, Answer answer) {
 }
 
 void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
+  if (!request.repeated.empty())
+    return answer_usage(answer, fmt::format("{} is given more than once", quoted(request.repeated)));
   if (is_command(request, "POST", "diff")) return difference(request, answer);
   if (is_command(request, "POST", "counts")) return take_counts(request, answer);
   auto values = parameters_of(request);

@@ -114,6 +114,9 @@ class AdminApi {
   /// Why listeners cannot be served, a line each: those named, or else all that count. Empty: they can.
   CommandResult<std::vector<std::string>> unready(const std::vector<std::string>& listeners) const;
 
+  /// Who is in which pool, and who is kept out, has changed.
+  void on_table(const Table& table);
+
   /// Whether every answer has been given and taken.
   bool idle() const;
 

@@ -160,6 +160,34 @@ void AdminApi::State::end_words() {
   word_timer.start(std::clamp(left, Millis(1), kClockPatience));
 }
 
+void AdminApi::on_table(const Table& table) {
+  state_->closer.cancel_enabled(table);
+  state_->tell_elders(table);
+}
+
+void AdminApi::State::tell_elders(const Table& table) {
+  if (parts.predecessors == nullptr || parts.predecessors->list().empty()) return kept_out.clear();
+  std::set<std::pair<std::string, std::string>> kept_out_now;
+  for (const auto& pool : table.pools)
+    for (const Backend& backend : pool->backends()) {
+      std::pair key(pool->settings().name, backend.name);
+      if (backend.stand_in) continue;
+      if (backend.admin != Admin::Enabled) {
+        kept_out_now.insert(std::move(key));
+      } else if (kept_out.contains(key)) {
+        HttpRequest request;
+        request.method = "POST";
+        request.path = {"v1", "backends", key.first, key.second, "enable"};
+        parts.predecessors->handle(
+            std::move(request), [](const HttpResponse&) {},
+            [](const HttpRequest&, const Answer& answer) {
+              answer({200, "{}"});
+            });
+      }
+    }
+  kept_out = std::move(kept_out_now);
+}
+
 void AdminApi::State::close_some(const BackendLoad& backend, std::uint64_t count) {
   SessionFilter all;
   all.backend_id = backend.id;

@@ -3,9 +3,11 @@
 #include <array>
 #include <chrono>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "lb/control/admin_api.h"
@@ -94,6 +96,8 @@ struct AdminApi::State {
   void end_words();
   void close_some(const BackendLoad& backend, std::uint64_t count);
   void run_closer();
+  /// Older processes may be about to close sessions of a backend that is kept out no more.
+  void tell_elders(const Table& table);
 
   // admin_events.cpp
   void events(const HttpRequest& request, Parameters& parameters, const Answer& answer);
@@ -112,6 +116,7 @@ struct AdminApi::State {
   AdminParts parts;
   const std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   DrainCloser closer;
+  std::set<std::pair<std::string, std::string>> kept_out;  ///< while there are older processes
   Timer closer_timer;
   Timer word_timer;
   DrainWatch drains;

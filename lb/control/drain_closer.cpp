@@ -13,6 +13,13 @@ void DrainCloser::cancel(BackendId backend) {
   std::erase_if(plans_, [&](const Plan& plan) { return plan.backend->id == backend; });
 }
 
+void DrainCloser::cancel_enabled(const Table& table) {
+  if (plans_.empty()) return;
+  for (const auto& pool : table.pools)
+    for (const Backend& backend : pool->backends())
+      if (backend.admin == Admin::Enabled) cancel(backend.id());
+}
+
 std::optional<DrainCloser::Time> DrainCloser::planned(BackendId backend) const {
   const auto found = std::find_if(plans_.begin(), plans_.end(),
                                   [&](const Plan& plan) { return plan.backend->id == backend; });

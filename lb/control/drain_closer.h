@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-#include "lb/balance/backend.h"
+#include "lb/balance/table.h"
 #include "lb/base/duration.h"
 
 namespace weir {
@@ -30,6 +30,8 @@ class DrainCloser {
   void schedule(std::shared_ptr<const BackendLoad> backend, Time begin, Millis spread);
   /// The backend is enabled again: its sessions are left alone.
   void cancel(BackendId backend);
+  /// Those to whom new sessions may come by everybody's will: what was planned for them is over.
+  void cancel_enabled(const Table& table);
   /// When that backend's sessions begin to be closed; nothing when they are not going to be.
   std::optional<Time> planned(BackendId backend) const;
 

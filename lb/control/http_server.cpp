@@ -275,8 +275,10 @@ MHD_Result HttpServer::State::dispatch(Exchange& exchange) {
   }
   const auto take = [](void* request, MHD_ValueKind, const char* key, std::size_t key_size, const char* value,
                        std::size_t value_size) {
-    static_cast<HttpRequest*>(request)->query[percent_decode({key, key_size})] =
-        value != nullptr ? percent_decode({value, value_size}) : "";
+    auto& to = *static_cast<HttpRequest*>(request);
+    std::string name = percent_decode({key, key_size});
+    std::string text = value != nullptr ? percent_decode({value, value_size}) : "";
+    if (!to.query.try_emplace(name, std::move(text)).second) to.repeated = std::move(name);
     return MHD_YES;
   };
   MHD_get_connection_values_n(exchange.connection, MHD_GET_ARGUMENT_KIND, +take, &exchange.request);

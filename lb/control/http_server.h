@@ -23,6 +23,7 @@ struct HttpRequest {
   std::string method;
   std::vector<std::string> path;  ///< "/v1/pools/a%2Fb" is {"v1", "pools", "a/b"}
   std::map<std::string, std::string, std::less<>> query;
+  std::string repeated;  ///< a name of the query that is given more than once; "" = none
   std::string body;
   /// Of those that matter here, by their names in small letters ("host", "origin", "authorization", "accept",
   /// "accept-encoding", "last-event-id"); one that comes more than once is joined by ", ".

@@ -77,6 +77,8 @@ void add_pool(Json& pools, Json* own, const Json& theirs) {
       add_counts(*same, backend,
                  {"active", "total", "connect_failures", "bytes_to_backend", "bytes_to_client"});
       keep_longer(*same, backend, "longest_idle_seconds");
+      if (backend.contains("closes_at") && !same->contains("closes_at"))
+        (*same)["closes_at"] = backend["closes_at"];
     } else if (count_of(backend, "active") > 0) {
       more.push_back(leaver(backend));
     }

@@ -205,6 +205,7 @@ void Daemon::on_table(const std::shared_ptr<const Table>& table) {
     adoption_.adopted(worker, generation);
   });
   listening_.follow(*table);
+  if (admin_api_ != nullptr) admin_api_->on_table(*table);
   if (const auto step = registry_.next_step()) slow_start_timer_.start(*step);
   // Once for all the changes of this turn.
   if (std::exchange(targets_stale_, true)) return;

@@ -170,6 +170,34 @@ TEST_CASE("a drain with a timeout closes what is left when it has passed", "[alo
     if (line["backend"] == "a" && line.number("duration_ms") >= 900) CHECK(line["end"] == "killed");
 }
 
+TEST_CASE("a reload that brings a backend back calls off the closing that was planned for it") {
+  Operated weir(lettered(2));
+  const bool taken_out = GENERATE(true, false);
+  CAPTURE(taken_out);
+  std::vector<Stream> live = held_by(weir, 'a', 1);
+  {
+    Process gone(
+        {weir_binary(), "drain", "web/a", "--timeout", "3s", "--then", "close", "--socket", weir.socket()});
+    REQUIRE(eventually([&] { return weir.backend_status("a").contains("closes_at"); }));
+    gone.signal(SIGKILL);
+    gone.wait();
+  }
+  const SimpleConfig whole = weir.config;
+  // Either way the word is forgotten: with its backend, or since the file says something new of it.
+  if (taken_out)
+    weir.config.backends.erase(weir.config.backends.begin());
+  else
+    weir.config.backends[0].more = "admin = \"drained\"";
+  REQUIRE(weir.reload().status == 0);
+  weir.config = whole;
+  REQUIRE(weir.reload().status == 0);
+  CHECK(weir.backend_status("a").at("admin") == "enabled");
+  CHECK_FALSE(weir.backend_status("a").contains("closes_at"));
+  live.push_back(std::move(held_by(weir, 'a', 1)[0]));
+  std::this_thread::sleep_for(4s);
+  for (Stream& session : live) CHECK(session.echoes("left alone"));
+}
+
 TEST_CASE("the daemon closes what is left when nobody waits any more", "[alone]") {
   Operated weir(lettered(2));
   std::vector<Stream> live = held_by(weir, 'a', 3);

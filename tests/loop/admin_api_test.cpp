@@ -325,6 +325,7 @@ TEST_CASE("what is wrong with a request is named") {
   CHECK(code("POST", "/v1/backends/web/web*/drain") == "409 refused");
   CHECK(code("POST", "/v1/backends/web/web1/weight", R"({"weight": 0})") == "400 usage");
   CHECK(code("POST", "/v1/backends/web/web1/weight") == "400 usage");
+  CHECK(code("POST", "/v1/backends/web/web1/weight?weight=3&weight=4") == "400 usage");
   CHECK(code("POST", "/v1/backends/web/web1/drain", R"({"then": "close"})") == "400 usage");
   CHECK(code("POST", "/v1/backends/web/web1/drain", R"({"froce": true})") == "400 usage");
   CHECK(code("POST", "/v1/backends/web/web1/drain", "[1, 2") == "400 usage");

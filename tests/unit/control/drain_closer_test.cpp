@@ -85,6 +85,28 @@ TEST_CASE("what should be gone and is not is asked again") {
   CHECK_FALSE(d.closer.next_step(d.now));
 }
 
+TEST_CASE("what was planned for a backend is over once new sessions may come to it") {
+  Drained d;
+  d.load->active = 10;
+  d.closer.schedule(d.load, d.start + 1s, 0ms);
+  Backend backend;
+  backend.load = d.load;
+  const auto table_with = [&](Admin admin) {
+    backend.admin = admin;
+    PoolSettings settings;
+    settings.name = "web";
+    settings.balance = "round_robin";
+    return Table(1, {Pool::build(std::move(settings), {backend}, nullptr)});
+  };
+  d.closer.cancel_enabled(table_with(Admin::Drained));
+  d.closer.cancel_enabled(Table());
+  CHECK(d.closer.planned(7));
+  d.closer.cancel_enabled(table_with(Admin::Enabled));
+  CHECK_FALSE(d.closer.planned(7));
+  d.run(d.start + 1h);
+  CHECK(d.killed == 0);
+}
+
 TEST_CASE("a plan that is cancelled closes nothing") {
   Drained d;
   d.load->active = 5;
