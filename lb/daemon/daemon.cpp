@@ -212,7 +212,7 @@ void Daemon::on_table(const std::shared_ptr<const Table>& table) {
   loop_->post([this] {
     targets_stale_ = false;
     names_.update();
-    health_->update(upgrade_->superseded());
+    health_->update(watched());
     if (upgrade_->superseded())
       rebalancing_->stop();
     else

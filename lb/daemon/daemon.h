@@ -94,6 +94,11 @@ class Daemon final : private ReloadSteps {
   /// What has become of the process itself.
   void tell(Event::Kind kind, std::string text, std::string by = {}, std::vector<std::string> changes = {});
   void on_superseded(const UpgradeOrder& order);
+  /// What becomes of backends concerns somebody in this process: a session that has none yet, or a listener
+  /// that may bring one.
+  bool has_unsettled() const;
+  /// Whom the checker watches now.
+  HealthDesk::Watched watched() const;
   void begin_shutdown(const char* why, Millis grace);
   /// By a signal: one more of them ends it at once.
   void on_stop_signal(const char* name);
@@ -157,6 +162,7 @@ class Daemon final : private ReloadSteps {
   std::map<std::string, std::uint64_t> own_trouble_;  ///< system calls that failed, by what they were for
   bool names_answered_ = false;
   bool targets_stale_ = false;
+  bool unsettled_ = true;  ///< of a superseded process: has_unsettled(), when it was looked at last
   bool open_ = false;
   bool shutting_down_ = false;
   int exit_status_ = 0;

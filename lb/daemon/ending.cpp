@@ -16,7 +16,8 @@ constexpr Millis kShutdownStep{20};
 }  // namespace
 
 void Daemon::on_superseded(const UpgradeOrder& order) {
-  health_->update(true);
+  unsettled_ = has_unsettled();
+  health_->update(watched());
   shared_backend_limits_.end();
   shared_client_limits_.end();
   const auto now = loop_->refresh_now();
@@ -24,6 +25,15 @@ void Daemon::on_superseded(const UpgradeOrder& order) {
   if (shutting_down_) return;
   shutdown_deadline_ = order.max_age ? now + *order.max_age : std::chrono::nanoseconds::max();
   shutdown_step();
+}
+
+bool Daemon::has_unsettled() const {
+  return fleet_->any_unsettled() || unserved_listeners() > 0;
+}
+
+HealthDesk::Watched Daemon::watched() const {
+  return upgrade_->superseded() && !unsettled_ ? HealthDesk::Watched::WhoseSessionsClose
+                                               : HealthDesk::Watched::All;
 }
 
 void Daemon::on_stop_signal(const char* name) {
@@ -63,6 +73,10 @@ std::size_t Daemon::unserved_listeners() const {
 
 void Daemon::shutdown_step() {
   const auto now = loop_->refresh_now();
+  if (upgrade_->superseded() && has_unsettled() != unsettled_) {
+    unsettled_ = !unsettled_;
+    health_->update(watched());
+  }
   if (limits_.admission().active() > 0) answers_deadline_ = now + kLastAnswers;
   const bool answering = (!admin_api_->idle() || !web_->has_left()) && now < answers_deadline_;
   // Whoever has ordered the end, and older processes that are to hear of it, come first.

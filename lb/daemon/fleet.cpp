@@ -104,6 +104,10 @@ Fleet::~Fleet() {
   wait_list_->close();
 }
 
+bool Fleet::any_unsettled() const {
+  return std::ranges::any_of(workers_, [](const auto& worker) { return worker->unsettled() > 0; });
+}
+
 void Fleet::start() {
   for (auto& worker : workers_) worker->start();
 }

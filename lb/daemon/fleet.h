@@ -75,6 +75,8 @@ class Fleet final : public Workers {
   };
   /// Calls back once every worker has done what it was told before.
   void when_settled(std::function<void()> done);
+  /// Whether some session still needs a backend, or may need another (Worker::unsettled).
+  bool any_unsettled() const;
   /// Any thread.
   void resume_listeners();
 

@@ -28,10 +28,11 @@ void HealthDesk::start(Fleet& fleet) {
   checker_->start();
 }
 
-void HealthDesk::update(bool superseded) {
+void HealthDesk::update(Watched watched) {
+  watched_ = watched;
   std::vector<ProbeTarget> targets;
   for (Watch& watch : registry_.watched()) {
-    if (superseded) {
+    if (watched == Watched::WhoseSessionsClose) {
       const auto pool = registry_.table()->find(watch.pool);
       if (pool == nullptr || !pool->settings().close_sessions_when_down) continue;
     }
@@ -51,9 +52,9 @@ void HealthDesk::update(bool superseded) {
       std::ranges::any_of(targets, [](const ProbeTarget& target) { return target.probe.kind == "exec"; });
   if (!starts_children || children_expected_) return checker_->set_targets(std::move(targets));
   fleet_->always_expect_children();
-  fleet_->when_settled([this, superseded] {
+  fleet_->when_settled([this] {
     children_expected_ = true;
-    update(superseded);
+    update(watched_);
   });
 }
 

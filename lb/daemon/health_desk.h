@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -21,9 +22,11 @@ class HealthDesk {
   /// The checker's thread. `fleet` is borrowed from now on.
   void start(Fleet& fleet);
   void set_most_sockets(std::size_t most) { checker_->set_most_sockets(most); }
-  /// Takes what the Registry wants watched now. `superseded`: a process without new sessions, which only has
-  /// to know when to close what is left.
-  void update(bool superseded);
+  /// Whom of those that the Registry wants watched: where no session needs a backend any more, it only
+  /// matters when to close what is left.
+  enum class Watched : std::uint8_t { All, WhoseSessionsClose };
+  /// Takes what the Registry wants watched now.
+  void update(Watched watched);
   /// A worker's hint (Checker::connects_changed). Any thread.
   void connects_changed(const std::shared_ptr<BackendLoad>& load) { checker_->connects_changed(load); }
 
@@ -42,8 +45,9 @@ class HealthDesk {
   Fleet* fleet_ = nullptr;
   std::vector<HealthReport> reports_;  ///< of this turn
   std::vector<AgentReport> agents_;    ///< the same
-  bool children_expected_ = false;     ///< every worker knows of the exec probes
-  std::unique_ptr<Checker> checker_;   // last: its thread reports here
+  Watched watched_ = Watched::All;
+  bool children_expected_ = false;    ///< every worker knows of the exec probes
+  std::unique_ptr<Checker> checker_;  // last: its thread reports here
 };
 
 }  // namespace weir

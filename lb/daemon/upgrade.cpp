@@ -222,6 +222,7 @@ void Upgrade::step_back(const std::vector<std::string>& unused) {
   parts_.fleet.when_settled([this] {
     parts_.state.leave();
     parts_.registry.hand_over(legacy_);
+    parts_.events.hand_over();
     legacy_ = {};
     parts_.service.hand_over(child_->pid());
     const std::string socket = open_private_socket();

@@ -41,12 +41,14 @@ std::optional<Event::Kind> event_kind(std::string_view word) {
 }
 
 void Events::tell(spdlog::level::level_enum level, Event event) {
+  const bool is_anothers = handed_over_ && !event.pool.empty();
+  if (is_anothers) level = spdlog::level::debug;
   log_with_fields(level, subject_of(event) + event.text,
                   {{"WEIR_EVENT", to_string(event.kind)},
                    {"WEIR_POOL", event.pool},
                    {"WEIR_BACKEND", event.backend},
                    {"WEIR_BY", event.by}});
-  add(std::move(event));
+  if (!is_anothers) add(std::move(event));
 }
 
 void Events::add(Event event) {

@@ -52,6 +52,9 @@ class Events {
   /// Takes it, and writes it into the daemon's log: "web/web1 up → down: connection refused".
   void tell(spdlog::level::level_enum level, Event event);
   void add(Event event);
+  /// Another process has taken over, and tells what becomes of pools and backends: what is told of them here
+  /// is for those who look for faults, and is kept nowhere.
+  void hand_over() { handed_over_ = true; }
 
   struct Wanted {
     std::string_view pool = {};     ///< "" = any, and those of none
@@ -114,6 +117,7 @@ class Events {
   std::deque<Event>::const_iterator after(std::uint64_t number) const;
 
   std::vector<Follower*> followers_;
+  bool handed_over_ = false;
   std::uint64_t last_number_ = 0;
   std::deque<Event> events_;
   std::array<std::optional<Event>, static_cast<std::size_t>(Event::Kind::Process) + 1> last_;

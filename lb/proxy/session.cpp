@@ -37,6 +37,14 @@ Session::Session(Worker& worker, Listener& listener, Permit permit, Fd client, c
   touch();
 }
 
+Session::Setup::Setup(Worker& of) : worker(of) {
+  worker.count_unsettled(1);
+}
+
+Session::Setup::~Setup() {
+  worker.count_unsettled(-1);
+}
+
 Session::~Session() {
   relay_.release(worker().pump_context().pipes);
 }
@@ -50,7 +58,7 @@ void Session::start() {
     worker().on_trouble({"accept", watched.error().code});
     return end(End::NoBackend, true);
   }
-  setup_ = std::make_unique<Setup>();
+  setup_ = std::make_unique<Setup>(worker());
   if (listener_.doorway().door != nullptr) return arrive();
   look_for_backend();
 }

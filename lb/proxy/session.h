@@ -173,6 +173,11 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
 
   /// What only a session needs that looks for a backend, or whose backend has yet to show that it means it.
   struct Setup {
+    explicit Setup(Worker& worker);
+    ~Setup();
+    Setup(const Setup&) = delete;
+    Setup& operator=(const Setup&) = delete;
+
     struct Arriving {
       Arriving(Session& session, const Doorway& doorway)
           : client(doorway, session.client_address()), place(session) {}
@@ -181,6 +186,7 @@ class Session final : private Deadline, private ListPlace, private ClientSide, p
       Arrival client;
       ArrivalPlace place;
     };
+    Worker& worker;  ///< counts it
     std::unique_ptr<Arriving> arrival;
     std::vector<std::byte> first_bytes;  ///< of the client's, that have been read before a backend was there
     std::size_t sent_early =

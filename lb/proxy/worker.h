@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -78,6 +79,9 @@ class Worker final : private LoopTurn {
   void stop();
   /// Runs `task` on the worker's thread, in the order of the posts. Any thread.
   void post(std::function<void()> task) { loop_->post(std::move(task)); }
+  /// Sessions that look for a backend, or whose backend has yet to show that it means it: what is decided of
+  /// backends, and of their room, still concerns them. Any thread.
+  std::int64_t unsettled() const { return unsettled_.load(std::memory_order_relaxed); }
 
   // All that follows: on the worker's thread.
 
@@ -132,6 +136,9 @@ class Worker final : private LoopTurn {
   /// Sockets leave the epoll set before they are closed: two system calls more for each session.
   bool children_expected() const { return children_expected_ > 0; }
   bool winding_up() const { return winding_up_; }
+  void count_unsettled(int change) {
+    unsettled_.store(unsettled_.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+  }
   std::uint32_t index() const { return index_; }
   /// A connection to that port may have met itself.
   bool may_meet_itself(std::uint16_t port) const { return local_ports_.contains(port); }
@@ -241,6 +248,7 @@ class Worker final : private LoopTurn {
   std::vector<Listener*> find_listeners(std::uint32_t id) const;
 
   const std::uint32_t index_;
+  std::atomic<std::int64_t> unsettled_{0};  // written by its own thread only; outlives the sessions
   const PortRange local_ports_ = local_port_range();
   WorkerShared& shared_;
   UnnamedCongestionControl unnamed_;

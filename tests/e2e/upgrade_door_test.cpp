@@ -1,9 +1,11 @@
-// Who is let in, and who was not, over upgrades.
+// Who is let in, who was not, and who still waits, over upgrades.
 #include <fmt/format.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "tests/support/http.h"
 #include "tests/support/scraped.h"
@@ -43,6 +45,53 @@ bool is_served(Stream& client) {
 
 Json turned_away(const Upgradable& weir) {
   return weir.get("status").at("listeners").at(0).at("turned_away");
+}
+
+// Patient: on a slow machine a probe of a backend that is well takes its time.
+constexpr const char* kProbedOften =
+    "probe = \"tcp\"\ninterval = \"100ms\"\ntimeout = \"1m\"\nfall = 1\nrise = 1";
+
+/// Where whoever waits does so for longer than any test.
+SimpleConfig waiting(std::string health = "probe = \"none\"", std::string listener = "") {
+  SimpleConfig config = asking(std::move(listener));
+  config.pool = "queue_timeout = \"10m\"\nconnect_timeout = \"10m\"";
+  config.health = std::move(health);
+  return config;
+}
+
+Json backends(const Upgradable& weir) {
+  return weir.get("status").at("pools").at(0).at("backends");
+}
+
+/// Instead of backend "a" one at the same address that may have so many sessions.
+void limit_first(Upgradable& weir, int most) {
+  REQUIRE(weir.cli({"remove", "web/a", "--force"}).status == 0);
+  REQUIRE(
+      weir.cli({"add", "web", "few", weir.rig().backend(0).address(), "--max-sessions", std::to_string(most)})
+          .status == 0);
+  REQUIRE(eventually([&] {
+    for (const Json& backend : backends(weir))
+      if (backend.at("name") == "few") return backend.at("eligible").get<bool>();
+    return false;
+  }));
+}
+
+bool are_queued(const Upgradable& weir, unsigned sessions) {
+  return eventually([&] { return weir.get("status").at("pools").at(0).value("queued", 0U) == sessions; });
+}
+
+void wait_for_health(const Upgradable& weir, const std::string& name, const std::string& health) {
+  REQUIRE(eventually([&] {
+    for (const Json& backend : backends(weir))
+      if (backend.at("name") == name) return backend.at("health") == health;
+    return false;
+  }));
+}
+
+std::size_t count_of(const std::string& text, const std::string& what) {
+  std::size_t count = 0;
+  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++count;
+  return count;
 }
 
 }  // namespace
@@ -154,4 +203,77 @@ TEST_CASE("an upgrade gives nobody new tokens, client or listener") {
     CHECK_THAT(weir.cli({"explain", "--listener", "web", "127.0.0.2"}).out,
                Catch::Contains("the next one for"));
   }
+}
+
+TEST_CASE("who waits in an old process is served by a backend that comes up, which is told once") {
+  Upgradable weir({{.greeting = "a"}, {.greeting = "b"}}, waiting(kProbedOften));
+  weir.rig().backend(1).stop_listening();
+  wait_for_health(weir, "b", "down");
+  limit_first(weir, 1);
+  Stream first = weir.rig().connect(), second = weir.rig().connect();
+  REQUIRE(is_served(first));
+  REQUIRE(are_queued(weir, 1));
+  weir.upgrade();
+  const std::size_t told = count_of(weir.rig().process().err(), "web/b down → up");
+  weir.rig().backend(1).listen_again();
+  CHECK(second.recv_exact(1) == "b");
+  wait_for_health(weir, "b", "up");
+  REQUIRE(weir.rig().process().wait_for_err("web/b down → up"));
+  CHECK(count_of(weir.rig().process().err(), "web/b down → up") == told + 1);
+}
+
+TEST_CASE("an old process probes as long as somebody waits in it, and no longer") {
+  Upgradable weir({{.greeting = "a"}, {.greeting = "b"}}, waiting(kProbedOften));
+  FakeBackend& other = weir.rig().backend(1);
+  other.stop_listening();
+  wait_for_health(weir, "b", "down");
+  limit_first(weir, 1);
+  Stream first = weir.rig().connect(), second = weir.rig().connect();
+  REQUIRE(is_served(first));
+  REQUIRE(are_queued(weir, 1));
+  // The new process probes nobody.
+  SimpleConfig next = weir.rig().config();
+  next.health = "probe = \"none\"";
+  write_file(weir.rig().weir().config_file(), next.toml());
+  weir.upgrade();
+  other.listen_again();
+  CHECK(second.recv_exact(1) == "b");
+  CHECK(eventually([&] {
+    const std::size_t probes = other.accepted();
+    std::this_thread::sleep_for(1s);
+    return other.accepted() == probes;
+  }));
+  CHECK(first.echoes("still there"));
+  CHECK(second.echoes("here, too"));
+}
+
+TEST_CASE("who waits for a first verdict in an old process is served when it has come there") {
+  std::atomic<bool> may_answer{false};
+  const FakeBackend slow(scripted([&](Stream& stream) {
+    eventually(10 * kPatience, [&] { return may_answer.load(); });
+    stream.send_all("well");
+  }));
+  const struct Release {
+    std::atomic<bool>& flag;
+    ~Release() { flag = true; }
+  } release{may_answer};
+  const FakeBackend backend({.greeting = "c"});
+  const FreePort port;
+  SimpleConfig config = waiting();
+  const std::string log = config.log;
+  config.log += fmt::format(
+      "\n[[listener]]\nname = \"slow\"\nbind = \"{}\"\npool = \"slow\"\n"
+      "[[pool]]\nname = \"slow\"\nconnect_timeout = \"10m\"\n"
+      "[pool.health]\nprobe = \"expect\"\nexpect = \"well\"\nport = {}\ntimeout = \"10m\"\n"
+      "[[pool.backend]]\nname = \"c\"\naddress = \"{}\"\n",
+      port.v4(), slow.port(), backend.address());
+  Upgradable weir({{.greeting = "a"}}, config);
+  Stream client = Stream::connect(port.v4());
+  REQUIRE(eventually([&] { return weir.get("sessions").at("sessions").size() == 1; }));
+  SimpleConfig next = weir.rig().config();
+  next.log = log;
+  write_file(weir.rig().weir().config_file(), next.toml());
+  weir.upgrade();
+  may_answer = true;
+  CHECK(client.recv_exact(1) == "c");
 }

@@ -160,3 +160,12 @@ TEST_CASE("a follower that is slow is told how many it has missed and holds noth
   CHECK(slow.take_missed() == 0);
   CHECK(slow.next(1).at(0).text == "21");
 }
+
+TEST_CASE("once another process tells what becomes of backends, it is kept here no more; own trouble is") {
+  Events events;
+  events.hand_over();
+  events.tell(spdlog::level::info, of("web1", "up → down: refused", 0ms));
+  CHECK(events.all().empty());
+  events.tell(spdlog::level::info, {.time = kStart, .kind = Event::Kind::Trouble, .text = "no descriptors"});
+  CHECK(events.all().size() == 1);
+}
