@@ -107,7 +107,9 @@ AdminApi::AdminApi(AdminParts parts) : state_(std::make_unique<State>(std::move(
 AdminApi::~AdminApi() = default;
 
 void AdminApi::handle(HttpRequest request, Answer answer) {
-  if (request.method != "GET" && !is_command(request, "POST", "counts") && !is_next_round(request))
+  const bool between_processes =
+      is_command(request, "POST", "counts") || is_command(request, "POST", "active");
+  if (request.method != "GET" && !between_processes && !is_next_round(request))
     daemon_log().info("admin: {} {} by {}", quoted(request.method), quoted(join(request.path)),
                       request.caller);
   if (state_->parts.refusal != nullptr)
@@ -131,6 +133,7 @@ void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
     return answer_usage(answer, fmt::format("{} is given more than once", quoted(request.repeated)));
   if (is_command(request, "POST", "diff")) return difference(request, answer);
   if (is_command(request, "POST", "counts")) return take_counts(request, answer);
+  if (is_command(request, "POST", "active")) return take_active_elsewhere(request, answer);
   auto values = parameters_of(request);
   if (!values) return answer_usage(answer, "the body is not a JSON object of plain values");
   Parameters parameters(std::move(*values));
@@ -143,7 +146,10 @@ void AdminApi::State::handle(HttpRequest& request, const Answer& answer) {
     if (is("GET", "ready", 2)) return ready(parameters, answer);
     if (is("GET", "version", 2)) return answer({200, version_json(parts.facts(), false)});
     if (is("GET", "counts", 2)) return answer({200, format_counts(parts.registry.counts())});
-    if (is("GET", "active", 2)) return answer({200, to_json(parts.registry.active())});
+    if (is("GET", "active", 2))
+      return answer(
+          {200, to_json(Share<SessionsByBackend>{parts.registry.active(), claims_of(*parts.registry.table()),
+                                                 parts.may_wait != nullptr && parts.may_wait()})});
     if (is("GET", "clients", 2))
       return parts.workers.count_limited([answer](const SessionsByClient& sessions) {
         answer({200, to_json(sessions)});
@@ -296,6 +302,13 @@ void AdminApi::State::take_counts(const HttpRequest& request, const Answer& answ
   if (!known) return answer_error(answer, {Kind::Refused, "only an older process of this Weir may say that"});
   parts.registry.add(*counts);
   daemon_log().info("the older process {} has ended its sessions", request.peer->pid);
+  answer({200, "{}\n"});
+}
+
+void AdminApi::State::take_active_elsewhere(const HttpRequest& request, const Answer& answer) {
+  auto elsewhere = parse_backend_share(request.body);
+  if (!elsewhere) return answer_usage(answer, "the body does not say who has how many sessions");
+  parts.registry.set_active_elsewhere(std::move(elsewhere->sessions));
   answer({200, "{}\n"});
 }
 

@@ -61,6 +61,8 @@ struct AdminParts {
   /// The kernel refuses its connections, by when_down. Null: never.
   std::function<bool(const std::string& listener)> is_shut = nullptr;
   Predecessors* predecessors = nullptr;  ///< null: there can be none
+  /// Some session here may yet have to wait for a place at a backend. Null: never.
+  std::function<bool()> may_wait = nullptr;
   /// Why this request is not taken now (an upgrade is under way, or has been); nothing when it is.
   std::function<std::optional<CommandError>(const HttpRequest&)> refusal = nullptr;
   /// Starts an upgrade; calls back once. Null: this process cannot.

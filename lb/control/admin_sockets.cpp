@@ -21,6 +21,7 @@ constexpr std::size_t kMostConfigBytes = 16 * 1024 * 1024;
 
 std::size_t body_limit(const HttpRequest& head) {
   const bool large = is_command(head, "POST", "diff") || is_command(head, "POST", "counts") ||
+                     is_command(head, "POST", "active") ||
                      (head.path.size() >= 2 && head.path[0] == "v1" && head.path[1] == "sessions");
   return large ? kMostConfigBytes : HttpServer::kMostBodyBytes;
 }

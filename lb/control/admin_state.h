@@ -74,6 +74,8 @@ struct AdminApi::State {
   void difference(HttpRequest& request, const Answer& answer);
   void stop(Parameters& parameters, const Answer& answer);
   void take_counts(const HttpRequest& request, const Answer& answer);
+  /// What the newest process tells one that it has superseded: the sessions of all others.
+  void take_active_elsewhere(const HttpRequest& request, const Answer& answer);
   void upgrade(const HttpRequest& request, Parameters& parameters, const Answer& answer);
   void sample_rates();
 

@@ -231,6 +231,15 @@ void Predecessors::ask_each(const std::string& name,
   gathering->arrived();
 }
 
+void Predecessors::tell(pid_t pid, const std::string& name, const std::string& body) {
+  const auto found = std::ranges::find(state_->list, pid, &Predecessor::pid);
+  if (found == state_->list.end()) return;
+  const auto id = ++state_->last_request;
+  auto& sent = state_->requests[id] = std::make_unique<AdminRequest>(
+      state_->loop, [state = state_.get(), id](const AdminRequest::Outcome&) { state->requests.erase(id); });
+  sent->send(found->socket, "POST", "/v1/" + name, body);
+}
+
 void Predecessors::handle(HttpRequest request, Answer answer, const Local& local) {
   const Kind kind = kind_of(request);
   auto values = parameters_of(request);

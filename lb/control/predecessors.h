@@ -24,6 +24,7 @@ class Predecessors {
   void add(Predecessor predecessor);
   /// Takes the process off the list when it is one of them: it has said all that it had to say.
   bool dismiss(pid_t pid);
+  /// The oldest first.
   const std::vector<Predecessor>& list() const;
   /// From now on `heard` is told of each that leaves the list by its end; `said_all`: it was dismissed.
   void on_leave(std::function<void(pid_t pid, bool said_all)> heard);
@@ -36,6 +37,9 @@ class Predecessors {
 
   /// Asks each of them for /v1/NAME; calls back once, when all have answered or have had their time.
   void ask_each(const std::string& name, std::function<void(const std::vector<PredecessorAnswer>&)> done);
+
+  /// Tells one of them, by POST /v1/NAME; whether it hears is not waited for.
+  void tell(pid_t pid, const std::string& name, const std::string& body);
 
   using Local = std::function<void(HttpRequest request, HttpServer::Answer answer)>;
   /// Answers with `local`'s answer, and where they have a share in it, with all together.

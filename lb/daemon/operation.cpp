@@ -49,6 +49,7 @@ void Daemon::make_admin_api() {
                        return std::ranges::find(shut, listener) != shut.end();
                      },
                  .predecessors = &predecessors_,
+                 .may_wait = [this] { return registry_.any_limited() && has_unsettled(); },
                  .refusal = [this](const HttpRequest& request) { return upgrade_->refusal(request); },
                  .upgrade = [this](UpgradeOrder order,
                                    UpgradeDone done) { upgrade_->begin(std::move(order), std::move(done)); },

@@ -326,7 +326,11 @@ std::optional<CommandError> Upgrade::refusal(const HttpRequest& request) const {
                         (path.size() == 3 && path[1] == "sessions" && path[2] == "kill") ||
                         (path.size() == 3 && path[1] == "logs") ||
                         (path.size() == 2 && (path[1] == "counts" || path[1] == "stop"));
+  const bool from_newest = request.method == "POST" && path.size() == 2 && path[1] == "active";
+  if (phase_ == Phase::None && from_newest)
+    return CommandError{Kind::Refused, "no other process has taken over from this one"};
   if (phase_ == Phase::None || harmless) return std::nullopt;
+  if (phase_ == Phase::Superseded && from_newest) return std::nullopt;
   if (phase_ == Phase::Starting || done_ != nullptr) return CommandError{Kind::Busy, kBusy};
   const bool reach = path.size() == 5 && path[1] == "backends" && path[4] != "weight";
   if (reach) return std::nullopt;

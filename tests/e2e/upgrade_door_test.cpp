@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "tests/support/admin_client.h"
 #include "tests/support/http.h"
 #include "tests/support/scraped.h"
 #include "tests/support/upgradable.h"
@@ -203,6 +204,65 @@ TEST_CASE("an upgrade gives nobody new tokens, client or listener") {
     CHECK_THAT(weir.cli({"explain", "--listener", "web", "127.0.0.2"}).out,
                Catch::Contains("the next one for"));
   }
+}
+
+TEST_CASE("who waits in an old process gets the place that a still older one gives back, and nobody twice") {
+  Upgradable weir({{.greeting = "a"}}, waiting());
+  limit_first(weir, 2);
+  Stream first = weir.rig().connect(), second = weir.rig().connect();
+  REQUIRE((is_served(first) && is_served(second)));
+  weir.upgrade();
+  Stream third = weir.rig().connect();
+  REQUIRE(are_queued(weir, 1));
+  SECTION("while nobody waits in the newest") {
+    weir.upgrade();
+    first.close();
+    second.close();
+    CHECK(is_served(third));
+  }
+  SECTION("before whoever waits in the newest") {
+    weir.upgrade();
+    Stream fourth = weir.rig().connect();
+    REQUIRE(are_queued(weir, 2));
+    first.close();
+    CHECK(is_served(third));
+    // Over several of the questions by which the processes hear of each other.
+    CHECK(fourth.recv_to_end(1s).data.empty());
+    CHECK(weir.rig().backend().accepted() == 3);
+    second.close();
+    CHECK(is_served(fourth));
+  }
+  SECTION("though the newest knows no limit any more") {
+    weir.upgrade();
+    REQUIRE(weir.cli({"remove", "web/few", "--force"}).status == 0);
+    REQUIRE(weir.cli({"add", "web", "few", weir.rig().backend().address()}).status == 0);
+    first.close();
+    second.close();
+    CHECK(is_served(third));
+  }
+}
+
+TEST_CASE("who comes to wait in an old process counts the newest one's sessions, and gets their places") {
+  Upgradable weir({{.greeting = "a"}},
+                  waiting("probe = \"none\"", "proxy_from = [\"127.0.0.0/8\"]\nheader_timeout = \"10m\""));
+  limit_first(weir, 2);
+  const std::string header = "PROXY TCP4 192.0.2.1 198.51.100.1 51234 443\r\n";
+  Stream first = weir.rig().connect(), late = weir.rig().connect();
+  first.send_all(header);
+  REQUIRE(is_served(first));
+  REQUIRE(eventually([&] { return weir.get("status").at("sessions").at("active") == 2; }));
+  const std::string old = fmt::format("{}.{}", weir.socket(), weir.rig().process().pid());
+  weir.upgrade();
+  Stream third = weir.rig().connect();
+  third.send_all(header);
+  REQUIRE(is_served(third));
+  CHECK(eventually([&] {
+    return get_json(old, "explain?pool=web&client=192.0.2.1").at("waits_for") == "a backend with room";
+  }));
+  late.send_all(header);
+  CHECK(are_queued(weir, 1));
+  third.close();
+  CHECK(is_served(late));
 }
 
 TEST_CASE("who waits in an old process is served by a backend that comes up, which is told once") {
