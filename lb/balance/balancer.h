@@ -18,6 +18,8 @@ struct PickInput {
   /// most.
   std::span<const BackendId> tried;
   std::uint64_t now_ms = 0;  ///< by the monotonic clock
+  /// Those of `tried` that were not: they had no room when they were to be taken.
+  std::span<const BackendId> full = {};
 
   bool has_tried(BackendId id) const { return std::find(tried.begin(), tried.end(), id) != tried.end(); }
 };

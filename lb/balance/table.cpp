@@ -24,9 +24,12 @@ bool any_eligible(const std::vector<Backend>& backends) {
   return std::any_of(backends.begin(), backends.end(), [](const Backend& b) { return b.eligible(); });
 }
 
-bool any_in_rotation(const std::vector<Backend>& backends) {
-  return std::any_of(backends.begin(), backends.end(),
-                     [](const Backend& b) { return b.eligible() && !b.on_trial; });
+bool is_in_rotation(const Backend& backend) {
+  return backend.eligible() && !backend.for_one_session();
+}
+
+bool is_tried_by_another(const Backend& backend) {
+  return backend.for_one_session() && backend.load->trial_taken.load(std::memory_order_relaxed);
 }
 
 bool is_held_back(const Backend& backend) {
@@ -52,7 +55,7 @@ void use_although_down(std::vector<Backend>& backends) {
 
 void settle_exceptions(const PoolSettings& settings, std::vector<Backend>& backends) {
   for (Backend& backend : backends) forget_exceptions(backend);
-  if (!any_in_rotation(backends)) use_as_last_resort(backends);
+  if (std::ranges::none_of(backends, is_in_rotation)) use_as_last_resort(backends);
   if (settings.try_all_when_down && !any_eligible(backends)) use_although_down(backends);
 }
 
@@ -161,64 +164,112 @@ const Backend* Pool::pick(const PickInput& input) const {
   return index ? &backends_[*index] : pick_held_back(input);
 }
 
-/// The least busy one; primaries before backups.
 const Backend* Pool::pick_held_back(const PickInput& input) const {
+  while (const Backend* const backend = find_held_back(input))
+    if (!backend->for_one_session() || !backend->load->trial_taken.exchange(true)) return backend;
+  return nullptr;
+}
+
+const Backend* Pool::find_held_back(const PickInput& input) const {
+  if (held_back_.empty() || rotation_is_full(input)) return nullptr;
   const Backend* best = nullptr;
   for (const BackendIndex index : held_back_) {
     const Backend& backend = backends_[index];
-    if (input.has_tried(backend.id()) || !backend.load->has_room()) continue;
+    if (input.has_tried(backend.id()) || is_tried_by_another(backend) || !backend.load->has_room()) continue;
     const auto rank = [](const Backend& b) {
       return std::pair(b.backup, b.load->active.load(std::memory_order_relaxed));
     };
     if (best == nullptr || rank(backend) < rank(*best)) best = &backend;
   }
-  if (best != nullptr && best->for_one_session()) best->load->trial_taken.store(true);
   return best;
 }
 
-Choice Pool::choose(const PickInput& input) const {
-  if (const Backend* const backend = pick(input)) return {Choice::Kind::Chosen, backend};
-  if (only_full(input)) return {Choice::Kind::Wait, nullptr, WaitFor::BackendSlot};
-  return {any_undecided_ ? Choice::Kind::Wait : Choice::Kind::None, nullptr, WaitFor::FirstVerdict};
+bool Pool::rotation_is_full(const PickInput& input) const {
+  const auto is_full = [&](BackendIndex index) {
+    const Backend& backend = backends_[index];
+    return is_in_rotation(backend) && !input.has_tried(backend.id());
+  };
+  const auto was_full = [&](BackendId id) {
+    const Backend* const backend = find(id);
+    return backend != nullptr && is_in_rotation(*backend);
+  };
+  return std::ranges::any_of(limited_, is_full) || std::ranges::any_of(input.full, was_full);
 }
 
-std::optional<WaitFor> Pool::would_wait(const PickInput& input, const Backend* explained) const {
-  const bool behind_others = limited() && load_->newcomers_wait();
-  if (behind_others || (explained == nullptr && only_full(input)))
-    return load_->queued() < settings_.queue ? std::optional(WaitFor::BackendSlot) : std::nullopt;
-  if (explained == nullptr && any_undecided_) return WaitFor::FirstVerdict;
-  return std::nullopt;
+Choice Pool::choose(const PickInput& input) const {
+  const Backend* const backend = pick(input);
+  return backend != nullptr ? Choice{Choice::Kind::Chosen, backend} : wait_for_somebody(input);
+}
+
+Choice Pool::wait_for_somebody(const PickInput& input) const {
+  if (only_full(input)) return {Choice::Kind::Wait, nullptr, WaitFor::BackendSlot};
+  const bool verdict_to_come = any_undecided_ || find_trial(input) != nullptr;
+  return {verdict_to_come ? Choice::Kind::Wait : Choice::Kind::None, nullptr, WaitFor::FirstVerdict};
 }
 
 bool Pool::only_full(const PickInput& input) const {
-  return std::ranges::any_of(limited_,
-                             [&](BackendIndex index) { return !input.has_tried(backends_[index].id()); });
+  const auto is_full = [&](BackendIndex index) {
+    const Backend& backend = backends_[index];
+    return !input.has_tried(backend.id()) && !(backend.for_one_session() && backend.load->has_room());
+  };
+  return !input.full.empty() || std::ranges::any_of(limited_, is_full);
 }
 
-const Backend* Pool::explain(const PickInput& input, std::vector<std::string>& because) const {
+const Backend* Pool::find_trial(const PickInput& input) const {
+  const auto found = std::ranges::find_if(held_back_, [&](BackendIndex index) {
+    return backends_[index].for_one_session() && !input.has_tried(backends_[index].id());
+  });
+  return found != held_back_.end() ? &backends_[*found] : nullptr;
+}
+
+Choice Pool::explain(const PickInput& input, std::vector<std::string>& because) const {
+  const Backend* const backend = explain_pick(input, because);
+  const bool stands_behind = limited() && load_->newcomers_wait();
+  if (backend != nullptr && !stands_behind) return {Choice::Kind::Chosen, backend};
+  const Choice choice =
+      stands_behind ? Choice{Choice::Kind::Wait, nullptr, WaitFor::BackendSlot} : wait_for_somebody(input);
+  if (choice.kind != Choice::Kind::Wait) return choice;
+  if (backend != nullptr)
+    because.push_back(fmt::format("but others wait for room already ({}): a newcomer stands behind them",
+                                  counted(load_->queued(), "session")));
+  if (choice.wait_for == WaitFor::BackendSlot) return explain_queue(because);
+  if (const Backend* const trial = find_trial(input))
+    because.push_back(
+        fmt::format("{} is on trial with another session: what it finds is waited for", trial->name));
+  return choice;
+}
+
+Choice Pool::explain_queue(std::vector<std::string>& because) const {
+  const std::uint32_t queued = load_->queued();
+  if (queued < settings_.queue) {
+    because.push_back(fmt::format("a session would wait for room: up to {} do, for {} at most ({} now)",
+                                  settings_.queue, format_duration(settings_.queue_timeout), queued));
+    return {Choice::Kind::Wait, nullptr, WaitFor::BackendSlot};
+  }
+  const std::string why = settings_.queue == 0
+                              ? "nobody may wait for room, queue = 0"
+                              : fmt::format("the queue is full ({} of {})", queued, settings_.queue);
+  because.push_back(why + ": a session would be reset (end=overloaded)");
+  return {};
+}
+
+const Backend* Pool::explain_pick(const PickInput& input, std::vector<std::string>& because) const {
   if (!any_eligible_) {
     because.emplace_back("no backend is eligible");
     return nullptr;
   }
-  const bool primary_eligible = std::any_of(backends_.begin(), backends_.end(),
-                                            [](const Backend& b) { return !b.backup && b.eligible(); });
+  const auto any_of = [&](bool backup) {
+    return std::ranges::any_of(backends_,
+                               [=](const Backend& b) { return b.backup == backup && b.eligible(); });
+  };
   std::optional<BackendIndex> index;
-  if (primary_eligible) {
+  if (any_of(false)) {
     index = primaries_.explain(input, because);
   } else {
     because.emplace_back("no primary is eligible: a backup is used");
   }
-  const bool backup_eligible = std::any_of(backends_.begin(), backends_.end(),
-                                           [](const Backend& b) { return b.backup && b.eligible(); });
-  if (!index && backup_eligible) index = backups_.explain(input, because);
-  if (!index && only_full(input))
-    because.push_back(fmt::format("a session would wait for room: up to {} do, for {} at most ({} now)",
-                                  settings_.queue, format_duration(settings_.queue_timeout),
-                                  load_->queued()));
-  if (!index) return nullptr;
-  if (limited() && load_->newcomers_wait())
-    because.push_back(fmt::format("but {} before it for room: a newcomer would stand behind",
-                                  counted(load_->queued(), "session")));
+  if (!index && any_of(true)) index = backups_.explain(input, because);
+  if (!index) return explain_held_back(input, because);
   const Backend& backend = backends_[*index];
   if (backend.last_resort) {
     because.push_back(fmt::format("{} is used although {}: no backend of the pool is in rotation",
@@ -229,6 +280,14 @@ const Backend* Pool::explain(const PickInput& input, std::vector<std::string>& b
                                   backend.name, to_string(backend.health)));
   }
   return &backend;
+}
+
+const Backend* Pool::explain_held_back(const PickInput& input, std::vector<std::string>& because) const {
+  const Backend* const backend = find_held_back(input);
+  if (backend != nullptr)
+    because.push_back(fmt::format("{} is tried although {}: nobody in rotation is left", backend->name,
+                                  backend->on_trial ? "on trial" : "ejected"));
+  return backend;
 }
 
 Table::Table(std::uint64_t of_generation, std::vector<std::shared_ptr<const Pool>> all_pools)

@@ -109,15 +109,14 @@ class Pool {
   /// never allocates.
   Choice choose(const PickInput& input) const;
   /// Primaries first; backups when no primary is eligible, or all eligible ones have been tried or are full.
-  /// When these have been tried too, one that is ejected, or that another session tries already, is better
-  /// than nobody. An answer that is Backend::for_one_session is the caller's trial: it clears
-  /// BackendLoad::trial_taken when it has learnt nothing of the backend. Thread-safe, never blocks, never
-  /// allocates.
+  /// When these have been tried too, and none of them was merely full, one that is held back is better than
+  /// nobody: the least busy one, primaries before backups. An answer that is Backend::for_one_session is the
+  /// caller's trial, and nobody else's: it clears BackendLoad::trial_taken when it has learnt nothing of the
+  /// backend. Thread-safe, never blocks, never allocates.
   const Backend* pick(const PickInput& input) const;
-  const Backend* explain(const PickInput& input, std::vector<std::string>& because) const;
-  /// What a session that comes now would wait for before it gets a backend; nothing: for nobody, or in vain.
-  /// Takes nothing.
-  std::optional<WaitFor> would_wait(const PickInput& input, const Backend* explained) const;
+  /// What choose() and the queue would make of a session that comes now, and why: one sentence for each step,
+  /// appended to `because`. Takes nothing.
+  Choice explain(const PickInput& input, std::vector<std::string>& because) const;
   bool any_eligible() const { return any_eligible_; }
   /// Nobody is eligible, nobody is about to be, and nobody is used all the same.
   bool is_down() const { return !any_eligible_ && !any_undecided_ && !settings_.try_all_when_down; }
@@ -125,8 +124,21 @@ class Pool {
  private:
   Pool() = default;
   const Backend* pick_held_back(const PickInput& input) const;
+  /// Of those held back the one to be used, which is not taken; null while one in rotation is merely full.
+  const Backend* find_held_back(const PickInput& input) const;
+  /// One that is on trial with another session: what that finds is waited for, where nobody else is left.
+  const Backend* find_trial(const PickInput& input) const;
+
+  // Where the balancers have nobody: what is limited and untried is full.
+
+  bool rotation_is_full(const PickInput& input) const;
   /// Somebody would serve it, had it room.
   bool only_full(const PickInput& input) const;
+  Choice wait_for_somebody(const PickInput& input) const;
+
+  const Backend* explain_pick(const PickInput& input, std::vector<std::string>& because) const;
+  const Backend* explain_held_back(const PickInput& input, std::vector<std::string>& because) const;
+  Choice explain_queue(std::vector<std::string>& because) const;
 
   PoolSettings settings_;
   std::shared_ptr<PoolLoad> load_;

@@ -336,9 +336,9 @@ CommandResult<Explanation> Registry::explain(std::string_view pool_name, std::st
                   .because = {},
                   .excluded = {}};
   const PickInput input{.client = *client, .tried = {}, .now_ms = monotonic_ms()};
-  const auto* picked = pool->built->explain(input, out.because);
-  out.waits_for = pool->built->would_wait(input, picked);
-  if (out.waits_for) picked = nullptr;
+  const Choice choice = pool->built->explain(input, out.because);
+  if (choice.kind == Choice::Kind::Wait) out.waits_for = choice.wait_for;
+  const auto* const picked = choice.backend;
   if (picked != nullptr) out.backend = picked->name;
   if (picked != nullptr && picked->stand_in)
     out.because.push_back(fmt::format("{} stands in: no backend of the pool has a verdict yet",

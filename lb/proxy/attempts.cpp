@@ -43,7 +43,7 @@ Choice Attempts::choose(const Pool& pool, const ClientAddress& client, std::uint
   passed_over.insert(passed_over.end(), portless_.begin(), portless_.end());
   passed_over.insert(passed_over.end(), full_.begin(), full_.end());
   if (trying_.id != 0) passed_over.push_back(trying_.id);
-  const Choice choice = pool.choose({client, passed_over, now_ms});
+  const Choice choice = pool.choose({client, passed_over, now_ms, full_});
   passed_over.resize(tried);
   return choice;
 }
@@ -70,10 +70,8 @@ Attempts::Next Attempts::next(const Pool* pool, const ClientAddress& client, std
   if (pool->limited() && !first_in_queue_ && pool->load()->newcomers_wait())
     return wait_for_room(*pool, now_ms);
   const Choice choice = choose(*pool, client, now_ms);
-  // This version of the pool may be one that does not know of any limit yet.
-  const bool somebody_is_full =
-      !full_.empty() || (choice.kind == Choice::Kind::Wait && choice.wait_for == WaitFor::BackendSlot);
-  if (choice.kind != Choice::Kind::Chosen && somebody_is_full) return wait_for_room(*pool, now_ms);
+  if (choice.kind == Choice::Kind::Wait && choice.wait_for == WaitFor::BackendSlot)
+    return wait_for_room(*pool, now_ms);
   if (choice.kind != Choice::Kind::Chosen)
     return wait_or_give_up(*pool, choice.kind == Choice::Kind::Wait, now_ms);
   ++count_;

@@ -115,6 +115,24 @@ TEST_CASE("when the last one in rotation dies, an ejected one that is back cover
   CHECK(rig.letters(10) == std::string(10, 'a'));
 }
 
+TEST_CASE("while the one in rotation is merely full it is waited for, be an ejected one alive again or not") {
+  SimpleConfig config = unprobed(kForLong);
+  config.pool = "queue_timeout = \"10m\"";
+  config.backends = {{}, {"", "", "max_sessions = 1"}};
+  Operated weir(lettered(2), config);
+  eject(weir, 1);
+  if (GENERATE(false, true)) weir.backend(0).listen_again();
+  REQUIRE(eventually([&] { return weir.backend_status("web/b")["active"] == 0; }));
+  Stream held = weir.connect();
+  REQUIRE(held.recv_exact(1) == "b");
+  CHECK_THAT(weir.cli({"explain", "web", "127.0.0.1"}).out,
+             Catch::Contains("127.0.0.1 would wait in the queue of pool web, for a backend with room"));
+  Stream next = weir.connect();
+  REQUIRE(eventually([&] { return weir.get("status")["pools"][0].value("queued", 0U) == 1U; }));
+  held.close();
+  CHECK(next.recv_exact(1) == "b");
+}
+
 TEST_CASE("an ejection lasts as configured, and eject_after = 0 means never") {
   SECTION("as configured") {
     Rig rig(lettered(2), unprobed("probe = \"none\"\neject_after = 1\neject_for = \"150ms\""));

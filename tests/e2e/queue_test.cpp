@@ -110,6 +110,9 @@ TEST_CASE("without a queue a full pool turns away at once") {
   Operated weir({{.greeting = "a"}}, limited({"max_sessions = 1"}, "queue = 0"));
   Stream held = weir.connect();
   REQUIRE(held.recv_exact(1) == "a");
+  const std::string explained = weir.cli({"explain", "web", "192.0.2.1"}).out;
+  CHECK_THAT(explained, Catch::Contains("192.0.2.1 would get no backend of pool web"));
+  CHECK_THAT(explained, Catch::Contains("queue = 0: a session would be reset (end=overloaded)"));
   CHECK(weir.connect().recv_to_end().ending == Ending::Reset);
   held.close();
   REQUIRE(eventually([&] { return active(weir) == 0; }));

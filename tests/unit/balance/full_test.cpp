@@ -149,11 +149,11 @@ TEST_CASE("explain says who is full, and that a session would wait") {
     return std::ranges::any_of(because, [&](const auto& line) { return line.find(what) != line.npos; });
   };
   const ClientAddress client = *ClientAddress::parse_ip("10.0.0.7");
-  CHECK(group.pool->explain({client, {}}, because)->name == "b");
+  CHECK(group.pool->explain({client, {}}, because).backend->name == "b");
   if (policy != "source_hash") CHECK(told("a is full (max_sessions = 2)"));
   group.fill("b", 2);
   because.clear();
-  CHECK(group.pool->explain({client, {}}, because) == nullptr);
+  CHECK(group.pool->explain({client, {}}, because).backend == nullptr);
   CAPTURE(because);
   CHECK((told("a is full (max_sessions = 2)") || told("b is full (max_sessions = 2)")));
   CHECK(told("a session would wait for room: up to 100 do, for 5s at most (0 now)"));

@@ -150,13 +150,13 @@ TEST_CASE("explain of least connections names the least busy and does not take t
   held.push_back(Lease::take(group["c"].load));
   held.push_back(Lease::take(group["c"].load));
   std::vector<std::string> because;
-  CHECK(pool.explain({}, because)->name == "a");
+  CHECK(pool.explain({}, because).backend->name == "a");
   CHECK(because == std::vector<std::string>{"least_connections: a has 1 session for weight 2",
                                             "least_connections: b has 1 session for weight 1",
                                             "least_connections: c has 2 sessions for weight 1"});
   held.clear();
   because.clear();
-  CHECK(pool.explain({}, because)->name == "a");
+  CHECK(pool.explain({}, because).backend->name == "a");
   CHECK(because.back() == "3 are equally busy: a is next in the round-robin sequence");
   CHECK(group.picks(4) == "abca");
 }

@@ -94,7 +94,7 @@ TEST_CASE("least time: explain names the best, their sessions and times") {
   group.build();
   group["b"].load->record_first_byte(3ms, 0);
   std::vector<std::string> because;
-  CHECK(group.pool->explain({}, because)->name == "b");
+  CHECK(group.pool->explain({}, because).backend->name == "b");
   REQUIRE(because.size() == 2);
   CHECK(because[0] == "least_time: b has 0 sessions for weight 2, and takes 3.0 ms to its first byte");
   CHECK(because[1] == "least_time: a has 0 sessions for weight 1, and nothing is known of its times yet");

@@ -73,7 +73,7 @@ TEST_CASE("random two: explain answers what the next pick takes") {
   group.build();
   for (int i = 0; i < 50; ++i) {
     std::vector<std::string> because;
-    const Backend* const foreseen = group.pool->explain({}, because);
+    const Backend* const foreseen = group.pool->explain({}, because).backend;
     CHECK(group.pool->pick({}) == foreseen);
     REQUIRE(because.size() == 2);
     CHECK(because[0].starts_with("random_two: draws "));
@@ -92,11 +92,11 @@ TEST_CASE("first: one after another in the file's order, as far as there is room
   }
   CHECK(letters == "aabcc");
   std::vector<std::string> because;
-  CHECK(group.pool->explain({}, because)->name == "c");
+  CHECK(group.pool->explain({}, because).backend->name == "c");
   CHECK(because == std::vector<std::string>{"first: a is full (max_sessions = 2)",
                                             "first: b is full (max_sessions = 1)",
                                             "first: c is the first in the file's order that has room"});
   group.set("a", Health::Down);
   because.clear();
-  CHECK(group.pool->explain({}, because)->name == "c");
+  CHECK(group.pool->explain({}, because).backend->name == "c");
 }

@@ -194,7 +194,7 @@ TEST_CASE("explain of round robin tells the turn and does not take it") {
   group.picks(2);
   for (int i = 0; i < 3; ++i) {
     std::vector<std::string> because;
-    CHECK(pool.explain({}, because)->name == "b");
+    CHECK(pool.explain({}, because).backend->name == "b");
     CHECK(because == std::vector<std::string>{"round_robin: turn 3 of 7", "turn 3 belongs to b"});
   }
   CHECK(group.picks(1) == "b");

@@ -265,7 +265,7 @@ TEST_CASE("explain of source hash names the slot and its owner, and who is next"
   const ClientAddress client = *ClientAddress::parse_ip("203.0.113.9");
   const std::string first = pool.pick({client, {}})->name;
   std::vector<std::string> because;
-  CHECK(pool.explain({client, {}}, because)->name == first);
+  CHECK(pool.explain({client, {}}, because).backend->name == first);
   REQUIRE(because.size() == 2);
   CHECK(because[0].rfind("source_hash: slot ", 0) == 0);
   CHECK(because[0].find(" of 65536") != std::string::npos);
@@ -273,7 +273,7 @@ TEST_CASE("explain of source hash names the slot and its owner, and who is next"
 
   const std::vector<BackendId> tried{group[first].id()};
   because.clear();
-  const Backend* second = pool.explain({client, tried}, because);
+  const Backend* second = pool.explain({client, tried}, because).backend;
   CHECK(second == pool.pick({client, tried}));
   REQUIRE(because.size() == 4);
   CHECK(because[2] == first + " has been tried already");

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "tests/unit/balance/group.h"
+#include "tests/unit/balance/random_pool.h"
 
 using namespace weir;
 
@@ -260,6 +260,62 @@ TEST_CASE("a place that another has taken first is no try") {
   CHECK(search.attempts.tried().empty());
 }
 
+TEST_CASE("a place in rotation that another has taken first is waited for, whoever is ejected") {
+  Search search({1, 1});
+  for (Backend& backend : search.group.backends) backend.unprobed = true;
+  search.group["b"].health = Health::Down;
+  search.group.limit("a", 1);
+  search.group.build();
+  CHECK(search.next(0) == "a 10.0.0.1");
+  search.group.fill("a", 1);
+  search.attempts.was_full();
+  CHECK(search.next(0) == "wait for a backend with room");
+  CHECK_FALSE(search.attempts.is_particular());
+  search.attempts.resume(false);
+  CHECK(search.next(1) == "wait for a backend with room");
+}
+
+TEST_CASE(
+    "who has failed everybody else waits for another session's trial, and gets the backend when it worked") {
+  Search search({1, 1});
+  for (Backend& backend : search.group.backends) backend.unprobed = true;
+  search.group["b"].on_trial = true;
+  search.group["b"].load->trial_taken = true;
+  search.group.build();
+  CHECK(search.next(0) == "a 10.0.0.1");
+  CHECK(search.after(ConnectFault::Backend) == "!a wait for a first verdict");
+  CHECK(search.hedge() == "nobody");
+  CHECK(search.group["b"].load->trial_taken);
+  search.group["b"].on_trial = false;
+  search.group.build();
+  search.attempts.resume(false);
+  CHECK(search.next(1) == "b 10.0.1.1");
+}
+
+TEST_CASE("a session does what explain says of one that comes now, in whatever state the pool is") {
+  const std::string policy =
+      GENERATE("round_robin", "least_connections", "source_hash", "random_two", "least_time", "first");
+  for (std::uint32_t seed = 1; seed <= 200; ++seed) {
+    RandomPool random(policy, seed);
+    const PickInput newcomer = random.newcomer();
+    std::vector<std::string> because;
+    const Pool& pool = *random.group.pool;
+    const Choice foreseen = pool.explain(newcomer, because);
+    const bool queue_is_full = pool.load()->queued() >= pool.settings().queue;
+    const Attempts::Next next = Attempts().next(&pool, newcomer.client, newcomer.now_ms);
+    CAPTURE(policy, seed, because, next.index());
+    if (const auto* const wait = std::get_if<Attempts::Wait>(&next);
+        wait != nullptr && !(wait->key.why == WaitFor::BackendSlot && queue_is_full)) {
+      REQUIRE(foreseen.kind == Choice::Kind::Wait);
+      REQUIRE(foreseen.wait_for == wait->key.why);
+      continue;
+    }
+    const auto* const one = std::get_if<Attempts::Try>(&next);
+    REQUIRE(foreseen.backend == (one != nullptr ? one->backend : nullptr));
+    REQUIRE(foreseen.kind == (one != nullptr ? Choice::Kind::Chosen : Choice::Kind::None));
+  }
+}
+
 TEST_CASE("newcomers stand behind those who wait, but for the one that is called") {
   Search search({1, 1});
   search.group.limit("a", 5);
@@ -413,4 +469,15 @@ TEST_CASE("nobody is hedged onto who is full, on trial, wanted by others, or bey
   CHECK_FALSE(search.attempts.drop_hedge());
   CHECK(search.attempts.count() == 1);
   CHECK_FALSE(search.group["b"].load->trial_taken);
+}
+
+TEST_CASE("whom another session tries is no hedge, and stays that session's") {
+  Search search({1, 1});
+  for (Backend& backend : search.group.backends) backend.unprobed = true;
+  search.group["b"].on_trial = true;
+  search.group["b"].load->trial_taken = true;
+  search.group.build();
+  search.next(0);
+  CHECK(search.hedge() == "nobody");
+  CHECK(search.group["b"].load->trial_taken);
 }
