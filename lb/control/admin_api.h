@@ -32,6 +32,7 @@ struct ProcessFacts {
   std::uint64_t max_sessions = 0;
   pid_t pid = 0;
   bool stopping = false;              ///< no new sessions any more
+  bool superseded = false;            ///< by a process that an upgrade has started
   std::string unsaved;                ///< why what operators said is not on the disk; "" = it is
   std::vector<std::string> problems;  ///< of the process and its pools, a line each
   std::optional<Event> last_reload;   ///< since the start of the first process of this Weir

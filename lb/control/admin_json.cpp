@@ -293,8 +293,11 @@ std::string to_json(const UpgradeReport& report) {
 }
 
 std::string version_json(const ProcessFacts& facts, bool read_only) {
-  return text_of(
-      {{"version", facts.version}, {"pid", facts.pid}, {"features", kFeatures}, {"read_only", read_only}});
+  return text_of({{"version", facts.version},
+                  {"pid", facts.pid},
+                  {"features", kFeatures},
+                  {"read_only", read_only},
+                  {"superseded", facts.superseded}});
 }
 
 std::string to_json(const StopReport& report) {

@@ -53,9 +53,7 @@ std::string escaped_query(const std::map<std::string, std::string, std::less<>>&
 }
 
 AdminRequest::AdminRequest(Loop& loop, Done done)
-    : loop_(loop),
-      timer_(loop, [this] { finish(tl::unexpected(Failure::NoAnswer)); }),
-      done_(std::move(done)) {}
+    : loop_(loop), timer_(loop, [this] { finish(tl::unexpected(Failure::Late)); }), done_(std::move(done)) {}
 
 AdminRequest::~AdminRequest() {
   if (fd_) loop_.unwatch(fd_.get());
@@ -75,6 +73,11 @@ void AdminRequest::send(const std::string& socket, const std::string& method, co
     return finish(tl::unexpected(gone ? Failure::Gone : Failure::NoAnswer));
   }
   fd_ = std::move(connecting->fd);
+  const auto listener = HttpRequest::Peer::of(fd_.get());
+  if (!listener || !listener->privileged() || (expected_ != 0 && listener->pid != expected_)) {
+    fd_.reset();
+    return finish(tl::unexpected(Failure::Stranger));
+  }
   if (!loop_.watch(fd_.get(), *this, events::kReadable | events::kWritable | events::kEdge))
     finish(tl::unexpected(Failure::NoAnswer));
 }

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <sys/types.h>
+
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -12,11 +15,17 @@
 
 namespace weir {
 
-/// One request to another Weir's admin socket, without blocking. Bounded: 2 s, and 16 MiB of answer. Loop
-/// thread only.
+/// One request to another Weir's admin socket, without blocking. Bounded: 2 s, and 16 MiB of answer. Whoever
+/// listens there is sent nothing unless it is a process of root or of the user Weir runs as: others may be
+/// able to put a socket at that path. Loop thread only.
 class AdminRequest final : private Watcher {
  public:
-  enum class Failure : std::uint8_t { Gone, NoAnswer };  ///< Gone: nobody listens there
+  enum class Failure : std::uint8_t {
+    Gone,      ///< nobody listens there
+    Stranger,  ///< somebody else does
+    Late,      ///< no whole answer within kPatience
+    NoAnswer   ///< none, or what is no answer
+  };
   using Outcome = tl::expected<HttpResponse, Failure>;
   using Done = std::function<void(const Outcome&)>;
 
@@ -27,6 +36,8 @@ class AdminRequest final : private Watcher {
   AdminRequest(Loop& loop, Done done);
   ~AdminRequest();
 
+  /// Before send(): anybody but this process is a stranger, too.
+  void expect(pid_t process) { expected_ = process; }
   void send(const std::string& socket, const std::string& method, const std::string& target,
             const std::string& body);
 
@@ -42,6 +53,7 @@ class AdminRequest final : private Watcher {
   Fd fd_;
   std::string unsent_;
   std::string received_;
+  pid_t expected_ = 0;  ///< 0: any
   bool over_ = false;
 };
 

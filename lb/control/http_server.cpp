@@ -34,16 +34,6 @@ constexpr std::string_view kNoPlace =
     R"({"error":{"code":"busy","message":"too many requests at once, ask again"}})"
     "\r\n";
 
-std::optional<HttpRequest::Peer> peer_of(int connection) {
-  ucred credentials{};
-  socklen_t size = sizeof credentials;
-  // Of a TCP socket the kernel answers with the user -1. (Process 0 is one of another namespace.)
-  if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
-      credentials.uid == static_cast<uid_t>(-1))
-    return std::nullopt;
-  return HttpRequest::Peer{credentials.uid, credentials.pid};
-}
-
 bool has_unread(int fd) {
   char byte;
   return ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
@@ -54,6 +44,16 @@ int descriptor_of(MHD_Connection* connection) {
 }
 
 }  // namespace
+
+std::optional<HttpRequest::Peer> HttpRequest::Peer::of(int connection) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  // Of a TCP socket the kernel answers with the user -1. (Process 0 is one of another namespace.)
+  if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
+      credentials.uid == static_cast<uid_t>(-1))
+    return std::nullopt;
+  return Peer{credentials.uid, credentials.pid};
+}
 
 bool HttpRequest::Peer::privileged() const {
   return uid == 0 || uid == ::geteuid();
@@ -154,7 +154,7 @@ bool HttpServer::idle() const {
 
 void HttpServer::State::admit(Fd connection) {
   const int fd = connection.get();
-  const auto peer = peer_of(fd);
+  const auto peer = HttpRequest::Peer::of(fd);
   const auto arrival = places.arrive(fd, peer && peer->privileged(), std::chrono::steady_clock::now());
   if (arrival.displaced) displace(*arrival.displaced);
   if (!arrival.admitted) {

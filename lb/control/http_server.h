@@ -32,10 +32,13 @@ struct HttpRequest {
     const auto found = headers.find(name);
     return found != headers.end() ? std::string_view(found->second) : std::string_view();
   }
-  /// Who has connected, by SO_PEERCRED; nothing where the kernel does not say.
+  /// The process at the other end, by SO_PEERCRED; nothing where the kernel does not say.
   struct Peer {
     uid_t uid;
     pid_t pid;
+    /// Of a connection: who has connected, or at its other end who listens. Nothing where the kernel does not
+    /// say.
+    static std::optional<Peer> of(int connection);
     /// Root, or the user Weir runs as.
     bool privileged() const;
   };

@@ -113,6 +113,14 @@ SharedLimit<Sessions>::SharedLimit(Loop& loop, Predecessors& predecessors, Parts
     : loop_(loop), predecessors_(predecessors), parts_(std::move(parts)), timer_(loop, [this] { look(); }) {}
 
 template <class Sessions>
+void SharedLimit<Sessions>::begin_unknowing(std::function<void()> counted) {
+  unknowing_ = true;
+  counted_ = std::move(counted);
+  look();
+  if (!asking_) std::exchange(counted_, nullptr)();
+}
+
+template <class Sessions>
 void SharedLimit<Sessions>::end() {
   ended_ = true;
   timer_.stop();
@@ -158,6 +166,7 @@ void SharedLimit<Sessions>::on_answers(const std::vector<PredecessorAnswer>& ans
   }
   count();
   if (parts_.own != nullptr) tell_older_ones();
+  if (const auto counted = std::exchange(counted_, nullptr)) counted();
   answers_took_ = std::chrono::duration_cast<Millis>(loop_.refresh_now() - begin);
 }
 
@@ -168,7 +177,7 @@ void SharedLimit<Sessions>::count() {
                                 [&](const Predecessor& one) { return one.pid == item.first; });
   });
   // Before the first answer the word of the hand-over counts.
-  if (known_.size() != predecessors_.list().size()) return;
+  if (!unknowing_ && known_.size() != predecessors_.list().size()) return;
   Sessions all;
   for (const auto& [pid, share] : known_) {
     add(all, share.sessions);

@@ -49,6 +49,9 @@ class SharedLimit {
   SharedLimit(Loop& loop, Predecessors& predecessors, Parts parts);
   /// All the older processes are known.
   void begin() { look(); }
+  /// The same where no hand-over has said how many there are: whoever answers counts from then on. Calls back
+  /// once: when all have answered or have had their time, or at once where there is no limit.
+  void begin_unknowing(std::function<void()> counted);
   /// This process has been superseded itself: another one asks, and tells it.
   void end();
 
@@ -70,6 +73,8 @@ class SharedLimit {
   Millis answers_took_{0};  ///< to be read, the last ones
   bool asking_ = false;
   bool ended_ = false;
+  bool unknowing_ = false;
+  std::function<void()> counted_ = nullptr;
   Timer timer_;
 };
 

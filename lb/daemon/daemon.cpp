@@ -70,6 +70,7 @@ Daemon::Daemon(std::shared_ptr<const Config> config, LoadOptions options, Origin
       loop_guard_([this](BackendId id) { loop_->post([this, id] { on_loop(id); }); }),
       service_(*loop_, [this](std::function<void()> done) { fleet_->when_settled(std::move(done)); }),
       predecessors_(*loop_),
+      elder_search_(*loop_),
       held_places_(doors_),
       shared_backend_limits_(
           *loop_, predecessors_,
@@ -240,7 +241,7 @@ bool Daemon::first_verdicts_are_in() const {
 }
 
 void Daemon::open_if_ready() {
-  if (open_) return;
+  if (open_ || !elders_known_ || elders_uncounted_ > 0) return;
   // What an older process knew is enough to begin with.
   const auto can_be_served = [](const std::shared_ptr<const Pool>& pool) {
     return pool->any_eligible() ||
@@ -256,7 +257,7 @@ void Daemon::open_listeners() {
   start_timer_.stop();
   listening_.open(registry_, *fleet_);
   if (shutting_down_) return listening_.close_all(*fleet_);
-  if (!origin_.inheritance) open_admin_api();
+  if (!origin_.inheritance && elders_known_) open_admin_api();
   for (const ListenerConfig& listener : registry_.config()->listeners)
     for (const Address& address : listener.bind)
       daemon_log().info("listener {} on {} for pool {}", listener.name, address.to_string(), listener.pool);
@@ -338,6 +339,7 @@ int Daemon::run() {
   // As long as an older process serves, the file is that one's.
   if (!origin_.inheritance) state_.save(registry_.overrides());
   start_timer_.start(origin_.inheritance ? kTakeoverPatience : kStartPatience);
+  find_elders();
   open_if_ready();
   names_.update();
   names_.when_answered([this] {

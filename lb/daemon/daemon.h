@@ -13,6 +13,7 @@
 #include "lb/control/admin_api.h"
 #include "lb/control/admin_request.h"
 #include "lb/control/adoption.h"
+#include "lb/control/elder_search.h"
 #include "lb/control/history_keeper.h"
 #include "lb/control/metrics.h"
 #include "lb/control/name_resolution.h"
@@ -86,6 +87,10 @@ class Daemon final : private ReloadSteps {
   void on_settled();
   void on_free(const std::optional<Predecessor>& predecessor);
 
+  /// Of a start that is no upgrade: it may follow one whose new process has been killed.
+  void find_elders();
+  void on_elders_found(std::vector<Predecessor> found);
+
   // daemon_reload.cpp
   struct Prepared;
   Result<std::unique_ptr<PreparedReload>> prepare(std::shared_ptr<const Config> next) override;
@@ -135,6 +140,7 @@ class Daemon final : private ReloadSteps {
   std::unique_ptr<Fleet> fleet_;
   ServiceManager service_;
   Predecessors predecessors_;
+  ElderSearch elder_search_;
   HeldPlaces held_places_;
   SharedLimit<SessionsByBackend> shared_backend_limits_;
   SharedLimit<SessionsByClient> shared_client_limits_;
@@ -163,6 +169,8 @@ class Daemon final : private ReloadSteps {
   bool names_answered_ = false;
   bool targets_stale_ = false;
   bool unsettled_ = true;  ///< of a superseded process: has_unsettled(), when it was looked at last
+  bool elders_known_ = false;         ///< no answer of the admin API leaves one out
+  std::size_t elders_uncounted_ = 0;  ///< limits that are to know of their sessions before the first accept
   bool open_ = false;
   bool shutting_down_ = false;
   int exit_status_ = 0;

@@ -32,7 +32,8 @@ void Daemon::make_admin_api() {
                        facts.workers = worker_count_;
                        facts.pid = ::getpid();
                        facts.max_sessions = limits_.admission().max();
-                       facts.stopping = shutting_down_ || upgrade_->superseded();
+                       facts.superseded = upgrade_->superseded();
+                       facts.stopping = shutting_down_ || facts.superseded;
                        facts.unsaved = state_.problem();
                        facts.problems = shortages_.in_force();
                        for (const std::string& listener : listening_.shut())
