@@ -271,7 +271,11 @@ void Upgrade::on_exit(ChildProcess::Exit exit) {
   if (phase_ == Phase::Superseded) {
     tell_first_process_of_end(parts_.first_process, child_->pid(),
                               exit.signal != 0 ? 128 + exit.signal : exit.status);
-    daemon_log().error("process {}, which took over, {}", child_->pid(), describe(exit));
+    if (exit.signal == 0 && exit.status == 0)
+      daemon_log().info("process {}, which took over, {}: it was told to end, or superseded itself",
+                        child_->pid(), describe(exit));
+    else
+      daemon_log().error("process {}, which took over, {}", child_->pid(), describe(exit));
   } else if (phase_ == Phase::Starting) {
     fail_with(fmt::format("{} {} before it served", weir::quoted(order_.binary), describe(exit)));
   }
@@ -310,8 +314,41 @@ bool Upgrade::passes_reload_on() {
   } else if (child_ != nullptr && !child_ended_) {
     daemon_log().info("reload: passed on to process {}, which serves", child_->pid());
     child_->kill(SIGHUP);
+  } else if (reload_request_ != nullptr) {
+    reload_wanted_ = true;
+  } else {
+    ask_newest_to_reload();
   }
   return true;
+}
+
+void Upgrade::ask_newest_to_reload() {
+  const std::string& socket = parts_.registry.config()->admin.socket;
+  if (socket.empty()) {
+    daemon_log().warn("reload: not passed on: who serves now cannot be asked without an admin socket");
+    return;
+  }
+  reload_request_ = std::make_unique<AdminRequest>(
+      parts_.loop, [this](const AdminRequest::Outcome& outcome) { on_reload_answer(outcome); });
+  reload_request_->send(socket, "POST", "/v1/reload", "");
+}
+
+void Upgrade::on_reload_answer(const AdminRequest::Outcome& outcome) {
+  reload_request_.reset();
+  const std::string& socket = parts_.registry.config()->admin.socket;
+  using Failure = AdminRequest::Failure;
+  if (outcome && outcome->status == 200)
+    daemon_log().info("reload: passed on to whoever serves at {}", socket);
+  else if (outcome)
+    daemon_log().warn("reload: whoever serves at {} has not done it: {}", socket,
+                      weir::quoted(outcome->body));
+  else if (outcome.error() == Failure::Late)
+    daemon_log().info("reload: passed on to whoever serves at {}, which has yet to answer", socket);
+  else if (outcome.error() == Failure::Gone)
+    daemon_log().warn("reload: nobody serves at {}", socket);
+  else
+    daemon_log().warn("reload: not passed on: whoever listens at {} does not answer like a Weir", socket);
+  if (std::exchange(reload_wanted_, false)) ask_newest_to_reload();
 }
 
 void Upgrade::abandon() {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lb/control/admin_api.h"
+#include "lb/control/admin_request.h"
 #include "lb/control/inheritance.h"
 #include "lb/control/upgrade_channel.h"
 #include "lb/control/web.h"
@@ -84,6 +85,10 @@ class Upgrade {
   std::string private_path() const;
   /// "" when there is none: then this process's sessions are out of sight.
   std::string open_private_socket();
+  /// The process that took over has ended, and another one may have taken over from it: whoever serves now is
+  /// at the admin socket.
+  void ask_newest_to_reload();
+  void on_reload_answer(const AdminRequest::Outcome& outcome);
   void fail_with(std::string reason);
   /// Back to where it was before begin().
   void end_with(CommandError error);
@@ -94,7 +99,7 @@ class Upgrade {
   UpgradeOrder order_;
   UpgradeDone done_;
   ReloadReport foreseen_;
-  bool reload_wanted_ = false;  ///< by a signal that came while it was starting
+  bool reload_wanted_ = false;  ///< by a signal that came while it was starting, or another was passed on
   Legacy legacy_;               ///< what the new process has been told
   SessionsByClient clients_;    ///< that have a limit: for it
   Fd private_socket_;           ///< while it is starting
@@ -102,6 +107,7 @@ class Upgrade {
   std::unique_ptr<ChildProcess> child_;
   std::unique_ptr<StartOutput> output_;  ///< the child's, until it serves
   bool child_ended_ = false;
+  std::unique_ptr<AdminRequest> reload_request_;  ///< to whoever serves now, while it is under way
   std::unique_ptr<UpgradeChannel> channel_;
   Timer patience_;
 };

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "lb/base/address.h"
 #include "tests/support/private_network.h"
@@ -253,4 +254,32 @@ TEST_CASE("SIGTERM does not wait for a client that is only heard out") {
   CHECK(since(start) < patient(milliseconds(5'000)));
   CHECK(client.recv_to_end().ending == Ending::Eof);
   CHECK(rig.weir().access_log().at(0)["end"] == "done");
+}
+
+TEST_CASE("a SIGHUP to an older process reaches whoever serves after two upgrades") {
+  Upgradable weir(echoing());
+  Process& older = weir.rig().process();
+  Stream session = weir.rig().connect();
+  REQUIRE(session.echoes("x"));
+  const pid_t second = weir.upgrade();
+  const pid_t third = weir.upgrade();
+  const std::string exited = fmt::format("process {}, which took over, exited with status 0", second);
+  REQUIRE(older.wait_for_err(exited));
+  const std::string log = older.err();
+  const auto line_begin = log.rfind('\n', log.find(exited)) + 1;
+  CHECK_THAT(log.substr(line_begin, log.find(exited) - line_begin), Catch::Contains("info"));
+
+  const std::string file = weir.rig().weir().config_file();
+  write_file(file, read_file(file) + "weight = 7\n");
+  older.signal(SIGHUP);
+  CHECK(eventually(
+      [&] { return weir.get("status").at("pools").at(0).at("backends").at(0).at("weight") == 7; }));
+  CHECK(older.wait_for_err("reload: passed on to whoever serves at " + weir.socket()));
+
+  // Where nobody serves, it says so.
+  ::kill(third, SIGKILL);
+  REQUIRE(eventually([&] { return weir.cli({"status"}).status == 5; }));
+  older.signal(SIGHUP);
+  CHECK(older.wait_for_err("reload: nobody serves at " + weir.socket()));
+  CHECK(session.echoes("y"));
 }
