@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <regex>
+#include <algorithm>
 
 #include "lb/convert/draft.h"
 
@@ -10,17 +10,34 @@ namespace weir {
 
 namespace {
 
-bool has_line(std::string_view text, const char* pattern) {
-  const std::regex line(pattern, std::regex::multiline);
-  return std::regex_search(text.begin(), text.end(), line);
+std::string_view trimmed(std::string_view line) {
+  constexpr std::string_view kBlank = " \t\r";
+  line.remove_prefix(std::min(line.find_first_not_of(kBlank), line.size()));
+  return line.substr(0, line.find_last_not_of(kBlank) + 1);
+}
+
+/// What a line of the file says of whose it is.
+Foreign guess_line(std::string_view line) {
+  line = trimmed(line.substr(0, line.find('#')));
+  const auto word = line.substr(0, line.find_first_of(" \t{"));
+  if (word == "stream" && (line == word || trimmed(line.substr(word.size())).starts_with('{')))
+    return Foreign::Nginx;
+  const bool is_head = word == "frontend" || word == "backend" || word == "listen" || word == "defaults";
+  return is_head && line.find('{') == line.npos && !line.ends_with(';') ? Foreign::Haproxy : Foreign::Guess;
 }
 
 Foreign guess(std::string_view text) {
   if (const auto first = text.find_first_not_of(" \t\r\n"); first != text.npos && text[first] == '{')
     return Foreign::Nlb;
-  if (has_line(text, R"(^\s*stream\s*\{)")) return Foreign::Nginx;
-  if (has_line(text, R"(^\s*(frontend|backend|listen|defaults)\b[^{]*$)")) return Foreign::Haproxy;
-  return Foreign::Guess;
+  Foreign out = Foreign::Guess;
+  while (!text.empty()) {
+    const auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    const Foreign kind = guess_line(line);
+    if (kind == Foreign::Nginx) return kind;
+    if (kind != Foreign::Guess) out = kind;
+  }
+  return out;
 }
 
 Result<convert::Draft> read(std::string_view text, std::string_view name, Foreign kind) {

@@ -160,4 +160,7 @@ TEST_CASE("what is neither is an error that says how to name it, and no bytes ar
                           "stream{upstream{server;}map;server{proxy_pass;}}", "}}}", "stream { '"})
     static_cast<void>(convert_config(odd, "f", Foreign::Nginx));
   static_cast<void>(convert_config(std::string(10'000, '{'), "f", Foreign::Nginx));
+  // A long file, and a long line, of which it has to be guessed whose they are.
+  static_cast<void>(convert_config(std::string(1'000'000, '\n') + "listen a\n", "f", Foreign::Guess));
+  static_cast<void>(convert_config(std::string(1'000'000, 'x') + "\nlisten a\n", "f", Foreign::Guess));
 }
