@@ -71,9 +71,15 @@ Result<std::string> convert_config(std::string_view text, std::string_view name,
                     name));
   auto draft = read(text, name, kind);
   if (!draft) return tl::unexpected(draft.error());
-  if (draft->listeners.empty() && draft->pools.empty())
-    return fail(fmt::format("{}: there is no {} in it", name, what_is_missing(kind)));
-  draft->settle();
+  if (draft->listeners.empty() && draft->pools.empty()) {
+    const auto& notes = draft->root.notes();
+    return fail(fmt::format("{}: there is no {} in it{}", name, what_is_missing(kind),
+                            notes.empty() ? "" : fmt::format(" ({})", convert::comment_of(notes.front()))));
+  }
+  draft->settle(name);
+  if (draft->listeners.empty())
+    draft->root.note(
+        fmt::format("{}: no listener came of it: write a [[listener]] with name, bind and pool", name));
   return draft->toml();
 }
 

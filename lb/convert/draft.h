@@ -6,21 +6,11 @@
 #include <vector>
 
 #include "lb/base/error.h"
+#include "lb/convert/toml_words.h"
 
 namespace weir::convert {
 
 // A configuration of Weir's while it is made out of another one: text in, text out.
-
-/// A string as TOML writes it.
-std::string quoted_toml(std::string_view text);
-/// `["a", "b"]`
-std::string list_toml(const std::vector<std::string>& items);
-/// "90s" out of 90000, in the largest unit that keeps it whole.
-std::string duration_toml(unsigned long long millis);
-/// What Weir takes for a name, other characters being "_".
-std::string name_of(std::string_view text);
-/// A network as Weir takes it: host bits are an error there, and a bare address is one.
-bool is_network(std::string_view text);
 
 /// The keys of one table, in their order, and what is said above it.
 class Table {
@@ -30,9 +20,11 @@ class Table {
   bool has(std::string_view key) const;
   std::string value(std::string_view key) const;  ///< "" = none
   void erase(std::string_view key);
-  void note(std::string text) { notes_.push_back(std::move(text)); }
+  /// A comment; what has been said already is not said again.
+  void note(const std::string& text);
   bool empty() const { return keys_.empty() && notes_.empty(); }
   const std::vector<std::pair<std::string, std::string>>& keys() const { return keys_; }
+  const std::vector<std::string>& notes() const { return notes_; }
   /// `header`: "[[pool]]"; "" = the top level.
   std::string toml(std::string_view header) const;
 
@@ -52,11 +44,21 @@ struct Pool {
   std::vector<Backend> backends;
 };
 
+/// Who takes it: all of what is given must fit.
+struct Route {
+  std::vector<std::string> names, protocols, clients;
+  std::string pool;
+  std::vector<std::string> notes;
+};
+
 struct Listener {
   std::string name;
   Table table;
   std::vector<std::string> bind;
-  std::vector<Table> routes;
+  std::string pool;  ///< whom no route takes; "" = these are refused
+  std::vector<Route> routes;
+
+  bool on_unix() const;
 };
 
 struct Draft {
@@ -64,10 +66,20 @@ struct Draft {
   std::vector<Listener> listeners;
   std::vector<Pool> pools;
 
+  Pool* pool(std::string_view name);
   /// What all backends of a pool have the same of their own probes becomes the pool's; who is not probed says
-  /// so.
-  void settle();
+  /// so. What cannot stand in a file of Weir's (a pool without backends, a route to no pool, an address
+  /// twice) becomes a comment; `file` is the other's, for these.
+  void settle(std::string_view file);
   std::string toml() const;
+
+ private:
+  void drop_loops(std::string_view file);
+  void drop_empty_pools(std::string_view file);
+  void drop_rates_of_unix_sockets(std::string_view file);
+  void drop_ways_to_nowhere(std::string_view file);
+  void drop_overlapping_addresses(std::string_view file);
+  void drop_listeners_without_use(std::string_view file);
 };
 
 /// Of the files they read, these know each line's number.

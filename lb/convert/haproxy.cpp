@@ -1,4 +1,4 @@
-// HAProxy's sections, and what its frontends ask for.
+// HAProxy's sections.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,221 +10,237 @@ namespace haproxy {
 
 namespace {
 
-bool is_silent(const std::string& key) {
-  // Read elsewhere, or what Weir does anyway.
-  return key == "mode" || key == "acl" || key == "log" || key == "description";
+/// What Weir does by itself, or has nothing to do with.
+bool is_usual_option(const std::string& name) {
+  constexpr std::string_view kUsual[] = {"tcpka",
+                                         "clitcpka",
+                                         "srvtcpka",
+                                         "tcplog",
+                                         "dontlognull",
+                                         "redispatch",
+                                         "log-health-checks",
+                                         "splice-auto",
+                                         "splice-request",
+                                         "splice-response",
+                                         "dontlog-normal",
+                                         "log-separate-errors",
+                                         "tcp-smart-accept",
+                                         "tcp-smart-connect",
+                                         "nolinger",
+                                         "contstats",
+                                         "logasap"};
+  return std::ranges::find(kUsual, name) != std::end(kUsual);
 }
 
-void add_bind(Listener& listener, std::string address) {
-  if (std::ranges::find(listener.bind, address) == listener.bind.end())
-    listener.bind.push_back(std::move(address));
+std::string name_behind_from(const Line& head) {
+  for (std::size_t i = 1; i + 1 < head.words.size(); ++i)
+    if (head.words[i] == "from") return head.words[i + 1];
+  return "";
 }
 
-void append_acl(Acl& acl, const std::vector<std::string>& words) {
-  if (words.empty()) return;
-  const auto& fetch = words[0];
-  bool ends = false;
-  for (std::size_t i = 1; i < words.size(); ++i) {
-    if (words[i] == "-m" && i + 1 < words.size()) {
-      ends = words[++i] == "end";
-    } else if (words[i] == "-i" || words[i] == "--") {
-      continue;
-    } else if (fetch == "src") {
-      acl.networks.push_back(words[i]);
-      acl.whole = acl.whole && is_network(words[i]);
-    } else if (fetch.starts_with("req_ssl_sni") || fetch.starts_with("req.ssl_sni")) {
-      acl.names.push_back(ends && words[i].starts_with('.') ? "*" + words[i] : words[i]);
-    } else {
-      acl.whole = false;
-    }
-  }
+unsigned long long smaller_but_zero(unsigned long long one, unsigned long long other) {
+  if (one == 0 || other == 0) return std::max(one, other);
+  return std::min(one, other);
 }
 
 }  // namespace
 
-Reader::Reader(std::string_view text, std::string_view name) : name_(name) {
-  std::vector<Line> defaults;
-  for (const Section& section : sections_of(text)) {
-    const auto& kind = section.head.words[0];
-    if (kind == "global") {
+Reader::Reader(std::string_view text, std::string_view name) : name_(name), comments_(name_, draft_.root) {
+  const std::vector<Section> sections = sections_of(text);
+  collect_tables(sections);
+  for (const Section& section : sections) {
+    const auto kind = section.head.word(0);
+    if (kind.empty() || kind == "global") {
       for (const Line& line : section.lines) global(line);
     } else if (kind == "defaults") {
-      defaults = section.lines;
+      const auto own_name = section.head.word(1) == "from" ? "" : section.head.word(1);
+      auto lines = name_behind_from(section.head).empty() ? std::vector<Line>() : defaults_of(section);
+      lines.insert(lines.end(), section.lines.begin(), section.lines.end());
+      for (Line& line : lines) line.inherited = true;
+      defaults_[""] = lines;
+      defaults_[own_name] = std::move(lines);
     } else if (kind == "frontend" || kind == "backend" || kind == "listen") {
-      proxy(section, defaults);
+      proxy(section);
     } else {
-      draft_.root.note(fmt::format("{}:{}: section {}: Weir has nothing like it{}", name_,
-                                   section.head.number, section.head.text(),
-                                   kind == "resolvers" ? "; it follows names by itself" : ""));
+      comments_.add(draft_.root, section.head,
+                    fmt::format("Weir has no such section{}",
+                                kind == "resolvers" ? "; it follows names by itself" : ""));
     }
   }
+  for (const auto& [number, line] : inherited_)
+    if (!line.second) comments_.add(draft_.root, line.first, kNoEqual);
+  finish_times();
 }
 
-void Reader::none(Table& at, const Line& line, std::string_view instead) const {
-  at.note(fmt::format("{}:{}: {}: {}", name_, line.number, line.text(), instead));
+void Reader::collect_tables(const std::vector<Section>& sections) {
+  for (const Section& section : sections)
+    for (const Line& line : section.lines) {
+      if (line.words[0] == "stick-table") tables_[section.head.word(1)] = stick_table_of(line);
+      for (std::size_t i = 1; i + 1 < line.words.size(); ++i)
+        if (line.words[i] == "table") tables_in_use_.insert(line.words[i + 1]);
+    }
+}
+
+std::vector<Line> Reader::defaults_of(const Section& section) const {
+  const auto found = defaults_.find(name_behind_from(section.head));
+  return found != defaults_.end() ? found->second : std::vector<Line>();
 }
 
 void Reader::global(const Line& line) {
+  constexpr unsigned long long kMostSessions = 1'000'000'000, kMostWorkers = 1024;
   const auto& key = line.words[0];
-  if (key == "maxconn" && line.word(1).find_first_not_of("0123456789") == std::string::npos &&
-      line.word(1) != "0")
+  if (key == "maxconn" && number_in(line.word(1), 1, kMostSessions))
     draft_.root.set("max_connections", line.word(1));
-  else if (key == "nbthread")
+  else if (key == "nbthread" && number_in(line.word(1), 1, kMostWorkers))
     draft_.root.set("workers", line.word(1));
-  else if (key == "daemon" || key == "user" || key == "group" || key == "chroot" || key == "pidfile")
-    none(draft_.root, line, "the service manager does that (weir.service)");
+  else if (key == "daemon" || key == "user" || key == "group" || key == "chroot" || key == "pidfile" ||
+           key == "master-worker")
+    comments_.add(draft_.root, line, "the service manager does that (weir.service)");
   else if (key == "log")
-    none(draft_.root, line, "[log] access and daemon = \"syslog:\"");
+    comments_.add(draft_.root, line, "[log] access and daemon = \"syslog:\"");
+  else if (key == "external-check" || key == "insecure-fork-wanted")
+    comments_.add(draft_.root, line, "probe = \"exec\" needs no leave");
   else if (key == "stats")
-    none(draft_.root, line, "[admin] socket, and weir status");
+    comments_.add(draft_.root, line, "[admin] socket, and weir status");
   else
-    none(draft_.root, line);
+    comments_.add(draft_.root, line, kNoEqual);
 }
 
-void Reader::proxy(const Section& section, const std::vector<Line>& defaults) {
+void Reader::proxy(const Section& section) {
   const auto& kind = section.head.words[0];
-  const auto name = name_of(section.head.word(1));
-  Listener listener{name, {}, {}, {}};
-  Pool pool{name, {}, {}, {}};
-  Proxy now;
-  if (kind != "backend") now.listener = &listener;
-  if (kind != "frontend") now.pool = &pool;
-  Table& first = now.listener != nullptr ? listener.table : pool.table;
-  std::vector<Line> lines = defaults;
+  const auto written_name = section.head.word(1);
+  const auto last_word = [&](std::string_view word, std::string_view other) {
+    std::string out;
+    for (const Line& line : section.lines)
+      if (line.words[0] == word || line.words[0] == other) out = line.words[0];
+    return out;
+  };
+  if (last_word("disabled", "enabled") == "disabled")
+    return comments_.add(draft_.root, section.head, "left out, for the section is disabled");
+  Proxy now(comments_, tables_, written_name);
+  now.listens = kind != "backend";
+  now.serves = kind != "frontend";
+  now.listener.name = now.pool.name = name_of(written_name);
+  std::vector<Line> lines = defaults_of(section);
   lines.insert(lines.end(), section.lines.begin(), section.lines.end());
-  const auto own = section.lines.empty() ? 0 : section.lines.front().number;
   std::string mode = "tcp";
   for (const Line& line : lines) {
     if (line.words[0] == "mode") mode = line.word(1);
-    if (line.words[0] == "acl") add_acl(now, line);
+    if (line.words[0] == "acl") now.conditions.define(line);
   }
   if (mode != "tcp")
-    first.note(
+    now.first().note(
         fmt::format("{}:{}: mode {}: Weir passes on bytes and does not look into them; what follows is "
                     "the section as mode tcp",
                     name_, section.head.number, mode));
-  for (const Line& line : lines) {
-    // What is said of all sections is no fault of this one.
-    inherited_ = line.number < own || own == 0;
-    if (now.listener != nullptr && of_listener(now, line)) continue;
-    if (now.pool != nullptr && of_pool(now, line)) continue;
-    if (!inherited_ && !is_silent(line.words[0])) none(first, line);
-  }
-  if (now.listener != nullptr) {
-    if (now.pool != nullptr) listener.table.set("pool", quoted_toml(name));
-    draft_.listeners.push_back(std::move(listener));
-  }
-  if (now.pool == nullptr) return;
-  if (!now.serves)
-    pool.table.note(fmt::format("{}:{}: {} has no server that Weir could use", name_, section.head.number,
-                                section.head.text()));
-  draft_.pools.push_back(std::move(pool));
+  for (const Line& line : lines) read_line(now, line);
+  for (const Line& line : now.stick_tables)
+    if (!now.rules.counts() && !tables_in_use_.contains(written_name))
+      comments_.add(now.first(), line,
+                    "Weir counts by itself for sessions_per_client and new_sessions_per_client, "
+                    "and source_hash needs no table");
+  if (now.serves) finish_pool(now, section);
+  if (now.listens) finish_listener(now);
 }
 
-void Reader::add_acl(Proxy& now, const Line& line) {
-  auto& acl = now.acls[line.word(1)];
-  append_acl(acl,
-             {line.words.begin() + std::min<std::ptrdiff_t>(2, std::ssize(line.words)), line.words.end()});
-}
-
-std::optional<Acl> Reader::condition_of(const Proxy& now, const Line& line, std::size_t at, bool& negated) {
-  if (at >= line.words.size() || (line.words[at] != "if" && line.words[at] != "unless")) return std::nullopt;
-  negated = line.words[at] == "unless";
-  std::vector<std::string> rest(line.words.begin() + static_cast<std::ptrdiff_t>(at) + 1, line.words.end());
-  if (!rest.empty() && rest[0].starts_with('!')) {
-    negated = !negated;
-    rest[0].erase(0, 1);
-    if (rest[0].empty()) rest.erase(rest.begin());
-  }
-  if (rest.size() == 1) {
-    const auto found = now.acls.find(rest[0]);
-    return found != now.acls.end() && found->second.whole ? std::optional(found->second) : std::nullopt;
-  }
-  if (rest.size() < 3 || rest.front() != "{" || rest.back() != "}") return std::nullopt;
-  Acl acl;
-  append_acl(acl, {rest.begin() + 1, rest.end() - 1});
-  return acl.whole ? std::optional(acl) : std::nullopt;
-}
-
-void Reader::bind(Proxy& now, const Line& line) {
-  Table& table = now.listener->table;
-  std::string all = line.word(1);
-  for (std::size_t begin = 0; begin <= all.size();) {
-    const auto end = std::min(all.find(',', begin), all.size());
-    const auto address = address_of(all.substr(begin, end - begin), "0.0.0.0");
-    if (address)
-      add_bind(*now.listener, *address);
-    else
-      none(table, line, "an address with one port is needed");
-    begin = end + 1;
-  }
-  for (std::size_t i = 2; i < line.words.size(); ++i) {
-    const auto& word = line.words[i];
-    if (word == "accept-proxy") {
-      table.set("proxy_from", list_toml({"0.0.0.0/0", "::/0"}));
-      none(table, line, "proxy_from should name the balancer in front alone");
-    } else if (word == "mode") {
-      auto mode = line.word(++i);
-      if (mode.size() == 3) mode.insert(0, "0");
-      table.set("mode", quoted_toml(mode));
-    } else if (word == "user" || word == "group") {
-      table.set(word == "user" ? "owner" : "group", quoted_toml(line.word(++i)));
-    } else if (word == "maxconn") {
-      table.set("max_connections", line.word(++i));
-    } else if (word == "ssl" || word == "crt" || word == "alpn" || word == "ca-file" || word == "verify" ||
-               word == "ciphers" || word == "ssl-min-ver") {
-      none(table, line, "Weir does not speak TLS: it passes it on, and the servers answer it");
-      break;
-    } else if (word == "name" || word == "backlog" || word == "id" || word == "process" || word == "thread") {
-      ++i;
-    } else if (word != "v4v6" && word != "defer-accept" && word != "tfo" && word != "v6only") {
-      none(table, line, fmt::format("{} has no equal", word));
-    }
-    if (word == "v4v6" && !now.listener->bind.empty() && now.listener->bind.back().starts_with("[::]"))
-      add_bind(*now.listener, "0.0.0.0" + now.listener->bind.back().substr(4));
+void Reader::read_line(Proxy& now, const Line& line) {
+  if (line.has_variables)
+    return comments_.add(now.first(), line,
+                         "left out: it has a variable of the environment; Weir takes ${NAME} in its file");
+  if (line.words[0].starts_with('.'))
+    return comments_.add(draft_.root, line,
+                         "such conditions are not followed: all lines between them are read");
+  bool used = any_section(now, line);
+  used = used || (now.listens && of_listener(now, line));
+  used = used || (now.serves && of_pool(now, line));
+  if (line.inherited) {
+    auto& seen = inherited_.try_emplace(line.number, line, false).first->second;
+    seen.second = seen.second || used;
+  } else if (!used) {
+    const auto action = line.word(1);
+    const bool lets_in =
+        line.words[0] == "http-request" && (action == "deny" || action == "reject" || action == "allow" ||
+                                            action == "tarpit" || action == "silent-drop");
+    comments_.add(now.first(), line,
+                  lets_in ? "who may come in is allow and deny of a listener, by networks" : kNoEqual);
   }
 }
 
-bool Reader::of_listener(Proxy& now, const Line& line) {
+bool Reader::any_section(Proxy& now, const Line& line) {
   const auto& key = line.words[0];
-  Table& table = now.listener->table;
-  bool negated = false;
-  if (key == "bind") {
-    bind(now, line);
-  } else if (key == "maxconn") {
-    table.set("max_connections", line.word(1));
-  } else if (key == "default_backend") {
-    table.set("pool", quoted_toml(name_of(line.word(1))));
-  } else if (key == "use_backend") {
-    const auto acl = condition_of(now, line, 2, negated);
-    if (!acl || negated || (acl->networks.empty() == acl->names.empty())) {
-      none(table, line, "a route is by one list of names (sni) or of networks (client)");
-      return true;
-    }
-    Table route;
-    if (!acl->names.empty()) route.set("sni", list_toml(acl->names));
-    if (!acl->networks.empty()) route.set("client", list_toml(acl->networks));
-    route.set("pool", quoted_toml(name_of(line.word(1))));
-    now.listener->routes.push_back(std::move(route));
-  } else if (key == "tcp-request") {
-    if (line.word(1) == "inspect-delay") {
-      if (const auto delay = duration_of(line.word(2))) table.set("header_timeout", *delay);
-      return true;
-    }
-    const auto acl = condition_of(now, line, 3, negated);
-    if (line.word(2) == "accept" && (!acl || acl->networks.empty()) &&
-        line.text().find("ssl_hello") != std::string::npos)
-      return true;  // Weir waits for the names by itself
-    if (!acl || acl->networks.empty() || (line.word(2) != "reject" && line.word(2) != "accept"))
-      none(table, line, "allow and deny are by networks");
-    else
-      table.set((line.word(2) == "reject") != negated ? "deny" : "allow", list_toml(acl->networks));
-  } else if (now.pool == nullptr && key == "timeout" && !inherited_) {
-    none(table, line, "idle_timeout and half_close_timeout are a pool's");
-  } else {
-    return now.pool == nullptr && key == "option" && is_usual_option(line.word(1));
+  if (key == "mode" || key == "acl" || key == "log" || key == "description" || key == "enabled") return true;
+  if (key == "timeout") return timeout(now, line);
+  if (key == "stats") {
+    comments_.add(now.first(), line, "the statistics page: see [web] bind");
+    return true;
   }
+  if (key == "stick-table") {
+    now.stick_tables.push_back(line);
+    return true;
+  }
+  return (key == "option" && is_usual_option(line.word(1))) ||
+         (key == "no" && line.word(1) == "option" && is_usual_option(line.word(2)));
+}
+
+bool Reader::timeout(Proxy& now, const Line& line) {
+  const auto which = line.word(1);
+  if (which.starts_with("http-") || which == "tarpit" || which == "client-hs") return true;
+  const auto time = millis_of(line.word(2)).value_or(0);
+  if (!duration_of(line.word(2))) {
+    comments_.add(now.first(), line, "a time of zero or without end has no equal");
+    return true;
+  }
+  if (which == "client")
+    now.times.client = time;
+  else if (which == "server")
+    now.times.server = time;
+  else if (which == "tunnel")
+    now.times.tunnel = time;
+  else if (which == "client-fin")
+    now.times.client_fin = time;
+  else if (which == "server-fin")
+    now.times.server_fin = time;
+  else if (which == "connect")
+    now.pool.table.set("connect_timeout", duration_toml(time));
+  else if (which == "queue")
+    now.queue_timeout = duration_toml(time);
+  else if (which == "check")
+    now.probe.set_timeout(line);
+  else
+    return false;
   return true;
+}
+
+void Reader::finish_times() {
+  for (Pool& pool : draft_.pools) {
+    Times times = pool_times_[pool.name];
+    std::set<unsigned long long> clients, fins;
+    for (const Listener& listener : draft_.listeners) {
+      const bool leads = listener.pool == pool.name ||
+                         std::ranges::find(listener.routes, pool.name, &Route::pool) != listener.routes.end();
+      if (!leads) continue;
+      clients.insert(listener_times_[listener.name].client);
+      fins.insert(listener_times_[listener.name].client_fin);
+    }
+    if (clients.size() > 1)
+      pool.table.note(
+          fmt::format("{}: {}: \"timeout client\" differs among those that lead here; idle_timeout is "
+                      "the pool's",
+                      name_, pool.name));
+    if (!clients.empty()) times.client = 0;
+    for (const auto client : clients) times.client = smaller_but_zero(client, times.client);
+    for (const auto fin : fins) times.client_fin = smaller_but_zero(fin, times.client_fin);
+    const auto idle = times.tunnel > 0 ? times.tunnel : smaller_but_zero(times.client, times.server);
+    const auto fin = smaller_but_zero(times.client_fin, times.server_fin);
+    if (idle > 0)
+      pool.table.set("idle_timeout", duration_toml(idle));
+    else
+      pool.table.note(
+          fmt::format("{}: {}: without \"timeout client\" and \"timeout server\" a session may be silent for "
+                      "ever there; here for idle_timeout, 10m",
+                      name_, pool.name));
+    if (fin > 0) pool.table.set("half_close_timeout", duration_toml(fin));
+  }
 }
 
 }  // namespace haproxy

@@ -218,7 +218,7 @@ class Reader {
     out.name = listener_name(of, pool.pool);
     out.bind.push_back("0.0.0.0:" + port);
     if (dualstack(of)) out.bind.push_back("[::]:" + port);
-    out.table.set("pool", quoted_toml(pool.pool));
+    out.pool = pool.pool;
     if (protocol != "TCP")
       note(out.table, out.name, "Protocol", protocol,
            protocol == "TLS" ? "Weir does not speak TLS: it passes it on, and the backends have to answer it"
@@ -242,7 +242,7 @@ class Reader {
       Listener out;
       out.name = one.pool;
       out.bind.push_back("0.0.0.0:" + one.port);
-      out.table.set("pool", quoted_toml(one.pool));
+      out.pool = one.pool;
       out.table.note(fmt::format(
           "{}: {}: at the group's own port, for there is no listener in it: aws elbv2 describe-listeners",
           name_, one.pool));
