@@ -18,6 +18,8 @@ struct Documents {
   std::vector<Json> groups, listeners, balancers;
   std::vector<Json> health;      ///< whole documents of describe-target-health
   std::vector<Json> attributes;  ///< whole documents of describe-target-group-attributes
+  std::vector<Json>
+      other_attributes;  ///< of describe-load-balancer-attributes and describe-listener-attributes
 };
 
 class Reader {
@@ -26,6 +28,14 @@ class Reader {
     for (std::size_t i = 0; i < documents_.groups.size(); ++i) group(i);
     for (const Json& one : documents_.listeners) listener(one);
     if (documents_.listeners.empty()) listeners_of_groups();
+    for (const Json& one : documents_.balancers)
+      rest(draft_.root, text_of(one, "LoadBalancerName"), one,
+           {"LoadBalancerArn", "LoadBalancerName", "IpAddressType", "Type", "State", "CreatedTime", "DNSName",
+            "CanonicalHostedZoneId"});
+    for (const Json& document : documents_.other_attributes)
+      for (const Json& one : list_of(document, "Attributes"))
+        note(draft_.root, "load balancer", text_of(one, "Key"), text_of(one, "Value"),
+             why_not(text_of(one, "Key")));
   }
   Draft take() { return std::move(draft_); }
 
@@ -61,7 +71,7 @@ class Reader {
     Pool pool{name_of(text_of(of, "TargetGroupName")), {}, {}, {}};
     while (std::ranges::find(draft_.pools, pool.name, &Pool::name) != draft_.pools.end()) pool.name += "-2";
     const auto protocol = text_of(of, "Protocol");
-    if (protocol == "UDP" || protocol == "QUIC") {
+    if (protocol == "UDP" || protocol == "QUIC" || protocol == "GENEVE") {
       note(draft_.root, pool.name, "Protocol", of["Protocol"], "left out, for Weir is for TCP");
       return;
     }
@@ -78,6 +88,11 @@ class Reader {
     pool.table.set("on_backend_down", quoted_toml("close"));
     health(pool, of);
     if (const Json* one = of_group(documents_.attributes, index)) attributes(pool, *one);
+    if (!pool.table.has("send_proxy"))
+      pool.table.note(fmt::format(
+          "{}: {}: backends see Weir's address where the load balancer may have kept the client's; "
+          "send_proxy = \"v2\" tells them, where they understand it",
+          name_, pool.name));
     if (const Json* one = of_group(documents_.health, index)) targets(pool, of, *one);
     rest(pool.table, pool.name, of,
          {"TargetGroupArn", "TargetGroupName", "Protocol", "Port", "TargetType", "HealthCheckProtocol",
@@ -280,6 +295,16 @@ bool nests_too_deep(std::string_view text) {
   return false;
 }
 
+/// Else they are a load balancer's or a listener's, which have the same form.
+bool is_of_a_group(const Json& document) {
+  constexpr std::array<std::string_view, 5> kOthers{"access_logs.", "deletion_protection.", "dns_record.",
+                                                    "ipv6.", "tcp.idle_timeout."};
+  return std::ranges::none_of(list_of(document, "Attributes"), [&](const Json& one) {
+    return std::ranges::any_of(
+        kOthers, [&](std::string_view begin) { return text_of(one, "Key").starts_with(begin); });
+  });
+}
+
 Result<Documents> documents_of(std::string_view text, std::string_view name) {
   if (nests_too_deep(text)) return fail(fmt::format("{}: it nests deeper than 64", name));
   Documents out;
@@ -288,17 +313,19 @@ Result<Documents> documents_of(std::string_view text, std::string_view name) {
     Json document;
     try {
       in >> document;
-    } catch (const Json::exception& error) {
-      const std::string_view what = error.what();
-      const auto bracket = what.find("] ");
-      return fail(fmt::format("{}: {}", name, bracket == what.npos ? what : what.substr(bracket + 2)));
+    } catch (const Json::exception&) {
+      return fail(
+          fmt::format("{}: is not the JSON of aws elbv2 describe-target-groups, describe-target-health, "
+                      "describe-listeners or describe-load-balancers",
+                      name));
     }
     add(out.groups, list_of(document, "TargetGroups"));
     add(out.listeners, list_of(document, "Listeners"));
     add(out.balancers, list_of(document, "LoadBalancers"));
     if (!document.is_object()) continue;
     if (document.contains("TargetHealthDescriptions")) out.health.push_back(document);
-    if (document.contains("Attributes")) out.attributes.push_back(std::move(document));
+    if (!document.contains("Attributes")) continue;
+    (is_of_a_group(document) ? out.attributes : out.other_attributes).push_back(std::move(document));
   }
   return out;
 }

@@ -43,6 +43,10 @@ constexpr Reason kReasons[] = {
     {"target_health_state.unhealthy.draining_interval_seconds",
      "sessions of a backend that goes down go on (on_backend_down = \"leave\") or end at once (\"close\")"},
     {"AvailabilityZone", "Weir knows no zones"},
+    {"AvailabilityZones", "Weir serves in the network of the host it runs on"},
+    {"SecurityGroups", "who may come in is listener.allow and deny, or the host's own packet filter"},
+    {"Scheme", "bind says which addresses of this host are served; 0.0.0.0 is all of them"},
+    {"tcp.idle_timeout.seconds", "pool.idle_timeout, here 350s"},
 };
 
 }  // namespace

@@ -1,18 +1,13 @@
 // What the AWS CLI says of a Network Load Balancer, written for this test, in Weir's words.
-#include <catch2/catch.hpp>
-
-#include "lb/convert/convert.h"
+#include "tests/unit/convert/converted.h"
 
 using namespace weir;
 using Catch::Contains;
 
 namespace {
 
-std::string converted(std::string_view text, Foreign kind = Foreign::Guess) {
-  const auto out = convert_config(text, "nlb.json", kind);
-  REQUIRE(out);
-  UNSCOPED_INFO(*out);
-  return *out;
+std::string converted(std::string_view text) {
+  return test::converted(text, Foreign::Guess, "nlb.json");
 }
 
 constexpr auto kGroups = R"json({"TargetGroups": [
@@ -107,12 +102,28 @@ TEST_CASE("an NLB's attributes, of each group in their order or by its ARN") {
   CHECK_THAT(out, !Contains("10.0.0.9") && !Contains("stickiness"));
 }
 
+TEST_CASE("who sees whose address behind an NLB, and who may come in, is said") {
+  const std::string out =
+      converted(kAll + R"({"LoadBalancers": [{"LoadBalancerArn": "x", "LoadBalancerName": "front",
+      "SecurityGroups": ["sg-1"], "Scheme": "internal"}]}
+      {"Attributes": [{"Key": "tcp.idle_timeout.seconds", "Value": "600"}]})");
+  for (const char* comment :
+       {"# nlb.json: web: backends see Weir's address where the load balancer may have kept the client's; "
+        "send_proxy = "
+        "\"v2\" tells them, where they understand it",
+        "# nlb.json: front: SecurityGroups = [\"sg-1\"]: who may come in is listener.allow and deny, or the "
+        "host's own packet "
+        "filter",
+        "# nlb.json: load balancer: tcp.idle_timeout.seconds = \"600\": pool.idle_timeout, here 350s"})
+    CHECK_THAT(out, Contains(comment));
+}
+
 TEST_CASE("what is no description of an NLB is an error, whatever it is") {
   const auto fault = [](std::string_view text) {
     const auto out = convert_config(text, "nlb.json", Foreign::Nlb);
     return out ? "" : out.error().message;
   };
-  CHECK_THAT(fault("{"), Contains("nlb.json: parse error at line 1"));
+  CHECK_THAT(fault("{"), Contains("nlb.json: is not the JSON of aws elbv2"));
   CHECK_THAT(fault("[1, 2]"), Contains("no target group for TCP"));
   CHECK_THAT(fault(""), Contains("no target group for TCP"));
   CHECK_THAT(fault(kGroups), Contains("no target group for TCP with a target"));
