@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/rig.h"
+#include "tests/unit/convert/samples.h"
 
 using namespace weir::test;
 using Catch::Contains;
@@ -41,6 +42,21 @@ TEST_CASE("what was another balancer's configuration passes the check and serves
   REQUIRE(check.status == 0);
   const WeirDaemon weir(toml);
   CHECK(one_session(port.v4()) == 'a');
+}
+
+TEST_CASE("what is made of configurations as documents and tutorials show them passes the check") {
+  const TempDir dir;
+  for (const Sample& sample : kSamples) {
+    const std::string file = dir.file(std::string(sample.name));
+    write_file(file, std::string(sample.text));
+    const Finished converted = run_program({weir_binary(), "convert", file});
+    INFO(sample.name << "\n" << converted.out);
+    CHECK(converted.status == 0);
+    const Finished check = run_weir({"check", "-c", "{}"},
+                                    fmt::format("state_file = \"\"\nadmin.socket = \"\"\n{}", converted.out));
+    INFO(check.err);
+    CHECK(check.status == 0);
+  }
 }
 
 TEST_CASE("a file that is no balancer's is refused, and one that is not there") {
