@@ -11,10 +11,6 @@ namespace {
 
 constexpr unsigned long long kMostSessions = 1'000'000'000;
 
-bool is_in(std::initializer_list<std::string_view> words, std::string_view word) {
-  return std::ranges::find(words, word) != words.end();
-}
-
 /// Of TLS, with an argument.
 bool is_of_tls_with_argument(std::string_view word) {
   return is_in(
@@ -25,6 +21,16 @@ bool is_of_tls_with_argument(std::string_view word) {
 
 void add_new(std::vector<std::string>& to, const std::string& address) {
   if (std::ranges::find(to, address) == to.end()) to.push_back(address);
+}
+
+/// Of the file of a unix socket.
+void set_rights(const std::string& mode, const std::string& owner, const std::string& group, Listener& to) {
+  const bool has_file =
+      std::ranges::any_of(to.bind, [](const std::string& one) { return one.starts_with("unix:/"); });
+  if (!has_file) return;
+  if (!mode.empty()) to.table.set("mode", quoted_toml(mode.size() == 3 ? "0" + mode : mode));
+  if (!owner.empty()) to.table.set("owner", quoted_toml(owner));
+  if (!group.empty()) to.table.set("group", quoted_toml(group));
 }
 
 /// What a route asks for; nothing where it would have to ask for two of a kind, or for none of something.
@@ -165,12 +171,7 @@ void Reader::finish_listener(Proxy& now) {
     if (table.has("burst") && table.has("new_sessions"))
       table.note(fmt::format("{}: {}: burst is for both rates", name_, whole.name));
     if (door.proxy) table.set("proxy_from", list_toml({"0.0.0.0/0", "::/0"}));
-    const bool has_file =
-        std::ranges::any_of(out.bind, [](const std::string& one) { return one.starts_with("unix:/"); });
-    if (has_file && !door.mode.empty())
-      table.set("mode", quoted_toml(door.mode.size() == 3 ? "0" + door.mode : door.mode));
-    if (has_file && !door.owner.empty()) table.set("owner", quoted_toml(door.owner));
-    if (has_file && !door.group.empty()) table.set("group", quoted_toml(door.group));
+    set_rights(door.mode, door.owner, door.group, out);
     if (const auto own = number_in(door.most, 1, kMostSessions)) {
       const auto others = number_in(table.value("max_connections"), 1, kMostSessions);
       table.set("max_connections", std::to_string(std::min(*own, others.value_or(*own))));
@@ -186,6 +187,11 @@ void Reader::finish_listener(Proxy& now) {
       for (const auto& [key, value] : table.keys()) keys.set(key, value);
       table = keys;
     }
+    if (door.proxy && now.rules.asks_before_header())
+      table.note(fmt::format(
+          "{}:{}: accept-proxy: \"tcp-request connection\" is for the balancer in front there; here allow "
+          "and deny are for the client that it announces, and proxy_from for the balancer",
+          name_, door.line));
     listener_times_[out.name] = now.times;
     draft_.listeners.push_back(std::move(out));
   }

@@ -219,6 +219,14 @@ bool Rules::is_limit(const Rule& rule) const {
   return tracked && table != tables_.end() && table->second.contains(term->counter);
 }
 
+bool Rules::asks_before_header() const {
+  return std::ranges::any_of(sets_[Connection], [](const Rule& rule) {
+    return std::ranges::any_of(rule.condition.any, [](const std::vector<Term>& all) {
+      return std::ranges::any_of(all, [](const Term& term) { return term.of == Term::Of::Source; });
+    });
+  });
+}
+
 bool Rules::counts() const {
   return std::ranges::any_of(sets_, [&](const Lines& set) {
     return std::ranges::any_of(set, [&](const Rule& rule) { return is_limit(rule); });

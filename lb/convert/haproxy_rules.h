@@ -24,6 +24,8 @@ class Rules {
   void add(const Line& line, const Conditions& conditions);
   /// allow, deny, the limits and header_timeout, with a comment for each line that they do not hold.
   void write(Table& to, bool on_unix) const;
+  /// Whether a rule is for the address that connects, which is not the client's where PROXY headers come.
+  bool asks_before_header() const;
   /// Whether a table of this section serves a limit that is written.
   bool counts() const;
 

@@ -13,10 +13,6 @@ namespace weir::convert::haproxy {
 
 namespace {
 
-bool is_in(std::initializer_list<std::string_view> words, std::string_view word) {
-  return std::ranges::find(words, word) != words.end();
-}
-
 /// Of TLS, which Weir does not speak: with an argument or without.
 bool is_of_tls_with_argument(std::string_view word) {
   return is_in({"sni", "verify", "verifyhost", "ca-file", "crt", "crl-file", "alpn", "npn", "ciphers",
@@ -254,10 +250,11 @@ void Servers::settle_health(Server& server, bool has_timeout) const {
     notes.note(fmt::format("{}: agent_port needs both: agent-check, and a port",
                            comments_.place(server.line, "agent-check")));
   if (!server.backend.probed) return;
-  // HAProxy gives a check as long as the next one is away.
+  // HAProxy gives a check as long as the next one is away, and confirms a verdict no faster than it asks.
   constexpr unsigned long long kInterval = 2'000;
-  if (!has_timeout)
-    health.set("timeout", health.has("interval") ? health.value("interval") : duration_toml(kInterval));
+  const auto interval = health.has("interval") ? health.value("interval") : duration_toml(kInterval);
+  if (!has_timeout) health.set("timeout", interval);
+  if (!health.has("fast_interval")) health.set("fast_interval", interval);
   if (server.check_address.empty()) return;
   const auto own = server.backend.table.value("address");
   const auto port = health.has("port") ? health.value("port")

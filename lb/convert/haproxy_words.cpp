@@ -158,6 +158,10 @@ std::vector<std::string> Line::from(std::size_t i) const {
   return {words.begin() + static_cast<std::ptrdiff_t>(std::min(i, words.size())), words.end()};
 }
 
+bool is_in(std::initializer_list<std::string_view> words, std::string_view word) {
+  return std::ranges::find(words, word) != words.end();
+}
+
 std::vector<Section> sections_of(std::string_view text) {
   std::vector<Section> out;
   std::size_t number = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,8 @@ struct Section {
   Line head;
   std::vector<Line> lines;
 };
+
+bool is_in(std::initializer_list<std::string_view> words, std::string_view word);
 
 /// What stands before the first section is one without a head.
 std::vector<Section> sections_of(std::string_view text);

@@ -180,6 +180,7 @@ void Reader::health_check(Terms& terms, const Directive& one, const Directives& 
     else
       note(terms.table, one, fmt::format("{}: {}", one.words[i], kNoEqual));
   }
+  health.set("fast_interval", health.value("interval"));
 }
 
 void Reader::match(Terms& terms, const Directive& of) {

@@ -133,6 +133,7 @@ class Reader {
     for (const auto& [theirs, ours] : kTimes)
       if (const auto seconds = number_of(of, theirs); seconds > 0)
         to.set(ours, duration_toml(seconds * 1'000));
+    if (to.has("interval")) to.set("fast_interval", to.value("interval"));
     constexpr std::array<std::pair<const char*, const char*>, 2> kCounts{
         {{"HealthyThresholdCount", "rise"}, {"UnhealthyThresholdCount", "fall"}}};
     for (const auto& [theirs, ours] : kCounts)

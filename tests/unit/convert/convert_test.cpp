@@ -67,8 +67,8 @@ TEST_CASE("HAProxy's frontends, backends and listens become listeners and pools"
                            "connect_timeout  = \"3s\"",
                            "idle_timeout     = \"1m\"",
                            "connect_attempts = 3",
-                           "probe    = \"http\"",
-                           "path     = \"/healthz\"",
+                           "probe         = \"http\"",
+                           "path          = \"/healthz\"",
                            "weight       = 5",
                            "max_sessions = 100",
                            "backup  = true",
@@ -77,7 +77,7 @@ TEST_CASE("HAProxy's frontends, backends and listens become listeners and pools"
                            "address = \"unix:/run/a.sock\"",
                            "name    = \"a_b\"",
                            "address = \"mx.example.org:25\"",
-                           "probe    = \"tls\""})
+                           "probe         = \"tls\""})
     CHECK_THAT(out, Contains(part));
 }
 

@@ -137,3 +137,13 @@ TEST_CASE("what no network says is a comment, with the line as written") {
       Contains("# f.cfg:7: tcp-request connection reject if { src 10.0.0.0/8 } { dst_port 80 }: left out:") &&
           Contains("not for dst_port"));
 }
+
+TEST_CASE("where PROXY headers come HAProxy's connection rules are for the balancer in front") {
+  const auto out =
+      haproxy_frontend(" bind :81 accept-proxy\n tcp-request connection reject if { src 10.0.0.0/8 }\n");
+  check_lines(out, {"# f.cfg:7: accept-proxy: \"tcp-request connection\" is for the balancer in front there; "
+                    "here allow and "
+                    "deny are for the client that it announces, and proxy_from for the balancer"});
+  CHECK_THAT(haproxy_frontend(" bind :81 accept-proxy\n tcp-request session reject if { src 10.0.0.0/8 }\n"),
+             !Contains("is for the balancer in front there"));
+}

@@ -89,9 +89,9 @@ TEST_CASE("checks over TLS, by SMTP and by a program") {
   check_lines(haproxy_backend(
                   std::string(" option external-check\n external-check command /usr/bin/check\n") + kServer),
               {"probe = \"exec\"", "command = [\"/usr/bin/check\"]"});
-  CHECK_THAT(
-      haproxy_backend(" option redis-check\n server s 10.0.0.9:443 check ssl verify none\n"),
-      Contains("probe   = \"tls\"") && Contains("# f.cfg:6: option redis-check: it is asked over TLS there"));
+  CHECK_THAT(haproxy_backend(" option redis-check\n server s 10.0.0.9:443 check ssl verify none\n"),
+             Contains("probe         = \"tls\"") &&
+                 Contains("# f.cfg:6: option redis-check: it is asked over TLS there"));
 }
 
 TEST_CASE("one server of several may be checked over TLS") {
@@ -99,12 +99,12 @@ TEST_CASE("one server of several may be checked over TLS") {
       " server a 10.0.0.1:443 check check-ssl verify none\n server b 10.0.0.2:80 check\n";
   const auto http = haproxy_backend(" option httpchk GET /\n" + servers);
   CHECK_THAT(http, Contains("address = \"10.0.0.1:443\"\n[pool.backend.health]\nhttps = true\n") &&
-                       Contains("timeout = \"2s\""));
+                       Contains("timeout       = \"2s\""));
   CHECK_THAT(haproxy_backend(servers), Contains("[pool.backend.health]\nprobe  = \"tls\"\nverify = false\n"));
 }
 
 TEST_CASE("a check has the time that it had there") {
-  check_lines(haproxy_backend(kServer), {"timeout = \"2s\""});
+  check_lines(haproxy_backend(kServer), {"timeout = \"2s\"", "fast_interval = \"2s\""});
   check_lines(haproxy_backend(" server s 10.0.0.9:80 check inter 10s\n"),
               {"interval = \"10s\"", "timeout = \"10s\""});
   check_lines(haproxy_backend(" timeout check 4s\n server s 10.0.0.9:80 check inter 10s\n"),
@@ -115,7 +115,7 @@ TEST_CASE("another address to check, and an agent") {
   const auto out = haproxy_backend(
       " default-server agent-check\n server a 10.0.0.1:80 check addr 10.0.9.1 port 81\n"
       " server b 10.0.0.2:80 check agent-port 99\n server c 10.0.0.3:80 agent-port 98\n");
-  CHECK_THAT(out, Contains("address = \"10.0.9.1:81\"") && Contains("agent_port = 99") &&
+  CHECK_THAT(out, Contains("address       = \"10.0.9.1:81\"") && Contains("agent_port    = 99") &&
                       Contains("agent_port = 98") &&
                       Contains("# f.cfg:7: agent-check: agent_port needs both"));
   CHECK_THAT(haproxy_backend(" default-server check agent-check\n server b 10.0.0.2:80 agent-port 99\n"),

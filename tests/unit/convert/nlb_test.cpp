@@ -54,9 +54,10 @@ TEST_CASE("an NLB's target groups become pools, their targets backends, their he
   const std::string out = converted(kAll);
   CHECK_THAT(out, Contains("[[pool]]\nname = \"web\"\n"));
   for (const char* line :
-       {"probe    = \"http\"", "https    = true", "path     = \"/healthz\"", "status   = \"200-299,404\"",
-        "port     = 8443", "interval = \"10s\"", "timeout  = \"6s\"", "rise     = 3", "fall     = 2",
-        "address = \"10.0.0.1:443\"", "address = \"[2001:db8::7]:444\"\nadmin   = \"drained\"",
+       {"probe         = \"http\"", "https         = true", "path          = \"/healthz\"",
+        "status        = \"200-299,404\"", "port          = 8443", "interval      = \"10s\"",
+        "timeout       = \"6s\"", "rise          = 3", "fall          = 2", "address = \"10.0.0.1:443\"",
+        "address = \"[2001:db8::7]:444\"\nadmin   = \"drained\"",
         "address = \"i-0123.eu-west-1.compute.internal:8080\"", "on_all_down     = \"try_all\"",
         "idle_timeout    = \"350s\""})
     CHECK_THAT(out, Contains(line));
