@@ -134,13 +134,21 @@ void Reader::proxy(const Section& section) {
                     "the section as mode tcp",
                     name_, section.head.number, mode));
   for (const Line& line : lines) read_line(now, line);
+  say_unused(now, written_name);
+  if (now.serves) finish_pool(now, section);
+  if (now.listens) finish_listener(now);
+}
+
+void Reader::say_unused(Proxy& now, const std::string& section) {
   for (const Line& line : now.stick_tables)
-    if (!now.rules.counts() && !tables_in_use_.contains(written_name))
+    if (!now.rules.counts() && !tables_in_use_.contains(section))
       comments_.add(now.first(), line,
                     "Weir counts by itself for sessions_per_client and new_sessions_per_client, "
                     "and source_hash needs no table");
-  if (now.serves) finish_pool(now, section);
-  if (now.listens) finish_listener(now);
+  now.rules.add_names_in_use(now.names_in_use);
+  for (const Line& line : now.conditions.lines())
+    if (!line.inherited && !now.names_in_use.contains(line.word(1)))
+      comments_.add(now.first(), line, "left out: nothing that is converted asks for it");
 }
 
 void Reader::read_line(Proxy& now, const Line& line) {

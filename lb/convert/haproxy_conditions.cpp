@@ -175,6 +175,7 @@ const Term* Condition::only() const {
 }
 
 void Conditions::define(const Line& line) {
+  lines_.push_back(line);
   Named& named = names_[line.word(1)];
   const Read read = term_of(line.from(2));
   if (!read.why_not.empty()) named.why_not = fmt::format("acl {}: {}", line.word(1), read.why_not);
@@ -225,6 +226,7 @@ Condition Conditions::read(const Line& line, std::size_t at) const {
       i = static_cast<std::size_t>(end - line.words.begin());
     } else {
       item = named(word);
+      out.names.push_back(word);
     }
     out.why_not = item.why_not;
     std::vector<std::vector<Term>> alternatives;

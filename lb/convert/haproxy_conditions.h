@@ -33,7 +33,8 @@ struct Term {
 /// What stands behind "if" or "unless": any of several lists of terms, all of which fit.
 struct Condition {
   std::vector<std::vector<Term>> any;
-  std::string why_not;  ///< why nothing was made of it; "" = `any` is all of it
+  std::string why_not;             ///< why nothing was made of it; "" = `any` is all of it
+  std::vector<std::string> names;  ///< of the "acl" lines that it asks for
 
   bool understood() const { return why_not.empty(); }
   bool always() const;
@@ -48,6 +49,7 @@ class Conditions {
   void define(const Line& line);
   /// Of a line from its word number `at` on: nothing there is a condition that always holds.
   Condition read(const Line& line, std::size_t at) const;
+  const std::vector<Line>& lines() const { return lines_; }
 
  private:
   struct Named {
@@ -57,6 +59,7 @@ class Conditions {
   Named named(const std::string& name) const;
 
   std::map<std::string, Named> names_;
+  std::vector<Line> lines_;
 };
 
 }  // namespace weir::convert::haproxy

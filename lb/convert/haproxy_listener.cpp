@@ -133,6 +133,7 @@ void Reader::use_backend(Proxy& now, const Line& line) {
     route->pool = pool;
     routes.push_back(std::move(*route));
   }
+  now.names_in_use.insert(condition.names.begin(), condition.names.end());
   now.listener.routes.insert(now.listener.routes.end(), routes.begin(), routes.end());
 }
 

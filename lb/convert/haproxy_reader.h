@@ -49,7 +49,8 @@ class Reader {
     Times times;
     std::string queue_timeout, hash_bound;
     std::vector<Line> stick_tables;
-    std::optional<Line> always;  ///< "use_backend" without a condition
+    std::set<std::string> names_in_use;  ///< of conditions of routes that are written
+    std::optional<Line> always;          ///< "use_backend" without a condition
     Table& first() { return listens ? listener.table : pool.table; }
   };
 
@@ -59,6 +60,7 @@ class Reader {
   void proxy(const Section& section);
   void read_line(Proxy& now, const Line& line);
   void finish_pool(Proxy& now, const Section& section);
+  void say_unused(Proxy& now, const std::string& section);
   void finish_times();
   /// Whether sections of that kind have such a line; what it says of Weir is written, or a comment.
   bool any_section(Proxy& now, const Line& line);

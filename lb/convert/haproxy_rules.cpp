@@ -227,6 +227,16 @@ bool Rules::asks_before_header() const {
   });
 }
 
+void Rules::add_names_in_use(std::set<std::string>& to) const {
+  for (const Lines& set : sets_)
+    for (const Rule& rule : set) {
+      const bool decides = rule.action == "accept" || is_refusal(rule.action);
+      const bool is_made = is_by_networks(rule.condition) || only_those_go_on(rule.condition) != nullptr ||
+                           is_limit(rule) || is_hello(rule.condition, false);
+      if (decides && is_made) to.insert(rule.condition.names.begin(), rule.condition.names.end());
+    }
+}
+
 bool Rules::counts() const {
   return std::ranges::any_of(sets_, [&](const Lines& set) {
     return std::ranges::any_of(set, [&](const Rule& rule) { return is_limit(rule); });

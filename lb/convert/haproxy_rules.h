@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,8 @@ class Rules {
   void write(Table& to, bool on_unix) const;
   /// Whether a rule is for the address that connects, which is not the client's where PROXY headers come.
   bool asks_before_header() const;
+  /// The names of conditions of those lines that something was made of.
+  void add_names_in_use(std::set<std::string>& to) const;
   /// Whether a table of this section serves a limit that is written.
   bool counts() const;
 

@@ -94,6 +94,9 @@ void Reader::stream(const Directive& of) {
     if (one.word(0) == "server") server(one, outer);
   for (const auto& [zone, one] : zones_)
     if (!zones_used_.contains(zone)) note(draft_.root, one, "left out: no limit that is converted uses it");
+  for (const auto& [variable, one] : variables_)
+    if (!variables_used_.contains(variable))
+      note(draft_.root, one, "left out: no server that is converted leads by it");
   write_unused();
 }
 

@@ -80,7 +80,7 @@ class Reader {
   Draft draft_;
   std::map<std::string, Directive> variables_;  ///< "map" and "geo" by the variable that they set
   std::map<std::string, Directive> upstreams_, zones_, matches_;
-  std::set<std::string> zones_used_, for_udp_;
+  std::set<std::string> zones_used_, variables_used_, for_udp_;
   std::vector<Written> written_;
 };
 

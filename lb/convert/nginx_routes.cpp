@@ -118,6 +118,7 @@ bool Reader::pass(Listener& listener, const Directive& one, const Terms& terms) 
   const auto to = one.word(1);
   if (const auto map = variables_.find(to); map != variables_.end()) {
     if (source_of(map->second) == Source::None) return false;
+    variables_used_.insert(to);
     routes(listener, map->second, terms, one.line);
     listener.name = name_of(!listener.pool.empty()     ? listener.pool
                             : !listener.routes.empty() ? listener.routes.front().pool

@@ -167,3 +167,13 @@ TEST_CASE(
   CHECK_THAT(weir::test::converted("maxconn 5\nfrobnicate\nlisten a\n bind :80\n server s 10.0.0.1:80\n"),
              Contains("# f.cfg:2: frobnicate: it has no equal") && Contains("max_connections = 5"));
 }
+
+TEST_CASE("a named condition that nothing converted asks for is said, too") {
+  const auto out = haproxy_frontend(
+      " acl a src 10.0.0.0/8\n acl b dst_port 80\n acl c src 192.0.2.0/24\n use_backend x if a b\n "
+      "tcp-request content reject if c\n");
+  check_lines(out, {"# f.cfg:7: acl a src 10.0.0.0/8: left out: nothing that is converted asks for it",
+                    "# f.cfg:8: acl b dst_port 80: left out: nothing that is converted asks for it",
+                    "deny = [\"192.0.2.0/24\"]"});
+  CHECK_THAT(out, !Contains("# f.cfg:9"));
+}

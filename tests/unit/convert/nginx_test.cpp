@@ -150,6 +150,11 @@ TEST_CASE("what stands around the servers is said once, and no file is included 
       "split_clients $remote_addr $h { 50% a; * b; }\nproxy_requests 1;\ninclude x/*.conf;\n"
       "server { listen 80; proxy_pass 10.0.0.9:80; }\nserver { listen 81; proxy_pass 10.0.0.9:80; include y; "
       "}\n");
+  CHECK_THAT(
+      stream("map $ssl_preread_protocol $up { default 10.0.0.1:1; }\nserver { listen 80; proxy_pass "
+             "10.0.0.9:80; }\n"),
+      Contains(
+          "# n.conf:2: map $ssl_preread_protocol $up: left out: no server that is converted leads by it"));
   for (const char* word : {"split_clients", "proxy_requests", "x/*.conf"})
     CHECK(out.find(word) == out.rfind(word));
   CHECK_THAT(out, Contains("# n.conf:4: include x/*.conf: that file is not read") &&
