@@ -168,8 +168,8 @@ class Daemon final : private ReloadSteps {
   std::map<std::string, std::uint64_t> own_trouble_;  ///< system calls that failed, by what they were for
   bool names_answered_ = false;
   bool targets_stale_ = false;
-  bool unsettled_ = true;  ///< of a superseded process: has_unsettled(), when it was looked at last
-  bool elders_known_ = false;         ///< no answer of the admin API leaves one out
+  bool unsettled_ = true;      ///< of a superseded process: has_unsettled(), when it was looked at last
+  bool elders_known_ = false;  ///< no answer of the admin API leaves one out
   std::size_t elders_uncounted_ = 0;  ///< limits that are to know of their sessions before the first accept
   bool open_ = false;
   bool shutting_down_ = false;

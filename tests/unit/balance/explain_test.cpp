@@ -74,9 +74,9 @@ TEST_CASE("who has tried all others is told of an ejected one, or of whose trial
   const BackendId tried[] = {group.backends[0].id()};
   const Told last = told(group, {{}, tried});
   CHECK(last.choice == (on_trial ? "verdict" : "b"));
-  CHECK_THAT(last.because, Catch::Contains(on_trial
-                                               ? "b is on trial with another session: what it finds is waited for"
-                                               : "b is tried although ejected: nobody in rotation is left"));
+  CHECK_THAT(last.because,
+             Catch::Contains(on_trial ? "b is on trial with another session: what it finds is waited for"
+                                      : "b is tried although ejected: nobody in rotation is left"));
 }
 
 TEST_CASE("where nobody may wait, or as many do as may, a client is told that it would be reset") {

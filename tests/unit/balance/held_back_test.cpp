@@ -124,8 +124,9 @@ TEST_CASE("nobody held back is chosen while one in rotation is to be had or wait
         REQUIRE(chosen.load->trial_taken);
       } else if (!is_in_rotation(chosen)) {
         for (const Backend& other : random.group.pool->backends())
-          REQUIRE((!is_in_rotation(other) || (input.has_tried(other.id()) &&
-                                              std::ranges::find(input.full, other.id()) == input.full.end())));
+          REQUIRE(
+              (!is_in_rotation(other) || (input.has_tried(other.id()) &&
+                                          std::ranges::find(input.full, other.id()) == input.full.end())));
       }
     }
   }

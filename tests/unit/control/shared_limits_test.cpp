@@ -25,7 +25,8 @@ Backend backend(const std::string& name, std::uint32_t max_sessions, bool up,
 
 }  // namespace
 
-TEST_CASE("who waits claims a place at each backend that may be full and serves, and no more than there are") {
+TEST_CASE(
+    "who waits claims a place at each backend that may be full and serves, and no more than there are") {
   NoWatcher watcher;
   const auto queue = std::make_shared<PoolLoad>(1, "web");
   const auto pool = Pool::build({.name = "web", .balance = "round_robin"},
