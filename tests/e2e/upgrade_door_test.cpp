@@ -270,8 +270,9 @@ TEST_CASE("who waits in an old process is served by a backend that comes up, whi
   weir.rig().backend(1).stop_listening();
   wait_for_health(weir, "b", "down");
   limit_first(weir, 1);
-  Stream first = weir.rig().connect(), second = weir.rig().connect();
+  Stream first = weir.rig().connect();
   REQUIRE(is_served(first));
+  Stream second = weir.rig().connect();
   REQUIRE(are_queued(weir, 1));
   weir.upgrade();
   const std::size_t told = count_of(weir.rig().process().err(), "web/b down → up");
@@ -288,8 +289,9 @@ TEST_CASE("an old process probes as long as somebody waits in it, and no longer"
   other.stop_listening();
   wait_for_health(weir, "b", "down");
   limit_first(weir, 1);
-  Stream first = weir.rig().connect(), second = weir.rig().connect();
+  Stream first = weir.rig().connect();
   REQUIRE(is_served(first));
+  Stream second = weir.rig().connect();
   REQUIRE(are_queued(weir, 1));
   // The new process probes nobody.
   SimpleConfig next = weir.rig().config();
