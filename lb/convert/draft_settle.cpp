@@ -60,6 +60,18 @@ void settle_names(Pool& pool) {
   }
 }
 
+/// The second one of a name has another; who means the name means the first.
+template <class Named>
+void settle_names_of(std::vector<Named>& all, std::string_view file) {
+  std::set<std::string> taken;
+  for (Named& one : all) {
+    const std::string name = one.name;
+    for (int i = 2; !taken.insert(one.name).second; ++i) one.name = fmt::format("{}-{}", name, i);
+    if (one.name != name)
+      one.table.note(fmt::format("{}: the name {} is taken: it is {} here", file, name, one.name));
+  }
+}
+
 }  // namespace
 
 void Draft::settle(std::string_view file) {
@@ -67,6 +79,8 @@ void Draft::settle(std::string_view file) {
     settle_probes(pool);
     settle_names(pool);
   }
+  settle_names_of(pools, file);
+  settle_names_of(listeners, file);
   drop_loops(file);
   drop_empty_pools(file);
   drop_ways_to_nowhere(file);

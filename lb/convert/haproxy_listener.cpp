@@ -23,6 +23,11 @@ void add_new(std::vector<std::string>& to, const std::string& address) {
   if (std::ranges::find(to, address) == to.end()) to.push_back(address);
 }
 
+bool is_file_mode(const std::string& text) {
+  const auto digits = text.size() == 4 && text[0] == '0' ? text.substr(1) : text;
+  return digits.size() == 3 && digits.find_first_not_of("01234567") == std::string::npos;
+}
+
 /// Of the file of a unix socket.
 void set_rights(const std::string& mode, const std::string& owner, const std::string& group, Listener& to) {
   const bool has_file =
@@ -66,6 +71,9 @@ void Reader::bind(Proxy& now, const Line& line) {
       comments_.add(table, line, "proxy_from should name the balancer in front alone");
     } else if (word == "mode") {
       door.mode = line.word(++i);
+      if (is_file_mode(door.mode)) continue;
+      comments_.add(table, line, fmt::format("mode {}: mode is octal, like \"0660\"", door.mode));
+      door.mode.clear();
     } else if (is_in({"user", "uid"}, word)) {
       door.owner = line.word(++i);
     } else if (is_in({"group", "gid"}, word)) {

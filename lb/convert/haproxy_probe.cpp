@@ -120,7 +120,7 @@ Table Probe::health(Table& notes, bool over_tls) const {
     set("tcp");
     comments_.add(notes, kind_, "Weir does not speak that protocol: the probe is a connect");
   }
-  const std::string_view prefix = kind == "httpchk" ? "http-check" : kind;
+  const std::string prefix = kind == "httpchk" ? "http-check" : kind;
   for (const Line& line : rules_)
     if (line.words[0] != prefix)
       comments_.add(

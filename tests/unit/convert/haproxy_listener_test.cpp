@@ -177,3 +177,11 @@ TEST_CASE("a named condition that nothing converted asks for is said, too") {
                     "deny = [\"192.0.2.0/24\"]"});
   CHECK_THAT(out, !Contains("# f.cfg:9"));
 }
+
+TEST_CASE("what HAProxy itself would refuse is no reason for a file that Weir refuses") {
+  const auto out = haproxy_frontend(" bind unix@/run/x.sock mode rw\nbackend b\n server s 10.0.0.7:80\n");
+  CHECK_THAT(out,
+             Contains("# f.cfg:7: bind unix@/run/x.sock mode rw: mode rw: mode is octal, like \"0660\"") &&
+                 !Contains("\nmode") &&
+                 Contains("# f.cfg: the name b is taken: it is b-2 here\n[[pool]]\nname = \"b-2\"\n"));
+}
