@@ -73,12 +73,16 @@ TEST_CASE("a line tells who announced the client, the name it asked for and who 
   facts->pool = "shop";
   facts->tried = "web2,web3";
   record.facts = facts;
+  record.backend = nullptr;
   const test::AccessLine line(line_of(record));
   CHECK(line["client"] == "203.0.113.9:51234");
   CHECK(line["peer"] == "10.0.0.7:9999");
   CHECK(line["sni"] == "shop.example.org");
   CHECK(line["pool"] == "shop");
   CHECK(line["tried"] == "web2,web3");
+  // Of another pool, and stands in.
+  record.backend = names.backend;
+  CHECK(test::AccessLine(line_of(record))["pool"] == "pool-1");
 }
 
 TEST_CASE("a name that a client has made up stays one word") {
