@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lb/control/tally_json.h"
+#include "lb/control/whole_json.h"
 
 namespace weir {
 
@@ -82,7 +83,7 @@ std::string format_counts(const Counts& counts) {
 
 Result<Counts> parse_counts(std::string_view text) {
   try {
-    const auto json = Json::parse(text);
+    const auto json = parse_whole_json(text);
     Counts out;
     for (const auto& item : json.at("backends"))
       out.backends[{item.at("pool").get<std::string>(), item.at("name").get<std::string>()}] = {

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "lb/control/whole_json.h"
+
 namespace weir {
 
 namespace {
@@ -49,7 +51,7 @@ Result<void> take_known(Inheritance& out, int number) {
   const Fd fd(number);
   const auto text = text_of(fd);
   if (!text) return tl::unexpected(text.error());
-  const auto json = Json::parse(*text, nullptr, false);
+  const auto json = parse_whole_json(*text);
   if (!json.is_object()) return fail("what is handed over is not a JSON object");
   out.overrides = json.value("overrides", "");
   out.events = json.value("events", "");
@@ -177,7 +179,7 @@ Result<Bequest> bequeath(const Inheritance& inheritance) {
 }
 
 Result<Inheritance> parse_inheritance(std::string_view text) {
-  const auto json = Json::parse(text, nullptr, false);
+  const auto json = parse_whole_json(text);
   if (!json.is_object()) return fail(fmt::format("{} is not a JSON object", kInheritVariable));
   try {
     return inheritance_of(json);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lb/control/tally_json.h"
+#include "lb/control/whole_json.h"
 
 namespace weir {
 
@@ -21,6 +22,12 @@ std::int64_t count_of(SystemTime time) {
 SystemTime time_of(const Json& json) {
   const std::chrono::nanoseconds since_epoch(json.get<std::int64_t>());
   return SystemTime(std::chrono::duration_cast<SystemTime::duration>(since_epoch));
+}
+
+/// Longer than a slow start can be it is none of Weir's.
+Millis millis_of(const Json& json) {
+  constexpr std::int64_t kMost = 1'000LL * 3'600 * 24 * 365;
+  return Millis(std::clamp<std::int64_t>(json.get<std::int64_t>(), 0, kMost));
 }
 
 Json json_of(const std::vector<Address>& addresses) {
@@ -70,8 +77,7 @@ Result<Standing> standing_of(const Json& json, std::chrono::steady_clock::time_p
   out.since = time_of(json.at("since"));
   out.recovering = json.at("recovering").get<bool>();
   if (const auto slow = json.find("slow_start"); slow != json.end())
-    out.slow_start = SlowStart{now - Millis(slow->at("elapsed_ms").get<std::int64_t>()),
-                               Millis(slow->at("duration_ms").get<std::int64_t>())};
+    out.slow_start = SlowStart{now - millis_of(slow->at("elapsed_ms")), millis_of(slow->at("duration_ms"))};
   return out;
 }
 
@@ -238,7 +244,7 @@ std::string format_legacy(const Legacy& legacy, std::chrono::steady_clock::time_
 }
 
 Result<Legacy> parse_legacy(std::string_view text, std::chrono::steady_clock::time_point now) {
-  const auto json = Json::parse(text, nullptr, false);
+  const auto json = parse_whole_json(text);
   if (!json.is_object()) return fail("what the old process knows is not a JSON object");
   try {
     return legacy_of(json, now);

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "lb/control/whole_json.h"
+
 namespace weir {
 
 namespace {
@@ -34,7 +36,7 @@ void read(const Json& json, Share<SessionsByClient>& out) {
 
 template <class Sessions>
 std::optional<Share<Sessions>> parse_share(const std::string& text) {
-  const auto json = Json::parse(text, nullptr, false);
+  const auto json = parse_whole_json(text);
   if (!json.is_object()) return std::nullopt;
   try {
     Share<Sessions> out;

@@ -228,6 +228,9 @@ TEST_CASE("twenty thousand backends are handed over whole, and junk is refused")
   CHECK(read->pools.at(0).backends.size() == 20'000);
   CHECK_FALSE(parse_legacy("junk", upgrade.old.now));
   CHECK_FALSE(parse_legacy(R"({"file":1})", upgrade.old.now));
+  const auto at = text.find("\"verdict_since\":") + 16;
+  CHECK_FALSE(parse_legacy(text.substr(0, at) + std::string(70, '1') + text.substr(text.find(',', at)),
+                           upgrade.old.now));
 }
 
 }  // namespace weir::test
