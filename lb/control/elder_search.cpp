@@ -112,7 +112,7 @@ void ElderSearch::begin(const std::string& admin_socket, Done done) {
   done_ = std::move(done);
   waiting_ = 1;
   auto all = admin_socket.empty() ? std::vector<Predecessor>() : candidates(admin_socket);
-  std::ranges::stable_partition(all, is_alive, &Predecessor::pid);
+  std::stable_partition(all.begin(), all.end(), [](const Predecessor& one) { return is_alive(one.pid); });
   if (all.size() > kMost) {
     daemon_log().warn("{} look like older processes of this Weir: {} are asked",
                       counted(all.size(), "socket"), kMost);
