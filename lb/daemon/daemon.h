@@ -30,6 +30,7 @@
 #include "lb/daemon/listening.h"
 #include "lb/daemon/service_manager.h"
 #include "lb/daemon/shortages.h"
+#include "lb/daemon/takeover.h"
 #include "lb/daemon/upgrade.h"
 #include "lb/net/loop.h"
 #include "lb/net/signals.h"

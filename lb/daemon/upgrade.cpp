@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -12,7 +11,6 @@
 #include <nlohmann/json.hpp>
 
 #include "lb/base/counted.h"
-#include "lb/base/journal.h"
 #include "lb/base/log.h"
 #include "lb/control/event_json.h"
 #include "lb/daemon/first_process.h"
@@ -59,18 +57,6 @@ std::string own_program() {
   // As it was named, so that a symbolic link is followed anew.
   if (name.find('/') != std::string::npos) return std::filesystem::absolute(name, error).string();
   return std::filesystem::read_symlink("/proc/self/exe", error).string();
-}
-
-Result<Fd> take_admin_socket(std::optional<Inheritance>& inheritance, const AdminConfig& wanted,
-                             AdminApi::Level level) {
-  if (!inheritance) return AdminApi::bind(wanted, level);
-  const bool all = level == AdminApi::Level::All;
-  Fd inherited = std::move(all ? inheritance->admin : inheritance->read_only_admin);
-  const std::string& path = all ? wanted.socket : wanted.read_only_socket;
-  if (!inherited || (all ? inheritance->admin_path : inheritance->read_only_admin_path) != path)
-    return AdminApi::bind(wanted, level);
-  ::chmod(path.c_str(), all ? wanted.mode : wanted.read_only_mode);
-  return inherited;
 }
 
 Upgrade::Upgrade(UpgradeParts parts)
@@ -378,53 +364,6 @@ std::string Upgrade::reload_refusal() const {
   if (phase_ == Phase::None) return "";
   if (phase_ == Phase::Starting) return kBusy;
   return fmt::format("process {} has taken over; this one finishes its sessions", child_->pid());
-}
-
-Takeover::Takeover(Loop& loop, Fd channel, Fd standard_error,
-                   std::function<void(std::optional<Predecessor>)> on_free)
-    : loop_(loop),
-      on_free_(std::move(on_free)),
-      standard_error_(std::move(standard_error)),
-      patience_(loop, [this] {
-        daemon_log().warn("upgrade: the old process does not step back; its sessions are out of sight");
-        free(std::nullopt);
-      }) {
-  auto created = UpgradeChannel::create(loop_, std::move(channel),
-                                        [this](const std::optional<std::string>& line) { on_word(line); });
-  if (created)
-    channel_ = std::move(*created);
-  else
-    alone_ = true;
-}
-
-void Takeover::serving(const std::vector<std::string>& unused) {
-  serving_ = true;
-  if (standard_error_) {
-    flush_daemon_log();
-    ::dup2(standard_error_.get(), STDERR_FILENO);
-    standard_error_.reset();
-    look_at_stderr_again();
-  }
-  if (alone_) return free(std::nullopt);
-  channel_->say(text_of({{"serving", true}, {"unused", unused}}));
-  patience_.start(kPatience);
-}
-
-void Takeover::on_word(const std::optional<std::string>& line) {
-  if (!line) {
-    alone_ = true;
-    if (serving_) free(std::nullopt);
-    return;
-  }
-  const auto word = Json::parse(*line, nullptr, false);
-  if (!word.is_object() || !word.contains("free")) return;
-  Predecessor predecessor{word.value("pid", 0), word.value("socket", "")};
-  free(predecessor.socket.empty() ? std::nullopt : std::optional(std::move(predecessor)));
-}
-
-void Takeover::free(std::optional<Predecessor> predecessor) {
-  patience_.stop();
-  if (const auto on_free = std::exchange(on_free_, nullptr)) on_free(std::move(predecessor));
 }
 
 }  // namespace weir
