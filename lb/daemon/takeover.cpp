@@ -51,7 +51,8 @@ void Takeover::serving(const std::vector<std::string>& unused) {
     look_at_stderr_again();
   }
   if (alone_) return free(std::nullopt);
-  channel_->say(Json({{"serving", true}, {"unused", unused}}).dump(-1, ' ', false, Json::error_handler_t::replace));
+  channel_->say(
+      Json({{"serving", true}, {"unused", unused}}).dump(-1, ' ', false, Json::error_handler_t::replace));
   patience_.start(kPatience);
 }
 
