@@ -162,7 +162,7 @@ TEST_CASE("top goes through a thousand backends and through the sessions of one"
   Operated weir(lettered(1));
   std::string many = "[[pool]]\nname = \"many\"\n[pool.health]\nprobe = \"none\"\n";
   for (int i = 0; i < 1'000; ++i)
-    many += fmt::format("[[pool.backend]]\nname = \"b{:03}\"\naddress = \"127.0.0.1:{}\"\n", i, 20'000 + i);
+    many += fmt::format("[[pool.backend]]\nname = \"b{:03}\"\naddress = \"127.0.1.1:{}\"\n", i, 1'000 + i);
   write_file(weir.weir().config_file(), weir.config.toml() + many);
   REQUIRE(weir.status({"reload"}) == 0);
   std::vector<HeldSession> held;
