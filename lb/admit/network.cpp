@@ -100,6 +100,10 @@ bool Network::contains(const ClientAddress& client) const {
   return client.ip().size() == size_ && around(client, bits_) == *this;
 }
 
+bool Network::contains(const Network& other) const {
+  return other.size_ == size_ && other.bits_ >= bits_ && Network(other.first(), bits_) == *this;
+}
+
 std::string Network::to_string() const {
   if (is_unix()) return "unix";
   char text[INET6_ADDRSTRLEN];

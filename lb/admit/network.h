@@ -29,7 +29,8 @@ class Network {
   std::span<const std::uint8_t> first() const { return {bytes_.data(), size_}; }
   unsigned bits() const { return bits_; }
   bool contains(const ClientAddress& client) const;
-  std::string to_string() const;  ///< "10.0.0.0/8", "10.0.0.1", "2001:db8::/32", "unix"
+  bool contains(const Network& other) const;  ///< all of it
+  std::string to_string() const;              ///< "10.0.0.0/8", "10.0.0.1", "2001:db8::/32", "unix"
 
   friend bool operator==(const Network&, const Network&) = default;
   /// unix, IPv4, IPv6, each by address, the wider network first.

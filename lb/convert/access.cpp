@@ -66,11 +66,11 @@ void Access::write(Table& to, bool on_unix) const {
     if (const Rule* earlier = decided_before(rule))
       to.note(fmt::format(
           "{}: {} is left out: {} at line {} decides before it; in Weir the longest network would", rule.said,
-          rule.network.text(), earlier->network.text(), earlier->line));
+          rule.network.to_string(), earlier->network.to_string(), earlier->line));
     else if (rule.verdict == Verdict::Deny)
-      append_new(deny, rule.network.text());
+      append_new(deny, rule.network.to_string());
     else if (denies)
-      append_new(allow, rule.network.text());
+      append_new(allow, rule.network.to_string());
     else if (!rule.exempts)
       to.note(
           fmt::format("{}: left out: it only ends the rules there and shuts nobody out; in Weir a network in "

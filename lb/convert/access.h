@@ -4,8 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "lb/admit/network.h"
 #include "lb/convert/draft.h"
-#include "lb/convert/network.h"
 
 namespace weir::convert {
 

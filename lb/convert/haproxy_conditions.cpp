@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "lb/convert/network_words.h"
+
 namespace weir::convert::haproxy {
 
 namespace {
@@ -55,7 +57,7 @@ Read source(const Test& test) {
   if (!test.match.empty() && test.match != "ip")
     out.why_not = fmt::format("src -m {} has no equal", test.match);
   for (const auto& value : test.values) {
-    const auto network = Network::parse(value);
+    const auto network = network_of(value);
     if (!network) out.why_not = fmt::format("{} is no network", value);
     if (network) out.term.networks.push_back(*network);
   }

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "lb/admit/network.h"
 #include "lb/convert/haproxy_words.h"
-#include "lb/convert/network.h"
 
 namespace weir::convert::haproxy {
 

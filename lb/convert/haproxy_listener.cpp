@@ -50,7 +50,7 @@ std::optional<Route> route_of(const std::vector<Term>& all) {
     const bool is_asked_for = term.of == Term::Of::Source || &to != &out.clients;
     if (term.negated || !to.empty() || !term.file.empty() || !is_asked_for) return std::nullopt;
     to = term.values;
-    for (const Network& network : term.networks) to.push_back(network.text());
+    for (const Network& network : term.networks) to.push_back(network.to_string());
     if (to.empty()) return std::nullopt;
     if (!term.remark.empty()) out.notes.push_back(term.remark);
   }

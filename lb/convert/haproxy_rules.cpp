@@ -152,7 +152,7 @@ void Rules::write_set(const Lines& rules, Access& access, Table& to) const {
       accept(rule, limit_follows, access, to);
       if (!is_by_networks(rule.condition)) continue;
       for (const auto& all : rule.condition.any)
-        for (const Network& network : all[0].networks) accepted.push_back(network.text());
+        for (const Network& network : all[0].networks) accepted.push_back(network.to_string());
     } else if (refuses && (is_hello(rule.condition, true) || (always && tls))) {
       comments_.add(to, rule.line, kNoTls);
     } else if (refuses && pending == nullptr && only_those_go_on(rule.condition) != nullptr) {
@@ -261,7 +261,7 @@ std::string Rules::table_of(const Rule& rule, const Term& term) const {
 void Rules::limit(const Rule& rule, std::vector<std::string> exempt, Table& to) const {
   const Term& term = *limit_of(rule.condition);
   for (const Term& other : rule.condition.any[0])
-    for (const Network& network : other.networks) exempt.push_back(network.text());
+    for (const Network& network : other.networks) exempt.push_back(network.to_string());
   // One that is counted before it is judged is in the count itself.
   const auto most = term.number + (tracked_before(rule) != nullptr ? 0 : 1);
   if (most == 0) return comments_.add(to, rule.line, "left out: it refuses everybody");

@@ -7,7 +7,7 @@
 #include <iterator>
 
 #include "lb/base/address.h"
-#include "lb/convert/network.h"
+#include "lb/convert/network_words.h"
 
 namespace weir::convert::haproxy {
 
@@ -49,11 +49,11 @@ std::string source_of(const Line& line, std::size_t at, std::string& why) {
     why = "source takes no port";
     text.erase(colon);
   }
-  const auto address = Network::parse(text);
+  const auto address = network_of(text);
   if (line.word(at + 1) == "usesrc") why = "backends see Weir's address: send_proxy tells them the client's";
-  if (address && address->size != 0 && text.find('/') == std::string::npos) {
-    const bool any = std::ranges::all_of(address->bytes, [](std::uint8_t byte) { return byte == 0; });
-    return any ? "" : address->text();
+  if (address && !address->is_unix() && text.find('/') == std::string::npos) {
+    const bool any = std::ranges::all_of(address->first(), [](std::uint8_t byte) { return byte == 0; });
+    return any ? "" : address->to_string();
   }
   why = "source is an IP address of this host";
   return "";

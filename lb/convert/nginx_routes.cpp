@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "lb/convert/network.h"
+#include "lb/convert/network_words.h"
 #include "lb/convert/nginx_reader.h"
 
 namespace weir::convert::nginx {
@@ -46,11 +46,11 @@ std::optional<Reader::Choice> Reader::choice(Table& notes, const Directive& map,
     return std::nullopt;
   };
   if (source == Source::Client) {
-    const auto network = Network::parse(from);
+    const auto network = network_of(from);
     const bool range = map.word(0) == "map" && from.find('/') != std::string::npos;
     if (!network || range) return refuse("left out: client is a network");
-    out.rank = kLongest - network->bits;
-    out.route.clients = {network->text()};
+    out.rank = kLongest - network->bits();
+    out.route.clients = {network->to_string()};
     return out;
   }
   if (source == Source::Protocols) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "lb/convert/access.h"
+#include "lb/convert/network_words.h"
 #include "lb/convert/nginx_reader.h"
 
 namespace weir::convert::nginx {
@@ -74,7 +75,7 @@ void Reader::rules(Listener& listener, const Directives& all) {
   for (const Directive& one : all) {
     if (one.word(0) != "allow" && one.word(0) != "deny") continue;
     const auto verdict = one.word(0) == "allow" ? Verdict::Allow : Verdict::Deny;
-    const auto network = Network::parse(one.word(1) == "unix:" ? "unix" : one.word(1));
+    const auto network = network_of(one.word(1) == "unix:" ? "unix" : one.word(1));
     if (one.word(1) == "all")
       access.rest(verdict, one.line);
     else if (network)
@@ -110,11 +111,11 @@ void Reader::proxy_from(Listener& listener, const Directives& all, bool takes_he
     if (one.word(0) == "listen" && std::ranges::find(one.words, "proxy_protocol") != one.words.end())
       listen = &one;
     if (one.word(0) != "set_real_ip_from") continue;
-    const auto network = Network::parse(one.word(1) == "unix:" ? "unix" : one.word(1));
+    const auto network = network_of(one.word(1) == "unix:" ? "unix" : one.word(1));
     if (!takes_header)
       note(listener.table, one, "left out: this listener takes no PROXY header (proxy_from)");
     else if (network)
-      networks.push_back(network->text());
+      networks.push_back(network->to_string());
     else
       note(listener.table, one, "left out: it is no network");
   }

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "lb/base/address.h"
-#include "lb/convert/network.h"
+#include "lb/convert/network_words.h"
 #include "lb/convert/nginx_reader.h"
 
 namespace weir::convert::nginx {
@@ -134,8 +134,8 @@ void Reader::term(Terms& terms, const Directive& one) {
   } else if (key == "proxy_next_upstream_tries" && number_in(value, 0, kMostAttempts)) {
     if (value != "0" && table.value("connect_attempts") != "1") table.set("connect_attempts", value);
   } else if (key == "proxy_bind") {
-    const auto address = Network::parse(value);
-    const bool plain = address && address->size != 0 && value.find('/') == std::string::npos;
+    const auto address = network_of(value);
+    const bool plain = address && !address->is_unix() && value.find('/') == std::string::npos;
     if (plain) table.set("source", quoted_toml(value));
     if (one.words.size() > 2 || (!plain && value != "off"))
       note(table, one, "source is an address of this host: send_proxy tells backends the client's");

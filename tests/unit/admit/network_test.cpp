@@ -99,6 +99,20 @@ TEST_CASE("a network contains its clients and nobody else's") {
   CHECK_FALSE(contains("::/0", "unix"));
 }
 
+TEST_CASE("a network contains the networks that are all in it") {
+  const auto contains = [](std::string_view network, std::string_view other) {
+    return Network::parse(network)->contains(*Network::parse(other));
+  };
+  CHECK(contains("10.0.0.0/8", "10.0.0.0/8"));
+  CHECK(contains("10.0.0.0/8", "10.255.0.0/16"));
+  CHECK(contains("2001:db8::/32", "2001:db8:1::1"));
+  CHECK_FALSE(contains("10.255.0.0/16", "10.0.0.0/8"));
+  CHECK_FALSE(contains("10.0.0.0/8", "11.0.0.0/16"));
+  CHECK_FALSE(contains("::/0", "0.0.0.0/0"));
+  CHECK_FALSE(contains("0.0.0.0/0", "unix"));
+  CHECK(contains("unix", "unix"));
+}
+
 TEST_CASE("a client's network has its leading bits") {
   CHECK(Network::around(client("10.1.2.3"), 24).to_string() == "10.1.2.0/24");
   CHECK(Network::around(client("10.1.2.3"), 64).to_string() == "10.1.2.3");

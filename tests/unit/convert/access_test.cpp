@@ -7,7 +7,10 @@
 #include <optional>
 #include <random>
 
+#include "lb/convert/network_words.h"
+
 using namespace weir::convert;
+using weir::Network;
 
 namespace {
 
@@ -21,7 +24,7 @@ std::vector<Network> networks_in(const Table& table, std::string_view key) {
   std::string text = table.value(key);
   for (auto open = text.find('"'); open != std::string::npos; open = text.find('"')) {
     const auto close = text.find('"', open + 1);
-    out.push_back(Network::parse(text.substr(open + 1, close - open - 1)).value());
+    out.push_back(network_of(text.substr(open + 1, close - open - 1)).value());
     text.erase(0, close + 1);
   }
   return out;
@@ -33,13 +36,13 @@ bool lets_in(const Table& table, const Network& client) {
   int best = -1;
   bool allowed = allow.empty();
   for (const Network& one : deny)
-    if (one.contains(client) && static_cast<int>(one.bits) > best) {
-      best = static_cast<int>(one.bits);
+    if (one.contains(client) && static_cast<int>(one.bits()) > best) {
+      best = static_cast<int>(one.bits());
       allowed = false;
     }
   for (const Network& one : allow)
-    if (one.contains(client) && static_cast<int>(one.bits) > best) {
-      best = static_cast<int>(one.bits);
+    if (one.contains(client) && static_cast<int>(one.bits()) > best) {
+      best = static_cast<int>(one.bits());
       allowed = true;
     }
   return allowed;
@@ -62,15 +65,15 @@ TEST_CASE("whatever the rules and their order, whom the first lets in is whom We
     for (unsigned i = below(7); i > 0; --i)
       rules.push_back(
           {below(2) == 0 ? Verdict::Allow : Verdict::Deny,
-           Network::parse(fmt::format("10.{}.{}.{}/{}", below(2), below(2), below(2), kBits[below(7)]))
-               .value()});
+           network_of(fmt::format("10.{}.{}.{}/{}", below(2), below(2), below(2), kBits[below(7)])).value()});
     const auto others = below(3) == 0   ? std::optional<Verdict>()
                         : below(2) == 0 ? Verdict::Allow
                                         : Verdict::Deny;
     Access access;
     std::string said;
     for (const Rule& rule : rules) {
-      said += fmt::format("{} {}\n", rule.verdict == Verdict::Allow ? "allow" : "deny", rule.network.text());
+      said +=
+          fmt::format("{} {}\n", rule.verdict == Verdict::Allow ? "allow" : "deny", rule.network.to_string());
       access.add(rule.verdict, rule.network, 1, "a rule");
     }
     if (others) access.rest(*others, 2);
@@ -80,7 +83,7 @@ TEST_CASE("whatever the rules and their order, whom the first lets in is whom We
     for (const char* client :
          {"10.0.0.0", "10.0.0.1", "10.0.1.0", "10.1.0.1", "10.1.1.1", "10.7.0.0", "192.0.2.1"}) {
       INFO(client);
-      const auto address = Network::parse(client).value();
+      const auto address = network_of(client).value();
       REQUIRE(lets_in(table, address) == first_match(rules, others.value_or(Verdict::Allow), address));
     }
   }
@@ -88,15 +91,19 @@ TEST_CASE("whatever the rules and their order, whom the first lets in is whom We
 
 TEST_CASE("a network is as Weir writes it, whatever its mask") {
   const auto text = [](std::string_view written) {
-    const auto network = Network::parse(written);
-    return network ? network->text() : "none";
+    const auto network = network_of(written);
+    return network ? network->to_string() : "none";
   };
   CHECK(text("10.1.1.0/16") == "10.1.0.0/16");
   CHECK(text("10.1.1.1/255.255.0.0") == "10.1.0.0/16");
   CHECK(text("10.1.1.1") == "10.1.1.1");
   CHECK(text("2001:db8:1::1/32") == "2001:db8::/32");
   CHECK(text("0.0.0.0/0") == "0.0.0.0/0");
-  for (const char* odd :
-       {"", "10.1", "10.1.1.1/33", "10.1.1.1/255.0.255.0", "a.example.org", "10.1.1.1/", "::1/129"})
+  CHECK(text("::/0") == "::/0");
+  // Clients that come so are IPv4 clients in Weir.
+  CHECK(text("::ffff:10.1.1.1") == "10.1.1.1");
+  CHECK(text("::ffff:10.1.1.1/104") == "10.0.0.0/8");
+  for (const char* odd : {"", "10.1", "10.1.1.1/33", "10.1.1.1/255.0.255.0", "a.example.org", "10.1.1.1/",
+                          "::1/129", "[::1]", "::ffff:10.0.0.0/95"})
     CHECK(text(odd) == "none");
 }
