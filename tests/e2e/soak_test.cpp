@@ -380,7 +380,8 @@ class Soak {
     config.backends.push_back({"e", e_->address()});
     config.backends.push_back({"f", f_->address()});
     config.pool += fmt::format("\nidle_timeout = \"{}m\"", 5 + dice.below(5));
-    write_file(weir_->rig().weir().config_file(), config.toml());
+    // An upgrade may read it at any time.
+    replace_file(weir_->rig().weir().config_file(), config.toml());
     say({"reload"});
   }
 

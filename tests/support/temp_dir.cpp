@@ -29,6 +29,11 @@ void write_file(const std::string& path, std::string_view text) {
   if (!file.flush()) throw std::runtime_error("cannot write " + path);
 }
 
+void replace_file(const std::string& path, std::string_view text) {
+  write_file(path + ".new", text);
+  std::filesystem::rename(path + ".new", path);
+}
+
 std::string read_file(const std::string& path) {
   // Of a process that ends meanwhile, /proc gives an error in the middle: an iterator would throw.
   std::ostringstream text;

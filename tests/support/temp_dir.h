@@ -22,6 +22,8 @@ class TempDir {
 };
 
 void write_file(const std::string& path, std::string_view text);
+/// Whoever reads it meanwhile gets what was there before, or all of `text`.
+void replace_file(const std::string& path, std::string_view text);
 std::string read_file(const std::string& path);  ///< "" when there is none
 
 }  // namespace weir::test
