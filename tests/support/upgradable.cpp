@@ -1,10 +1,13 @@
 #include "tests/support/upgradable.h"
 
 #include <fmt/format.h>
-#include <signal.h>
+#include <poll.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -12,22 +15,23 @@
 
 namespace weir::test {
 
-Descendant::Descendant(pid_t pid) : pid_(pid) {
+Descendant::Descendant(pid_t pid) : pid_(pid), process_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {
   // When the process between has ended, it is this one's to reap.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
 Descendant::~Descendant() {
-  ::kill(pid_, SIGKILL);
+  if (process_) ::syscall(SYS_pidfd_send_signal, process_.get(), SIGKILL, nullptr, 0);
   eventually([&] { return !running(); });
 }
 
 bool Descendant::running() const {
-  ::waitpid(pid_, nullptr, WNOHANG);
-  if (::kill(pid_, 0) != 0) return false;
-  // A zombie whose parent has yet to reap it.
-  const std::string stat = read_file(fmt::format("/proc/{}/stat", pid_));
-  return stat.find(") Z") == std::string::npos && !stat.empty();
+  if (!process_) return false;
+  pollfd ended{process_.get(), POLLIN, 0};
+  if (::poll(&ended, 1, 0) == 0) return true;
+  siginfo_t ignored;
+  ::waitid(P_PIDFD, static_cast<id_t>(process_.get()), &ignored, WEXITED | WNOHANG);
+  return false;
 }
 
 Upgradable::Upgradable(std::vector<FakeBackendOptions> backends, SimpleConfig config,

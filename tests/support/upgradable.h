@@ -7,11 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "lb/base/fd.h"
 #include "tests/support/rig.h"
 
 namespace weir::test {
 
-/// A process that the test did not start itself, but a process of its own did: ended with this object.
+/// A process that the test did not start itself, but a process of its own did: ended with this object. Held
+/// by a descriptor: its number may be another's once it has ended.
 class Descendant {
  public:
   explicit Descendant(pid_t pid);
@@ -24,6 +26,7 @@ class Descendant {
 
  private:
   pid_t pid_;
+  Fd process_;  ///< a pidfd; none: it had ended before
 };
 
 /// A Weir with an admin socket and a state file, between a port and fake backends, that can be upgraded.
