@@ -26,7 +26,7 @@ std::string rate_text(double per_second);
 /// What an operator has set in motion first, then the word of the checker.
 std::string why_text(const AnswerJson& backend, const Terminal& terminal,
                      std::chrono::system_clock::time_point now);
-/// "weir 0.1.0, up 3h, pid 7, 120/s, 3.4M/s, 31 of 8000 sessions, last reload ok …, 1 problem"
+/// "weir 0.2.0, up 3h, pid 7, 120/s, 3.4M/s, 31 of 8000 sessions, last reload ok …, 1 problem"
 std::string status_title(const AnswerJson& root);
 
 }  // namespace weir
