@@ -283,8 +283,6 @@ TEST_CASE("a privileged port without the right to it names what is missing") {
   options.user = 65'534;
   std::string toml = changed("127.0.0.1:18080", "127.0.0.1:81");
   const Finished finished = run_weir({"run", "-c", "{}"}, toml, options);
-  SKIP_UNLESS(!(finished.status == 126 || finished.status == 127),
-              "the other user cannot run the binary where it is");
   CHECK(finished.status == 1);
   CHECK_THAT(finished.err, Catch::Contains("127.0.0.1:81"));
   CHECK_THAT(finished.err, Catch::Contains("CAP_NET_BIND_SERVICE"));

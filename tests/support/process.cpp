@@ -14,6 +14,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -23,6 +24,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "tests/support/paths.h"
 #include "tests/support/seccomp.h"
 #include "tests/support/temp_dir.h"
 
@@ -76,8 +78,8 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 }
 
 /// Between fork and exec in a program with threads: async-signal-safe calls only.
-[[noreturn]] void become(char* const* argv, char* const* environment, const ProcessOptions& options, int out,
-                         int err) {
+[[noreturn]] void become(char* const* argv, char* const* environment, const ProcessOptions& options,
+                         const char* directory, int out, int err) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (options.keyboard) {
     ::setsid();
@@ -90,7 +92,7 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
     const rlimit limit{*options.descriptor_limit, *options.descriptor_limit};
     ::setrlimit(RLIMIT_NOFILE, &limit);
   }
-  if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0) ::_exit(126);
+  if (*directory != '\0' && ::chdir(directory) != 0) ::_exit(126);
   if (options.user) {
     if (::setgid(*options.user) != 0 || ::setuid(*options.user) != 0) ::_exit(126);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of user clears it
@@ -99,6 +101,35 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
   ::execvpe(argv[0], argv, environment);
   ::_exit(127);
 }
+
+/// What the program of another user has to read: this checkout may lie where only its owner can go.
+class ForOthers {
+ public:
+  ForOthers() { std::filesystem::permissions(dir_.path(), std::filesystem::perms(0755)); }
+
+  std::string directory() const { return dir_.path().string(); }
+  /// A program of this build, or any other file, where everybody can go.
+  std::string reach(const std::string& path) {
+    const std::string there = dir_.file(std::filesystem::path(path).filename().string());
+    if (!std::filesystem::exists(there)) std::filesystem::copy_file(path, there);
+    return there;
+  }
+  void reach_program(std::string& program) {
+    if (program.starts_with(binary_path("").string())) program = reach(program);
+  }
+  void reach_suppressions(std::vector<std::string>& environment) {
+    constexpr std::string_view kKey = "suppressions=";
+    for (std::string& entry : environment) {
+      const auto key = entry.find(kKey);
+      if (!entry.starts_with("TSAN_OPTIONS=") || key == std::string::npos) continue;
+      const auto begin = key + kKey.size(), end = std::min(entry.find_first_of(" :", begin), entry.size());
+      entry.replace(begin, end - begin, reach(entry.substr(begin, end - begin)));
+    }
+  }
+
+ private:
+  TempDir dir_;
+};
 
 }  // namespace
 
@@ -166,12 +197,19 @@ Process::Process(std::vector<std::string> argv, const ProcessOptions& options) {
       options.terminal_columns > 0 ? make_terminal(options.terminal_columns, options.keyboard) : make_pipe();
   Pipe err = make_pipe();
   std::vector<std::string> environment = environment_with(options.environment);
+  std::string directory = options.directory;
+  if (options.user) {
+    static ForOthers for_others;
+    for_others.reach_program(argv.front());
+    for_others.reach_suppressions(environment);
+    if (directory.empty()) directory = for_others.directory();
+  }
   const std::vector<char*> argv_pointers = pointers(argv);
   const std::vector<char*> environment_pointers = pointers(environment);
   pid_ = ::fork();
   if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (pid_ == 0) {
-    become(argv_pointers.data(), environment_pointers.data(), options, out.write_end.get(),
+    become(argv_pointers.data(), environment_pointers.data(), options, directory.c_str(), out.write_end.get(),
            err.write_end.get());
   }
   pidfd_ = Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));

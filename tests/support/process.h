@@ -22,7 +22,7 @@ namespace weir::test {
 struct ProcessOptions {
   std::vector<std::pair<std::string, std::string>> environment = {};  ///< added to this process's own
   std::optional<std::uint64_t> descriptor_limit = {};                 ///< soft and hard limit of open files
-  std::optional<uid_t> user = {};      ///< runs as this user, without capabilities
+  std::optional<uid_t> user = {};      ///< runs as this user, without capabilities, where that one can go
   bool broken_stdout = false;          ///< nobody reads its stdout: writing there fails with EPIPE
   int refuse_splice = 0;               ///< the errno that splice() fails with there; 0 = it works
   std::string directory = {};          ///< to run in; "" = this process's own
