@@ -17,8 +17,8 @@ class Session;
 /// millisecond at most. The worker's thread only.
 class Flows {
  public:
-  /// In each of kFastMs milliseconds, to get a mark.
-  static constexpr std::uint64_t kFastBytes = Pump::kMarkBytes / 2;
+  /// In each of kFastMs milliseconds, to get a mark: what is waited for is there within one.
+  static constexpr std::uint64_t kFastBytes = Pump::kMarkBytes;
   static constexpr std::uint32_t kFastMs = 2;
   static constexpr std::uint64_t kQuietMs = 2;
   /// In one run of a pump: worth being looked at.
