@@ -107,23 +107,28 @@ def number(value):
 def markdown(chosen, found):
     """The table of the README: the first figure of each scenario, and the second of latencies."""
     versions = found["versions"]
-    peers = {"haproxy": version_of(versions["haproxy"]), "nginx": version_of(versions["nginx"])}
-    lines = [f"| | Weir | HAProxy {peers['haproxy']} | nginx {peers['nginx']} | Weir ÷ HAProxy |", "|---|---|---|---|---|"]
+    haproxy, nginx = version_of(versions["haproxy"]), version_of(versions["nginx"])
+    lines = [f"| | Weir | HAProxy {haproxy} | told what is best for the row | nginx {nginx} | Weir ÷ HAProxy | ÷ the better one |",
+             "|---|---|---|---|---|---|---|"]
     for scenario in chosen:
         for metric in scenario.metrics[:2] if scenario.name.startswith("latency") else scenario.metrics[:1]:
             medians = medians_of(found["results"], scenario.name, metric.name)
-            if "weir" not in medians or best_of_haproxy(medians, True) is None:
+            best = best_of_haproxy(medians, metric.lower_is_better)
+            if "weir" not in medians or best is None:
                 continue
-            best = [medians["weir"], *(best_of(medians, name, metric.lower_is_better) for name in ("haproxy", "nginx"))]
-            cells = [f"{number(value)} {metric.unit}" if value is not None else "" for value in best]
+            told = next(name for name, median in medians.items() if name.startswith("haproxy") and median == best)
+            values = [medians["weir"], medians.get("haproxy"), best, best_of(medians, "nginx", metric.lower_is_better)]
+            cells = [f"{number(value)} {metric.unit}" if value is not None else "" for value in values]
+            cells[2] = f"{cells[2]} ({told.removeprefix('haproxy-')})" if told != "haproxy" else ""
             of_cpu = metric.name.startswith("balancer_cpu") and not scenario.question.startswith("CPU")
             what = scenario.question + (", CPU of one" if of_cpu else f", {metric.name[:3]}" if metric.name[0] == "p" else "")
-            lines.append(f"| {what} | {' | '.join(cells)} | **{best[0] / best[1]:.2f}** |")
+            ratios = [f"{values[0] / value:.2f}" if value else "" for value in values[1:3]]
+            lines.append(f"| {what} | {' | '.join(cells)} | **{ratios[0]}** | {ratios[1]} |")
     return "\n".join(lines)
 
 
 def version_of(said):
-    return re.search(r"\d+\.\d+\.\d+", said)[0]
+    return re.search(r"\d+(?:\.\d+)+(?:-dev\d+)?", said)[0]
 
 
 def print_scenario(scenario, names, results):
