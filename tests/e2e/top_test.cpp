@@ -211,10 +211,13 @@ TEST_CASE("top leaves the terminal as it was, however it ends") {
   CAPTURE(end);
   const Tmux tmux(80, 24, script(weir.socket()));
   REQUIRE(tmux.shows("> web/a"));
-  if (end == "TERM" || end == "HUP")
-    ::kill(tmux.program(), end == "TERM" ? SIGTERM : SIGHUP);
-  else
+  if (end == "TERM" || end == "HUP") {
+    const pid_t program = tmux.program();
+    REQUIRE(program > 0);  // 0 would be everybody here
+    ::kill(program, end == "TERM" ? SIGTERM : SIGHUP);
+  } else {
     tmux.press({end});
+  }
   REQUIRE(tmux.shows("ended-with 0"));
   CHECK_THAT(tmux.screen(), Contains("before-top") && Contains("same-terminal") && !Contains("web/a"));
 }
